@@ -1,0 +1,83 @@
+// Package layout names every path of a published tree, and reads names back.
+// A path is relative to the root of the site, uses forward slashes and has no
+// leading slash. The package opens nothing.
+package layout
+
+import (
+	"encoding/hex"
+	"strings"
+
+	"nestgen/packaging"
+)
+
+// The pages that stand for the whole site.
+const (
+	Front    = "index.html"           // for people
+	RootHTML = "simple/index.html"    // every project (PEP 503)
+	RootJSON = "simple/index.v1_json" // every project (PEP 691)
+	Flat     = "flat/index.html"      // every file on one page, for find-links
+	Easy     = "easy/index.html"      // the same with development links, for easy_install
+)
+
+// The folders that hold one folder for each project, and the store.
+const (
+	Simple   = "simple"
+	People   = "project"
+	Legacy   = "pypi"
+	Packages = "packages"
+	Static   = "static" // style sheet, script and pictures of the pages for people
+)
+
+// Asset is the place of a file that the pages for people load.
+func Asset(name string) string { return Static + "/" + name }
+
+// ProjectHTML is the page of a project as HTML (PEP 503).
+func ProjectHTML(n packaging.Name) string { return Simple + "/" + string(n) + "/index.html" }
+
+// ProjectJSON is the page of a project as JSON (PEP 691).
+func ProjectJSON(n packaging.Name) string { return Simple + "/" + string(n) + "/index.v1_json" }
+
+// Alias is the page of a project under another spelling of its name, for old
+// clients that ask for the name as they know it.
+func Alias(spelling string) string { return Simple + "/" + spelling + "/index.html" }
+
+// PeopleProject is the page of a project for people.
+func PeopleProject(n packaging.Name) string { return People + "/" + string(n) + "/index.html" }
+
+// LegacyProject is the project's document of the legacy JSON API.
+func LegacyProject(n packaging.Name) string { return Legacy + "/" + string(n) + "/json" }
+
+// LegacyRelease is the document of one release of the legacy JSON API.
+func LegacyRelease(n packaging.Name, version string) string {
+	return Legacy + "/" + string(n) + "/" + version + "/json"
+}
+
+// File is the place of a file in the store, made of the 32 bytes of a digest
+// of its content: two, two and sixty hexadecimal digits.
+func File(digest [32]byte, filename string) string {
+	b := make([]byte, 0, len(Packages)+68+len(filename))
+	b = append(b, Packages...)
+	b = append(b, '/')
+	b = hex.AppendEncode(b, digest[:1])
+	b = append(b, '/')
+	b = hex.AppendEncode(b, digest[1:2])
+	b = append(b, '/')
+	b = hex.AppendEncode(b, digest[2:])
+	b = append(b, '/')
+	b = append(b, filename...)
+	return string(b)
+}
+
+// CoreMetadata, Signature and Provenance are the companions of a file of the
+// store.
+func CoreMetadata(file string) string { return file + ".metadata" }
+
+// Signature is the detached OpenPGP signature of a file.
+func Signature(file string) string { return file + ".asc" }
+
+// Provenance holds the attestations of a file (PEP 740).
+func Provenance(file string) string { return file + ".provenance" }
+
+// Up gives the way from a page to the root of the site: "../" for each folder
+// that the page stands in.
+func Up(page string) string { return strings.Repeat("../", strings.Count(page, "/")) }
