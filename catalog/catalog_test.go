@@ -1,0 +1,412 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"nestgen/layout"
+	"nestgen/packaging"
+)
+
+var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
+func newCatalog(t testing.TB) *Catalog {
+	t.Helper()
+	c, err := Open(filepath.Join(t.TempDir(), "catalog.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// aFile makes a file whose digests depend on its name and on salt.
+func aFile(project packaging.Name, filename, version string, salt byte) File {
+	f := File{Project: project, Filename: filename, Version: version, Kind: packaging.Wheel, Size: 10,
+		Uploaded: noon.UnixMicro(), Source: Local}
+	copy(f.SHA256[:], filename)
+	copy(f.BLAKE2b[:], filename)
+	f.SHA256[31], f.BLAKE2b[31] = salt, salt
+	f.Path = layout.File(f.BLAKE2b, filename)
+	return f
+}
+
+func update(t testing.TB, c *Catalog, change func(*Tx) error) {
+	t.Helper()
+	if err := c.Update(context.Background(), noon, change); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func list(t testing.TB, c *Catalog, files ...File) {
+	t.Helper()
+	update(t, c, func(tx *Tx) error {
+		for _, f := range files {
+			if err := tx.Claim(f.Project, string(f.Project), f.Source); err != nil {
+				return err
+			}
+			if err := tx.Put(f, "test"); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func verbs(t testing.TB, c *Catalog, after int64) (got []string) {
+	t.Helper()
+	for e, err := range c.Events(context.Background(), after) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fmt.Sprintf("%d %s %s %s", e.Serial, e.Verb, e.Project, e.Filename))
+	}
+	return got
+}
+
+func names(t testing.TB, seq func(func(*Project, error) bool)) (got []string) {
+	t.Helper()
+	for p, err := range seq {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, string(p.Name))
+	}
+	return got
+}
+
+func TestWhatIsPutIsRead(t *testing.T) {
+	c := newCatalog(t)
+	f := aFile("foo", "foo-1.0-py3-none-any.whl", "1.0", 1)
+	f.RequiresPython = ">=3.8"
+	f.Yanked = Yank{true, ""}
+	f.Metadata[3] = 9
+	f.Signed, f.Provenance = true, true
+	f.Source, f.URL = "pypi", "https://files.example/foo"
+	l := Link{"foo", "https://example.org/foo.git", "Foo", "1.1.dev0", "drop/foo.git"}
+	update(t, c, func(tx *Tx) error {
+		return errors.Join(
+			tx.Claim("foo", "Foo", "pypi"),
+			tx.Put(f, "allowlist.txt:1"),
+			tx.SetLinks("foo", []Link{l}),
+			tx.SetStatus("foo", Status{Archived, "done"}, "ask Ann", "policy"))
+	})
+	want := &Project{Name: "foo", Display: "Foo", Owner: "pypi", Status: Status{Archived, "done"}, Note: "ask Ann",
+		Serial: 3, Files: []File{f}, Links: []Link{l}}
+	got, err := c.Project(context.Background(), "foo")
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("Project = %+v, %v\nwant %+v", got, err, want)
+	}
+	if _, err := c.Project(context.Background(), "bar"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Project of an unknown name: %v, want fs.ErrNotExist", err)
+	}
+}
+
+func TestEveryChangeIsOneEvent(t *testing.T) {
+	c := newCatalog(t)
+	f := aFile("foo", "foo-1.0.tar.gz", "1.0", 1)
+	list(t, c, f)
+	list(t, c, f) // the same again
+	f.RequiresPython = ">=3"
+	list(t, c, f)
+	f.Yanked = Yank{true, "bad"}
+	list(t, c, f)
+	f.Yanked = Yank{}
+	list(t, c, f)
+	update(t, c, func(tx *Tx) error { return tx.Withdraw("foo", f.Filename, "gone", time.Hour) })
+	update(t, c, func(tx *Tx) error { return tx.Withdraw("foo", f.Filename, "gone", time.Hour) })
+	list(t, c, f)
+	want := []string{
+		"1 add foo foo-1.0.tar.gz", "2 change foo foo-1.0.tar.gz", "3 yank foo foo-1.0.tar.gz",
+		"4 unyank foo foo-1.0.tar.gz", "5 withdraw foo foo-1.0.tar.gz", "6 restore foo foo-1.0.tar.gz"}
+	if got := verbs(t, c, 0); !slices.Equal(got, want) {
+		t.Errorf("events\n%q, want\n%q", got, want)
+	}
+	if got := verbs(t, c, 4); !slices.Equal(got, want[4:]) {
+		t.Errorf("events after 4: %q", got)
+	}
+}
+
+func TestAFileNameIsSpentForEver(t *testing.T) {
+	c := newCatalog(t)
+	f := aFile("foo", "foo-1.0.tar.gz", "1.0", 1)
+	list(t, c, f)
+	other := aFile("foo", "foo-1.0.tar.gz", "1.0", 2)
+	put := func(f File) error {
+		return c.Update(context.Background(), noon, func(tx *Tx) error { return tx.Put(f, "") })
+	}
+	if err := put(other); !errors.Is(err, ErrAltered) {
+		t.Errorf("other bytes over a listed file: %v, want ErrAltered", err)
+	}
+	update(t, c, func(tx *Tx) error { return tx.Withdraw("foo", f.Filename, "", 0) })
+	if err := put(other); !errors.Is(err, ErrAltered) {
+		t.Errorf("other bytes after the file has gone: %v, want ErrAltered", err)
+	}
+	if err := put(f); err != nil {
+		t.Errorf("the same bytes again: %v", err)
+	}
+	first, err := c.FirstSeen(context.Background(), f.Filename)
+	if err != nil || first.SHA256 != f.SHA256 || first.Serial != 1 {
+		t.Errorf("FirstSeen = %+v, %v", first, err)
+	}
+}
+
+func TestAFailedUpdateLeavesNothing(t *testing.T) {
+	c := newCatalog(t)
+	wrong := errors.New("wrong")
+	err := c.Update(context.Background(), noon, func(tx *Tx) error {
+		f := aFile("foo", "foo-1.0.tar.gz", "1.0", 1)
+		if err := errors.Join(tx.Claim("foo", "foo", Local), tx.Put(f, "")); err != nil {
+			t.Error(err)
+		}
+		return wrong
+	})
+	if !errors.Is(err, wrong) {
+		t.Errorf("Update = %v", err)
+	}
+	if got := verbs(t, c, 0); got != nil {
+		t.Errorf("events after a failed update: %q", got)
+	}
+}
+
+func TestProjectsWithoutFilesAreKnownButNotListed(t *testing.T) {
+	c := newCatalog(t)
+	foo := aFile("foo", "foo-1.0.tar.gz", "1.0", 1)
+	list(t, c, foo, aFile("bar", "bar-1.0.tar.gz", "1.0", 1))
+	update(t, c, func(tx *Tx) error { return tx.Withdraw("foo", foo.Filename, "", 0) })
+	if got := names(t, c.Projects(context.Background())); !slices.Equal(got, []string{"bar"}) {
+		t.Errorf("Projects = %q", got)
+	}
+	owners, err := c.Owners(context.Background())
+	if err != nil || owners["foo"] != Local {
+		t.Errorf("Owners = %v, %v: a name keeps its owner", owners, err)
+	}
+	n, err := c.Counts(context.Background())
+	if err != nil || n != (Counts{Projects: 1, Files: 1, Bytes: 10}) {
+		t.Errorf("Counts = %+v, %v", n, err)
+	}
+}
+
+func TestUnpublishedIsWhatChangedSince(t *testing.T) {
+	c := newCatalog(t)
+	list(t, c, aFile("a", "a-1.tar.gz", "1", 1), aFile("b", "b-1.tar.gz", "1", 1), aFile("c", "c-1.tar.gz", "1", 1))
+	publish := func() {
+		serials := map[packaging.Name]int64{}
+		for p, err := range c.Unpublished(context.Background()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			serials[p.Name] = p.Serial
+		}
+		update(t, c, func(tx *Tx) error {
+			for n, s := range serials {
+				if err := tx.MarkPublished(n, s, string(n)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	unpublished := func() []string { return names(t, c.Unpublished(context.Background())) }
+	if got := unpublished(); !slices.Equal(got, []string{"a", "b", "c"}) {
+		t.Errorf("after the first files: %q", got)
+	}
+	publish()
+	if got := unpublished(); got != nil {
+		t.Errorf("after publishing: %q", got)
+	}
+	update(t, c, func(tx *Tx) error { return tx.Withdraw("b", "b-1.tar.gz", "", 0) })
+	if got := unpublished(); !slices.Equal(got, []string{"b"}) {
+		t.Errorf("after b lost its file: %q", got)
+	}
+	publish()
+	update(t, c, func(tx *Tx) error { return tx.Outdate() })
+	if got := unpublished(); !slices.Contains(got, "a") || !slices.Contains(got, "c") {
+		t.Errorf("after Outdate: %q", got)
+	}
+}
+
+func TestFilesAreSortedByVersionThenName(t *testing.T) {
+	c := newCatalog(t)
+	for _, f := range []string{"foo-1.10.tar.gz", "foo-1.9.tar.gz", "foo-1.9-py3-none-any.whl", "foo-2004d.tar.gz", "foo-1.10rc1.tar.gz"} {
+		name, err := packaging.ParseFilename(f, "foo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		list(t, c, aFile("foo", f, name.Version, 1))
+	}
+	p, err := c.Project(context.Background(), "foo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range p.Files {
+		got = append(got, f.Filename)
+	}
+	want := []string{"foo-2004d.tar.gz", "foo-1.9-py3-none-any.whl", "foo-1.9.tar.gz", "foo-1.10rc1.tar.gz", "foo-1.10.tar.gz"}
+	if !slices.Equal(got, want) {
+		t.Errorf("files %q, want %q", got, want)
+	}
+}
+
+func TestDeletionWaitsForTheGrace(t *testing.T) {
+	c := newCatalog(t)
+	f := aFile("foo", "foo-1.0.tar.gz", "1.0", 1)
+	list(t, c, f)
+	update(t, c, func(tx *Tx) error { return tx.Withdraw("foo", f.Filename, "", 48*time.Hour) })
+	due := func(after time.Duration) []string {
+		paths, err := c.Due(context.Background(), noon.Add(after).UnixMicro())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return paths
+	}
+	if got := due(47 * time.Hour); got != nil {
+		t.Errorf("due before the grace is over: %q", got)
+	}
+	if got := due(48 * time.Hour); !slices.Equal(got, []string{f.Path}) {
+		t.Errorf("due after the grace: %q", got)
+	}
+	list(t, c, f) // it comes back
+	if got := due(48 * time.Hour); got != nil {
+		t.Errorf("due although it came back: %q", got)
+	}
+}
+
+func TestEventsKeepTheirOrderWhenTheClockIsSetBack(t *testing.T) {
+	c := newCatalog(t)
+	list(t, c, aFile("foo", "foo-1.0.tar.gz", "1.0", 1))
+	err := c.Update(context.Background(), noon.Add(-24*time.Hour), func(tx *Tx) error {
+		return tx.Put(aFile("foo", "foo-2.0.tar.gz", "2.0", 1), "")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := int64(0)
+	for e, err := range c.Events(context.Background(), 0) {
+		if err != nil || e.Time < last {
+			t.Errorf("event %+v, %v comes after time %d", e, err, last)
+		}
+		last = e.Time
+	}
+}
+
+func TestListingsComeBackAsTheyWere(t *testing.T) {
+	c := newCatalog(t)
+	l := Listing{
+		Name: "Foo", Versions: []string{"1.0", "2.0"}, Status: Status{Deprecated, "old"}, Serial: 7,
+		ETag: `"x"`, LastModified: "Sat, 21 Nov 2026 12:00:00 GMT", FinalURL: "https://example.org/simple/foo/",
+		Offers: []Offer{{
+			Filename: "foo-1.0.tar.gz", URL: "https://example.org/foo-1.0.tar.gz", Size: -1,
+			Hashes: map[string]string{"sha256": "ab", "md5": "cd"}, RequiresPython: ">=3",
+			Yanked: Yank{true, "é"}, Uploaded: 12345, Metadata: MetadataOffer{true, map[string]string{"sha256": "ef"}},
+			Provenance: "https://example.org/p", Signed: true,
+		}},
+	}
+	update(t, c, func(tx *Tx) error { return tx.SetListing("pypi", "foo", l) })
+	got, err := c.Listing(context.Background(), "pypi", "foo")
+	if err != nil || !reflect.DeepEqual(got, l) {
+		t.Errorf("Listing = %+v, %v\nwant %+v", got, err, l)
+	}
+	if _, err := c.Listing(context.Background(), "other", "foo"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Listing of another upstream: %v, want fs.ErrNotExist", err)
+	}
+}
+
+func TestANewerCatalogIsLeftAlone(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "catalog.db")
+	c, err := Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.db.Exec("PRAGMA user_version = 99"); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if _, err := Open(file); err == nil {
+		t.Error("a catalog of version 99 was opened")
+	}
+	if _, err := OpenReadOnly(filepath.Join(t.TempDir(), "none.db")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("OpenReadOnly without a catalog: %v, want fs.ErrNotExist", err)
+	}
+}
+
+func TestACatalogMayHaveAnyPath(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a b?c#d%20")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Open(filepath.Join(dir, "catalog.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list(t, c, aFile("foo", "foo-1.0.tar.gz", "1.0", 1))
+	c.Close()
+	if fi, err := os.Stat(filepath.Join(dir, "catalog.db")); err != nil || fi.Size() == 0 {
+		t.Errorf("the catalog is not where it was asked for: %v", err)
+	}
+}
+
+func FuzzListing(f *testing.F) {
+	l := Listing{Name: "foo", Offers: []Offer{{Filename: "foo-1.tar.gz", Size: 3, Hashes: map[string]string{"sha256": "00"}}}}
+	f.Add(l.encode())
+	f.Add([]byte{listingForm, 0xff, 0xff, 0xff, 0xff, 0x0f})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var l Listing
+		if l.decode(b) != nil {
+			return
+		}
+		var again Listing
+		if err := again.decode(l.encode()); err != nil || !reflect.DeepEqual(l, again) {
+			t.Errorf("%+v came back as %+v, %v", l, again, err)
+		}
+	})
+}
+
+func FuzzFacts(f *testing.F) {
+	f.Add(encodeFacts(aFile("foo", "foo-1.0.tar.gz", "1.0", 1)))
+	f.Add([]byte{factsForm, 0xff, 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got, err := decodeFacts("foo", "foo-1.0.tar.gz", b)
+		if err != nil {
+			return
+		}
+		again, err := decodeFacts("foo", "foo-1.0.tar.gz", encodeFacts(got))
+		if err != nil || again != got {
+			t.Errorf("%+v came back as %+v, %v", got, again, err)
+		}
+	})
+}
+
+func BenchmarkProjects(b *testing.B) {
+	c := newCatalog(b)
+	var files []File
+	for p := range 500 {
+		for v := range 20 {
+			n := packaging.Name(fmt.Sprintf("project-%03d", p))
+			files = append(files, aFile(n, fmt.Sprintf("project_%03d-1.%d-py3-none-any.whl", p, v), fmt.Sprintf("1.%d", v), 1))
+		}
+	}
+	list(b, c, files...)
+	b.ReportAllocs()
+	for b.Loop() {
+		n := 0
+		for p, err := range c.Projects(context.Background()) {
+			if err != nil {
+				b.Fatal(err)
+			}
+			n += len(p.Files)
+		}
+		if n != len(files) {
+			b.Fatalf("%d files, want %d", n, len(files))
+		}
+	}
+}

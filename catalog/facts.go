@@ -1,0 +1,96 @@
+package catalog
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"nestgen/layout"
+	"nestgen/packaging"
+)
+
+// factsForm is the first byte of what is kept of a file.
+const factsForm = 1
+
+const (
+	yankedFact = 1 << iota
+	metadataFact
+	signedFact
+	provenanceFact
+)
+
+// encodeFacts gives everything of a File but its project, its name and its
+// path, which follow from the rest.
+func encodeFacts(f File) []byte {
+	var flags byte
+	if f.Yanked.Yanked {
+		flags |= yankedFact
+	}
+	if !f.Metadata.IsZero() {
+		flags |= metadataFact
+	}
+	if f.Signed {
+		flags |= signedFact
+	}
+	if f.Provenance {
+		flags |= provenanceFact
+	}
+	b := make([]byte, 0, 160+len(f.Version)+len(f.RequiresPython)+len(f.Yanked.Reason)+len(f.Source)+len(f.URL))
+	b = append(b, factsForm, flags, byte(f.Kind))
+	b = append(b, f.SHA256[:]...)
+	b = append(b, f.BLAKE2b[:]...)
+	if flags&metadataFact != 0 {
+		b = append(b, f.Metadata[:]...)
+	}
+	b = binary.AppendVarint(b, f.Size)
+	b = binary.AppendVarint(b, f.Uploaded)
+	b = appendText(b, f.Version)
+	b = appendText(b, f.RequiresPython)
+	b = appendText(b, f.Yanked.Reason)
+	b = appendText(b, f.Source)
+	return appendText(b, f.URL)
+}
+
+func decodeFacts(project packaging.Name, filename string, b []byte) (File, error) {
+	f := File{Project: project, Filename: filename}
+	d := decoder{rest: b}
+	if d.byte() != factsForm {
+		d.fail()
+	}
+	flags := d.byte()
+	f.Kind = packaging.Kind(d.byte())
+	f.SHA256 = d.digest()
+	f.BLAKE2b = d.digest()
+	if flags&metadataFact != 0 {
+		f.Metadata = d.digest()
+	}
+	f.Size = d.number()
+	f.Uploaded = d.number()
+	f.Version = d.text()
+	f.RequiresPython = d.text()
+	f.Yanked = Yank{flags&yankedFact != 0, d.text()}
+	f.Source = d.source()
+	f.URL = d.text()
+	f.Signed = flags&signedFact != 0
+	f.Provenance = flags&provenanceFact != 0
+	if d.bad || len(d.rest) > 0 {
+		return File{}, fmt.Errorf("file %s: %w", filename, errDamaged)
+	}
+	f.Path = layout.File(f.BLAKE2b, filename)
+	return f, nil
+}
+
+// source is text for one that is nearly always the same.
+func (d *decoder) source() string {
+	n := d.count()
+	if n == uint64(len(Local)) && uint64(len(d.rest)) >= n && string(d.rest[:n]) == Local {
+		d.rest = d.rest[n:]
+		return Local
+	}
+	if n > uint64(len(d.rest)) {
+		d.fail()
+		return ""
+	}
+	s := string(d.rest[:n])
+	d.rest = d.rest[n:]
+	return s
+}

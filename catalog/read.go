@@ -1,0 +1,317 @@
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"slices"
+	"strings"
+
+	"nestgen/packaging"
+)
+
+// Project reads one project with its files and links. The error matches
+// [fs.ErrNotExist] if the catalog has never heard of it; a project that has
+// lost all its files is still known, because its name keeps its owner.
+func (c *Catalog) Project(ctx context.Context, n packaging.Name) (*Project, error) {
+	return project(ctx, c.db, n)
+}
+
+func project(ctx context.Context, q querier, n packaging.Name) (*Project, error) {
+	for p, err := range projects(ctx, q, "WHERE name = ?", "WHERE project = ?", n) {
+		return p, err
+	}
+	return nil, fmt.Errorf("project %s: %w", n, fs.ErrNotExist)
+}
+
+// Projects reads every project that the index lists or links to, in the order
+// of their names. Each is the reader's to keep. It never holds more than one.
+func (c *Catalog) Projects(ctx context.Context) iter.Seq2[*Project, error] {
+	return projects(ctx, c.db, "WHERE listed <> 0", "")
+}
+
+// Unpublished reads every project whose pages do not show its last event yet,
+// also those that the index no longer lists: their pages are to go.
+func (c *Catalog) Unpublished(ctx context.Context) iter.Seq2[*Project, error] {
+	return projects(ctx, c.db, "WHERE serial <> published",
+		"WHERE project IN (SELECT name FROM projects WHERE serial <> published)")
+}
+
+// projects walks three cursors in the order of names: projects, their files
+// and their links.
+func projects(ctx context.Context, q querier, where, whereProject string, args ...any) iter.Seq2[*Project, error] {
+	return func(yield func(*Project, error) bool) {
+		var all readers
+		defer func() { all.close() }()
+		err := all.open(ctx, q, where, whereProject, args)
+		for err == nil {
+			var p *Project
+			if p, err = all.next(); p == nil || err != nil {
+				break
+			}
+			if !yield(p, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(nil, fmt.Errorf("read catalog: %w", err))
+		}
+	}
+}
+
+type readers struct {
+	projects, files, links *sql.Rows
+	file                   File // the first that is not given out yet
+	link                   Link
+	haveFile, haveLink     bool
+}
+
+func (r *readers) open(ctx context.Context, q querier, where, whereProject string, args []any) (err error) {
+	if r.projects, err = q.QueryContext(ctx, "SELECT name, display, owner, state, reason, note, serial, shown FROM projects "+where+" ORDER BY name", args...); err != nil {
+		return err
+	}
+	if r.files, err = q.QueryContext(ctx, "SELECT "+fileColumns+" FROM files "+whereProject+" ORDER BY project, filename", args...); err != nil {
+		return err
+	}
+	if r.links, err = q.QueryContext(ctx, "SELECT project, url, egg, version, source FROM links "+whereProject+" ORDER BY project, url, egg, version", args...); err != nil {
+		return err
+	}
+	if err := r.nextFile(); err != nil {
+		return err
+	}
+	return r.nextLink()
+}
+
+func (r *readers) close() {
+	for _, rows := range []*sql.Rows{r.projects, r.files, r.links} {
+		if rows != nil {
+			rows.Close()
+		}
+	}
+}
+
+// next gives nil after the last project.
+func (r *readers) next() (*Project, error) {
+	if !r.projects.Next() {
+		return nil, r.projects.Err()
+	}
+	p := new(Project)
+	if err := r.projects.Scan(&p.Name, &p.Display, &p.Owner, &p.Status.State, &p.Status.Reason, &p.Note, &p.Serial, &p.Shown); err != nil {
+		return nil, err
+	}
+	for r.haveFile && r.file.Project <= p.Name {
+		if r.file.Project == p.Name {
+			p.Files = append(p.Files, r.file)
+		}
+		if err := r.nextFile(); err != nil {
+			return nil, err
+		}
+	}
+	for r.haveLink && r.link.Project <= p.Name {
+		if r.link.Project == p.Name {
+			p.Links = append(p.Links, r.link)
+		}
+		if err := r.nextLink(); err != nil {
+			return nil, err
+		}
+	}
+	SortFiles(p.Files)
+	return p, nil
+}
+
+func (r *readers) nextFile() (err error) {
+	if r.haveFile = r.files.Next(); !r.haveFile {
+		return r.files.Err()
+	}
+	r.file, err = scanFile(r.files)
+	return err
+}
+
+func (r *readers) nextLink() error {
+	if r.haveLink = r.links.Next(); !r.haveLink {
+		return r.links.Err()
+	}
+	l := &r.link
+	return r.links.Scan(&l.Project, &l.URL, &l.Egg, &l.Version, &l.Source)
+}
+
+const fileColumns = "project, filename, facts"
+
+func scanFile(rows *sql.Rows) (File, error) {
+	var project, filename string
+	var facts sql.RawBytes
+	if err := rows.Scan(&project, &filename, &facts); err != nil {
+		return File{}, err
+	}
+	return decodeFacts(packaging.Name(project), filename, facts)
+}
+
+// SortFiles sorts the files of a project by version (PEP 440), then by name.
+func SortFiles(files []File) {
+	if len(files) < 2 {
+		return
+	}
+	// A key is made once for a file, not once for a comparison.
+	type keyed struct {
+		key packaging.VersionKey
+		at  int
+	}
+	keys := make([]keyed, len(files))
+	for i := range files {
+		if i > 0 && files[i].Version == files[i-1].Version {
+			keys[i] = keyed{keys[i-1].key, i}
+			continue
+		}
+		keys[i] = keyed{packaging.VersionKeyOf(files[i].Version), i}
+	}
+	slices.SortFunc(keys, func(a, b keyed) int {
+		if c := cmp.Compare(a.key, b.key); c != 0 {
+			return c
+		}
+		return strings.Compare(files[a.at].Filename, files[b.at].Filename)
+	})
+	sorted := make([]File, len(files))
+	for i, k := range keys {
+		sorted[i] = files[k.at]
+	}
+	copy(files, sorted)
+}
+
+// Owners gives the owner of every name that has one.
+func (c *Catalog) Owners(ctx context.Context) (map[packaging.Name]string, error) {
+	rows, err := c.db.QueryContext(ctx, "SELECT name, owner FROM projects")
+	if err != nil {
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
+	defer rows.Close()
+	owners := map[packaging.Name]string{}
+	for rows.Next() {
+		var n packaging.Name
+		var o string
+		if err := rows.Scan(&n, &o); err != nil {
+			return nil, fmt.Errorf("read catalog: %w", err)
+		}
+		owners[n] = o
+	}
+	return owners, rows.Err()
+}
+
+// ProjectSerial gives the serial of the last event of a project, 0 if it has
+// none.
+func (c *Catalog) ProjectSerial(ctx context.Context, n packaging.Name) (int64, error) {
+	var s int64
+	err := c.db.QueryRowContext(ctx, "SELECT serial FROM projects WHERE name = ?", n).Scan(&s)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return s, err
+}
+
+// Counts is how much the index lists.
+type Counts struct {
+	Projects, Files, Bytes int64
+}
+
+// Counts counts what the index lists.
+func (c *Catalog) Counts(ctx context.Context) (n Counts, err error) {
+	err = c.db.QueryRowContext(ctx, "SELECT count(*) FROM projects WHERE listed <> 0").Scan(&n.Projects)
+	if err == nil {
+		err = c.db.QueryRowContext(ctx, "SELECT count(*), coalesce(sum(size), 0) FROM files").Scan(&n.Files, &n.Bytes)
+	}
+	return n, err
+}
+
+// Serial is that of the last event, 0 in an empty catalog.
+func (c *Catalog) Serial(ctx context.Context) (int64, error) {
+	var s int64
+	err := c.db.QueryRowContext(ctx, "SELECT coalesce(max(serial), 0) FROM events").Scan(&s)
+	return s, err
+}
+
+// Events reads the events after a serial, oldest first.
+func (c *Catalog) Events(ctx context.Context, after int64) iter.Seq2[Event, error] {
+	return c.events(ctx, "serial > ?", after)
+}
+
+// ProjectEvents reads the events of one project, oldest first.
+func (c *Catalog) ProjectEvents(ctx context.Context, n packaging.Name) iter.Seq2[Event, error] {
+	return c.events(ctx, "project = ?", n)
+}
+
+func (c *Catalog) events(ctx context.Context, which string, arg any) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		rows, err := c.db.QueryContext(ctx, "SELECT serial, time, verb, project, filename, sha256, source, reason FROM events WHERE "+which+" ORDER BY serial", arg)
+		if err != nil {
+			yield(Event{}, fmt.Errorf("read events: %w", err))
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var e Event
+			var sha sql.RawBytes
+			if err := rows.Scan(&e.Serial, &e.Time, &e.Verb, &e.Project, &e.Filename, &sha, &e.Source, &e.Reason); err != nil {
+				yield(Event{}, fmt.Errorf("read events: %w", err))
+				return
+			}
+			copy(e.SHA256[:], sha)
+			if !yield(e, nil) {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(Event{}, fmt.Errorf("read events: %w", err))
+		}
+	}
+}
+
+// FirstSeen gives the event by which a file name first entered the index. Its
+// digest is the only one that the name may ever stand for. The error matches
+// [fs.ErrNotExist] for a new name.
+func (c *Catalog) FirstSeen(ctx context.Context, filename string) (Event, error) {
+	return firstSeen(ctx, c.db, filename)
+}
+
+func firstSeen(ctx context.Context, q querier, filename string) (Event, error) {
+	e := Event{Verb: Add, Filename: filename}
+	var sha []byte
+	err := q.QueryRowContext(ctx, "SELECT serial, time, project, sha256, source FROM events WHERE verb = 'add' AND filename = ? ORDER BY serial LIMIT 1", filename).
+		Scan(&e.Serial, &e.Time, &e.Project, &sha, &e.Source)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Event{}, fmt.Errorf("file %s: %w", filename, fs.ErrNotExist)
+	}
+	copy(e.SHA256[:], sha)
+	return e, err
+}
+
+// Due gives the paths of the store that may be deleted at a time, given in
+// microseconds since 1970 UTC, sorted.
+func (c *Catalog) Due(ctx context.Context, now int64) ([]string, error) {
+	rows, err := c.db.QueryContext(ctx, "SELECT path FROM due WHERE due <= ? ORDER BY path", now)
+	if err != nil {
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
+	defer rows.Close()
+	var paths []string
+	for rows.Next() {
+		var p string
+		if err := rows.Scan(&p); err != nil {
+			return nil, fmt.Errorf("read catalog: %w", err)
+		}
+		paths = append(paths, p)
+	}
+	return paths, rows.Err()
+}
+
+// Mirrored reports whether a name belongs to an upstream.
+func (c *Catalog) Mirrored(ctx context.Context) (bool, error) {
+	var one int
+	err := c.db.QueryRowContext(ctx, "SELECT 1 FROM projects WHERE owner <> ? LIMIT 1", Local).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}

@@ -1,0 +1,55 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+)
+
+// statements are those of one transaction, each prepared at its first use: a
+// first build asks the same few questions for every file.
+type statements struct {
+	tx   *sql.Tx
+	made map[string]*sql.Stmt
+}
+
+func (s statements) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
+	if p := s.made[query]; p != nil {
+		return p, nil
+	}
+	p, err := s.tx.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, fmt.Errorf("write catalog: %w", err)
+	}
+	s.made[query] = p
+	return p, nil
+}
+
+func (s statements) exec(ctx context.Context, query string, args ...any) error {
+	p, err := s.prepared(ctx, query)
+	if err != nil {
+		return err
+	}
+	if _, err := p.ExecContext(ctx, args...); err != nil {
+		return fmt.Errorf("write catalog: %w", err)
+	}
+	return nil
+}
+
+// QueryContext and QueryRowContext make statements a querier.
+func (s statements) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	p, err := s.prepared(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return p.QueryContext(ctx, args...)
+}
+
+// QueryRowContext is QueryContext for one row.
+func (s statements) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	p, err := s.prepared(ctx, query)
+	if err != nil {
+		return s.tx.QueryRowContext(ctx, query, args...) // its Row carries the error
+	}
+	return p.QueryRowContext(ctx, args...)
+}

@@ -1,0 +1,262 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"nestgen/packaging"
+)
+
+// ErrAltered is matched by the error for a file that comes with other bytes
+// than the index first knew under its name.
+var ErrAltered = errors.New("other bytes under a name that is already taken")
+
+// A Tx is one change of the catalog, all or nothing.
+type Tx struct {
+	ctx  context.Context
+	q    statements
+	now  int64
+	made int64 // the last serial given out
+}
+
+// Update runs change in a transaction at a time that its events will carry.
+// Nothing of it is kept if change or the database gives an error.
+func (c *Catalog) Update(ctx context.Context, now time.Time, change func(*Tx) error) error {
+	tx, err := c.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("write catalog: %w", err)
+	}
+	defer tx.Rollback()
+	t := &Tx{ctx: ctx, q: statements{tx, map[string]*sql.Stmt{}}, now: now.UnixMicro()}
+	var last int64
+	if err := tx.QueryRowContext(ctx, "SELECT coalesce(max(serial), 0), coalesce(max(time), 0) FROM events WHERE serial = (SELECT max(serial) FROM events)").Scan(&t.made, &last); err != nil {
+		return fmt.Errorf("write catalog: %w", err)
+	}
+	// A clock that was set back must not put events before older ones.
+	t.now = max(t.now, last)
+	if err := change(t); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("write catalog: %w", err)
+	}
+	return nil
+}
+
+// event numbers and keeps an event, and makes its project's pages out of date.
+func (t *Tx) event(e Event) error {
+	t.made++
+	e.Serial, e.Time = t.made, t.now
+	var sha []byte
+	if !e.SHA256.IsZero() {
+		sha = e.SHA256[:]
+	}
+	if err := t.q.exec(t.ctx, "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		e.Serial, e.Time, e.Verb, e.Project, e.Filename, sha, e.Source, e.Reason); err != nil {
+		return err
+	}
+	return t.q.exec(t.ctx, "UPDATE projects SET serial = ? WHERE name = ?", e.Serial, e.Project)
+}
+
+// Claim makes a project known under an owner and a spelling. A name that has
+// an owner keeps it; a new spelling is an event.
+func (t *Tx) Claim(n packaging.Name, display, owner string) error {
+	var old string
+	switch err := t.q.QueryRowContext(t.ctx, "SELECT display FROM projects WHERE name = ?", n).Scan(&old); {
+	case errors.Is(err, sql.ErrNoRows):
+		return t.q.exec(t.ctx, "INSERT INTO projects VALUES (?, ?, ?, '', '', '', 0, 0, 0, '')", n, display, owner)
+	case err != nil:
+		return fmt.Errorf("write catalog: %w", err)
+	case old == display:
+		return nil
+	}
+	if err := t.q.exec(t.ctx, "UPDATE projects SET display = ? WHERE name = ?", display, n); err != nil {
+		return err
+	}
+	return t.event(Event{Verb: Mark, Project: n, Source: owner, Reason: "name written " + display})
+}
+
+// SetOwner gives a name to another owner.
+func (t *Tx) SetOwner(n packaging.Name, owner, reason string) error {
+	if err := t.q.exec(t.ctx, "UPDATE projects SET owner = ? WHERE name = ?", owner, n); err != nil {
+		return err
+	}
+	return t.event(Event{Verb: Mark, Project: n, Source: "policy", Reason: reason})
+}
+
+// Put lists a file, or changes what is said of it. The project must have been
+// claimed. The error matches [ErrAltered] if the name once stood for other
+// bytes, whether or not the index still lists them. A file that is the same
+// already makes no event.
+func (t *Tx) Put(f File, reason string) error {
+	first, err := firstSeen(t.ctx, t.q, f.Filename)
+	seen := err == nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("write catalog: %w", err)
+	}
+	if seen && first.SHA256 != f.SHA256 {
+		return fmt.Errorf("%s: sha256 %s, first seen with %s: %w", f.Filename, f.SHA256, first.SHA256, ErrAltered)
+	}
+	old, listed, err := t.file(f.Project, f.Filename)
+	if err != nil {
+		return err
+	}
+	if listed && old == f {
+		return nil
+	}
+	if err := t.q.exec(t.ctx, "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", f.Project, f.Filename, f.Size, encodeFacts(f)); err != nil {
+		return err
+	}
+	if err := t.q.exec(t.ctx, "DELETE FROM due WHERE path = ?", f.Path); err != nil {
+		return err
+	}
+	e := Event{Project: f.Project, Filename: f.Filename, SHA256: f.SHA256, Source: f.Source, Reason: reason}
+	switch {
+	case !seen:
+		e.Verb = Add
+	case !listed:
+		e.Verb = Restore
+	case f.Yanked != old.Yanked && f.Yanked.Yanked:
+		e.Verb, e.Reason = Yanking, f.Yanked.Reason
+	case f.Yanked != old.Yanked:
+		e.Verb = Unyank
+	default:
+		e.Verb = Change
+	}
+	if err := t.event(e); err != nil {
+		return err
+	}
+	if !listed {
+		return t.q.exec(t.ctx, "UPDATE projects SET listed = listed | 1 WHERE name = ?", f.Project)
+	}
+	return nil
+}
+
+func (t *Tx) file(n packaging.Name, filename string) (File, bool, error) {
+	rows, err := t.q.QueryContext(t.ctx, "SELECT "+fileColumns+" FROM files WHERE project = ? AND filename = ?", n, filename)
+	if err != nil {
+		return File{}, false, fmt.Errorf("read catalog: %w", err)
+	}
+	defer rows.Close()
+	if !rows.Next() {
+		return File{}, false, rows.Err()
+	}
+	f, err := scanFile(rows)
+	return f, err == nil, err
+}
+
+// Withdraw takes a file out of the index. Its bytes may be deleted after the
+// grace period. A file that is not listed makes no event.
+func (t *Tx) Withdraw(n packaging.Name, filename, reason string, grace time.Duration) error {
+	f, listed, err := t.file(n, filename)
+	if err != nil || !listed {
+		return err
+	}
+	if err := t.q.exec(t.ctx, "DELETE FROM files WHERE project = ? AND filename = ?", n, filename); err != nil {
+		return err
+	}
+	if err := t.q.exec(t.ctx, "INSERT OR REPLACE INTO due VALUES (?, ?)", f.Path, t.now+grace.Microseconds()); err != nil {
+		return err
+	}
+	if err := t.event(Event{Verb: Withdraw, Project: n, Filename: filename, SHA256: f.SHA256, Source: f.Source, Reason: reason}); err != nil {
+		return err
+	}
+	return t.q.exec(t.ctx, `UPDATE projects SET listed = (listed & ~1) | EXISTS (SELECT 1 FROM files WHERE project = name) WHERE name = ?`, n)
+}
+
+// SetStatus sets a project's status marker and note.
+func (t *Tx) SetStatus(n packaging.Name, s Status, note, source string) error {
+	p, err := project(t.ctx, t.q, n)
+	if err != nil {
+		return err
+	}
+	if p.Status == s && p.Note == note {
+		return nil
+	}
+	if err := t.q.exec(t.ctx, "UPDATE projects SET state = ?, reason = ?, note = ? WHERE name = ?", s.State, s.Reason, note, n); err != nil {
+		return err
+	}
+	state := s.State
+	if state == Active {
+		state = "active"
+	}
+	return t.event(Event{Verb: Mark, Project: n, Source: source, Reason: string(state) + ": " + s.Reason})
+}
+
+// SetLinks makes links the development links of a project, which must have
+// been claimed.
+func (t *Tx) SetLinks(n packaging.Name, links []Link) error {
+	p, err := project(t.ctx, t.q, n)
+	if err != nil {
+		return err
+	}
+	if sameLinks(p.Links, links) {
+		return nil
+	}
+	if err := t.q.exec(t.ctx, "DELETE FROM links WHERE project = ?", n); err != nil {
+		return err
+	}
+	for _, l := range links {
+		if err := t.q.exec(t.ctx, "INSERT OR REPLACE INTO links VALUES (?, ?, ?, ?, ?)", n, l.URL, l.Egg, l.Version, l.Source); err != nil {
+			return err
+		}
+	}
+	bit := 0
+	if len(links) > 0 {
+		bit = 2
+	}
+	if err := t.q.exec(t.ctx, "UPDATE projects SET listed = (listed & ~2) | ? WHERE name = ?", bit, n); err != nil {
+		return err
+	}
+	return t.event(Event{Verb: Relink, Project: n, Source: Local})
+}
+
+// sameLinks compares two lists as sets.
+func sameLinks(a, b []Link) bool {
+	set := map[Link]bool{}
+	for _, l := range a {
+		set[l] = true
+	}
+	for _, l := range b {
+		if !set[l] {
+			return false
+		}
+	}
+	return len(a) == len(b)
+}
+
+// MarkPublished notes that the pages of a project show it as of a serial,
+// under a spelling of its name; an empty one says that it has no pages.
+func (t *Tx) MarkPublished(n packaging.Name, serial int64, spelling string) error {
+	return t.q.exec(t.ctx, "UPDATE projects SET published = ?, shown = ? WHERE name = ?", serial, spelling, n)
+}
+
+// Outdate makes the pages of every project out of date, as when the settings
+// that pages depend on have changed, or the site's folder is a new one.
+func (t *Tx) Outdate() error {
+	return t.q.exec(t.ctx, "UPDATE projects SET published = -1 WHERE listed <> 0 OR published > 0")
+}
+
+// OutdateProject makes the pages of one project out of date.
+func (t *Tx) OutdateProject(n packaging.Name) error {
+	return t.q.exec(t.ctx, "UPDATE projects SET published = -1 WHERE name = ?", n)
+}
+
+// SetMeta keeps a small value under a key.
+func (t *Tx) SetMeta(key, value string) error {
+	return t.q.exec(t.ctx, "INSERT OR REPLACE INTO meta VALUES (?, ?)", key, value)
+}
+
+// Deleted forgets paths of the due-list, because they are gone.
+func (t *Tx) Deleted(paths []string) error {
+	for _, p := range paths {
+		if err := t.q.exec(t.ctx, "DELETE FROM due WHERE path = ?", p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
