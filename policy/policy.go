@@ -1,0 +1,270 @@
+// Package policy reads and edits the policy file, in which the people who keep
+// an index say what differs from what its sources say: files that are yanked
+// or not, versions that are blocked, the status of projects, and notes. It
+// decides about values it is handed and never touches the index.
+package policy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+
+	"nestgen/catalog"
+	"nestgen/internal/stricttoml"
+	"nestgen/packaging"
+)
+
+// A Policy is what one policy file says. The zero Policy says nothing.
+type Policy struct {
+	digest   [sha256.Size]byte
+	yanks    map[packaging.Name][]yank
+	blocks   map[packaging.Name][]rule
+	statuses map[packaging.Name]catalog.Status
+	notes    map[packaging.Name]string
+}
+
+// A rule covers files of a project.
+type rule struct {
+	entry
+	versions packaging.Specifiers
+	all      bool // neither versions nor file was given
+}
+
+type yank struct {
+	rule
+	yanked bool // false for an unyank
+}
+
+// file is the shape of the policy file.
+type file struct {
+	Yank   []entry  `toml:"yank"`
+	Unyank []entry  `toml:"unyank"`
+	Block  []entry  `toml:"block"`
+	Status []status `toml:"status"`
+	Note   []note   `toml:"note"`
+}
+
+type entry struct {
+	Project  string `toml:"project"`
+	Versions string `toml:"versions"`
+	File     string `toml:"file"`
+	Reason   string `toml:"reason"`
+	Date     date   `toml:"date"`
+}
+
+type status struct {
+	Project string `toml:"project"`
+	Status  string `toml:"status"`
+	Reason  string `toml:"reason"`
+	Date    date   `toml:"date"`
+}
+
+type note struct {
+	Project string `toml:"project"`
+	Text    string `toml:"text"`
+	Date    date   `toml:"date"`
+}
+
+// A date is written bare or in quotes.
+type date struct{ time.Time }
+
+func (d *date) UnmarshalTOML(v any) error {
+	switch v := v.(type) {
+	case time.Time:
+		d.Time = v
+		return nil
+	case string:
+		t, err := time.Parse(time.DateOnly, v)
+		if err != nil {
+			return fmt.Errorf("date %q: want the form 2026-01-31", v)
+		}
+		d.Time = t
+		return nil
+	}
+	return fmt.Errorf("date %v: want the form 2026-01-31", v)
+}
+
+// Read reads a policy file. A file that is not there is an empty policy. An
+// error names the file and, where it can, the line; nothing of a faulty file
+// is used, because half a policy may publish what the other half forbids.
+func Read(path string) (*Policy, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &Policy{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return parse(path, data)
+}
+
+func parse(path string, data []byte) (*Policy, error) {
+	var f file
+	if err := stricttoml.Decode(path, data, &f); err != nil {
+		return nil, err
+	}
+	p := &Policy{
+		digest:   sha256.Sum256(data),
+		yanks:    map[packaging.Name][]yank{},
+		blocks:   map[packaging.Name][]rule{},
+		statuses: map[packaging.Name]catalog.Status{},
+		notes:    map[packaging.Name]string{},
+	}
+	var faults []error
+	fault := func(table string, i int, err error) {
+		faults = append(faults, &stricttoml.Error{File: path, Line: tableLine(data, table, i), Text: "[[" + table + "]]: " + err.Error()})
+	}
+	for _, table := range []struct {
+		name    string
+		entries []entry
+		yanked  bool
+	}{{"yank", f.Yank, true}, {"unyank", f.Unyank, false}} {
+		for i, e := range table.entries {
+			n, r, err := e.rule()
+			if err != nil {
+				fault(table.name, i, err)
+				continue
+			}
+			p.yanks[n] = append(p.yanks[n], yank{r, table.yanked})
+		}
+	}
+	for i, e := range f.Block {
+		n, r, err := e.rule()
+		if err == nil && e.Reason == "" {
+			err = errors.New("a block needs a reason")
+		}
+		if err != nil {
+			fault("block", i, err)
+			continue
+		}
+		p.blocks[n] = append(p.blocks[n], r)
+	}
+	for i, s := range f.Status {
+		n, err := packaging.ParseName(s.Project)
+		state, ok := states[s.Status]
+		if err == nil && !ok {
+			err = fmt.Errorf("status %q: want active, archived, deprecated or quarantined", s.Status)
+		}
+		if err != nil {
+			fault("status", i, err)
+			continue
+		}
+		p.statuses[n] = catalog.Status{State: state, Reason: s.Reason}
+	}
+	for i, s := range f.Note {
+		n, err := packaging.ParseName(s.Project)
+		if err != nil {
+			fault("note", i, err)
+			continue
+		}
+		p.notes[n] = s.Text
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	return p, nil
+}
+
+var states = map[string]catalog.State{
+	"active":      catalog.Active,
+	"archived":    catalog.Archived,
+	"deprecated":  catalog.Deprecated,
+	"quarantined": catalog.Quarantined,
+}
+
+func (e entry) rule() (packaging.Name, rule, error) {
+	n, err := packaging.ParseName(e.Project)
+	if err != nil {
+		return "", rule{}, err
+	}
+	if e.Versions != "" && e.File != "" {
+		return "", rule{}, errors.New("give versions or file, not both")
+	}
+	r := rule{entry: e, all: e.Versions == "" && e.File == ""}
+	if e.Versions != "" {
+		if r.versions, err = packaging.ParseSpecifiers(e.Versions); err != nil {
+			return "", rule{}, err
+		}
+	}
+	return n, r, nil
+}
+
+// covers reports whether a rule is about a file.
+func (r rule) covers(filename, version string) bool {
+	switch {
+	case r.all:
+		return true
+	case r.File != "":
+		return r.File == filename
+	}
+	return r.versions.MatchesString(version, packaging.AllowPrereleases)
+}
+
+// Blocked says whether a file must not be listed, and why.
+func (p *Policy) Blocked(n packaging.Name, filename, version string) (reason string, blocked bool) {
+	for _, r := range p.blocks[n] {
+		if r.covers(filename, version) {
+			return r.Reason, true
+		}
+	}
+	return "", false
+}
+
+// Yank gives a file's yank, which is the source's own unless a rule says
+// otherwise. The last rule that covers the file decides, and an unyank written
+// anywhere wins over a yank written for the same files.
+func (p *Policy) Yank(n packaging.Name, filename, version string, source catalog.Yank) catalog.Yank {
+	y := source
+	for _, r := range p.yanks[n] {
+		if r.covers(filename, version) {
+			y = catalog.Yank{Yanked: r.yanked}
+			if r.yanked {
+				y.Reason = r.Reason
+			}
+		}
+	}
+	return y
+}
+
+// Status gives a project's status, which is the source's own unless the policy
+// sets one.
+func (p *Policy) Status(n packaging.Name, source catalog.Status) catalog.Status {
+	if s, ok := p.statuses[n]; ok {
+		return s
+	}
+	return source
+}
+
+// Note gives the note for people on a project; empty for none.
+func (p *Policy) Note(n packaging.Name) string { return p.notes[n] }
+
+// Digest names the policy by its text: the same digest, the same policy.
+func (p *Policy) Digest() string { return hex.EncodeToString(p.digest[:]) }
+
+// Projects gives every project that the policy speaks of, sorted.
+func (p *Policy) Projects() []packaging.Name {
+	set := map[packaging.Name]bool{}
+	for n := range p.yanks {
+		set[n] = true
+	}
+	for n := range p.blocks {
+		set[n] = true
+	}
+	for n := range p.statuses {
+		set[n] = true
+	}
+	for n := range p.notes {
+		set[n] = true
+	}
+	names := make([]packaging.Name, 0, len(set))
+	for n := range set {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
