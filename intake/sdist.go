@@ -1,0 +1,222 @@
+package intake
+
+import (
+	"bytes"
+
+	"nestgen/packaging"
+)
+
+// A tree is what a source archive looks like from outside: its top folder and
+// the PKG-INFO in it. It is a [tarVisitor].
+type tree struct {
+	*judge
+	dumb    bool // an archive of installed files, which has no top folder
+	top     []byte
+	tops    int
+	info    []byte
+	infos   int
+	members int
+}
+
+var pkgInfo = []byte("PKG-INFO")
+
+func (t *tree) member(clean []byte, dir bool, _ int64) (bool, error) {
+	t.members++
+	if t.dumb {
+		return false, nil
+	}
+	top, rest, below := bytes.Cut(clean, []byte("/"))
+	if !below && !dir {
+		return false, t.minor("member %q lies beside the top folder of the source", clean)
+	}
+	switch {
+	case t.tops == 0:
+		t.tops, t.top = 1, append(t.top, top...)
+	case !bytes.Equal(top, t.top):
+		if t.tops++; t.tops == 2 {
+			if err := t.minor("more than one top folder: %q and %q", t.top, top); err != nil {
+				return false, err
+			}
+		}
+	}
+	return below && !dir && bytes.Equal(rest, pkgInfo), nil
+}
+
+func (t *tree) content(data []byte) error {
+	if t.infos++; t.infos > 1 {
+		return reject("more than one PKG-INFO: which one holds is anybody's guess")
+	}
+	t.info = append(t.info[:0], data...)
+	return nil
+}
+
+// sdist reads a source archive, or an archive of installed files, and gives its
+// PKG-INFO or nil.
+func (in *inspection) sdist(kind packaging.Kind, ext string) ([]byte, error) {
+	t := &in.tree
+	*t = tree{judge: &in.judge, dumb: kind == packaging.Dumb, top: t.top[:0], info: t.info[:0]}
+	how, err := in.packing(ext)
+	if err != nil {
+		return nil, err
+	}
+	switch how {
+	case compressed:
+		in.warn("packed by compress(1), which is not read here: the file name alone says what it is")
+		if in.how == Upload {
+			return nil, reject("packed by compress(1), which is not read here")
+		}
+		return nil, nil
+	case zipped:
+		err = in.zipTree(t)
+	default:
+		err = in.tarTree(t, how)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if t.members == 0 {
+		return nil, reject("an archive without members")
+	}
+	if t.infos > 0 {
+		return t.info, nil
+	}
+	if !t.dumb {
+		if in.how == Upload {
+			return nil, reject("no PKG-INFO in the top folder")
+		}
+		in.warn("no PKG-INFO in the top folder")
+	}
+	return nil, nil
+}
+
+// packing says how the archive is packed, which its name should say too.
+func (in *inspection) packing(ext string) (packing, error) {
+	head, err := in.src.view(0, int(min(in.src.size, 64)))
+	if err != nil {
+		return 0, err
+	}
+	says, is := packingOf(ext), looksLike(head)
+	if is == says {
+		return is, nil
+	}
+	lzmas := func(p packing) bool { return p == xzipped || p == lzmaAlone || p == lzipped }
+	if lzmas(says) && lzmas(is) {
+		return is, nil // installers do not tell these apart by name either
+	}
+	if says == lzmaAlone && is == plainTar {
+		return says, nil // it has no magic number: other settings, other bytes
+	}
+	if is == plainTar && says == zipped {
+		return says, nil // an archive may begin with something else
+	}
+	if is == plainTar && !looksTar(in.src) {
+		return 0, reject("not packed by %s", packings[says].name)
+	}
+	if err := in.minor("named %s and packed by %s", ext, packings[is].name); err != nil {
+		return 0, err
+	}
+	return is, nil
+}
+
+// looksTar reports whether the file begins with a tar header.
+func looksTar(src *source) bool {
+	if src.size < tarBlock {
+		return false
+	}
+	b, err := src.view(0, tarBlock)
+	return err == nil && sumFits(b)
+}
+
+func (in *inspection) tarTree(t *tree, how packing) error {
+	if err := in.notZip(); err != nil {
+		return err
+	}
+	if err := in.tar.packed.open(how); err != nil {
+		return err
+	}
+	return in.tar.walk(t)
+}
+
+// notZip refuses a tar file that is a zip file as well: old installers look for
+// a zip's end before they look at the name.
+func (in *inspection) notZip() error {
+	size := in.src.size
+	n := int(min(size, lenEnd+maxComment))
+	b, err := in.src.view(size-int64(n), n)
+	if err != nil {
+		return err
+	}
+	for i := 0; ; i++ {
+		k := bytes.Index(b[i:], []byte("PK\x05\x06"))
+		if k < 0 {
+			return nil
+		}
+		if i += k; i+lenEnd > n {
+			return nil
+		}
+		at := size - int64(n) + int64(i)
+		length, offset := int64(le.Uint32(b[i+12:])), int64(le.Uint32(b[i+16:]))
+		if at < length+offset {
+			continue
+		}
+		if length == 0 {
+			if le.Uint16(b[i+10:]) == 0 && i+lenEnd+int(le.Uint16(b[i+20:])) == n {
+				return reject("a tar file and a zip file at once")
+			}
+			continue
+		}
+		// A directory too long to be in sight is taken for one.
+		if d := int64(i) - length; d < 0 || d+4 <= int64(n) && le.Uint32(b[d:]) == sigCentral {
+			return reject("a tar file and a zip file at once")
+		}
+	}
+}
+
+// notTar refuses a zip file that begins as a tar file does.
+func (in *inspection) notTar() error {
+	if looksTar(in.src) {
+		return reject("a zip file and a tar file at once")
+	}
+	return nil
+}
+
+func (in *inspection) zipTree(t *tree) error {
+	if err := in.walkZip(false); err != nil {
+		return err
+	}
+	for i := range in.zip.members {
+		m := &in.zip.members[i]
+		clean, err := cleanPath(in.zip.clean[:0], m.name)
+		in.zip.clean = clean[:0]
+		if err != nil {
+			return err
+		}
+		if len(clean) == 0 {
+			continue
+		}
+		keep, err := t.member(clean, m.dir, m.size)
+		if err != nil {
+			return err
+		}
+		if !keep {
+			continue
+		}
+		if in.text, err = in.zip.read(m, in.text[:0], maxMetadata); err != nil {
+			return err
+		}
+		if err := t.content(in.text); err != nil {
+			return err
+		}
+	}
+	return in.zip.checkAll()
+}
+
+// walkZip walks the file as a zip file.
+func (in *inspection) walkZip(prefixed bool) error {
+	if !prefixed {
+		if err := in.notTar(); err != nil {
+			return err
+		}
+	}
+	return in.zip.walk(prefixed)
+}
