@@ -1,0 +1,114 @@
+package fetch
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/google/renameio/v2"
+)
+
+// A record stands beside a partial download and says of what it is a part. A
+// partial without one is worth nothing.
+type record struct {
+	URL  string `json:"url"`
+	ETag string `json:"etag"` // a strong one
+	Size int64  `json:"size"` // of the whole file
+}
+
+// minPartial is the size of a whole file from which on a download that breaks
+// off is worth taking up again.
+const minPartial = 1 << 20
+
+// A partial is the place of a download that is not complete.
+type partial struct {
+	name string // of the bytes; the record has ".json" behind it
+}
+
+// partials hands out places.
+type partials struct {
+	mu   sync.Mutex
+	used map[string]bool
+}
+
+// claim gives the place for a download of address to dest, and a function that
+// gives it back. In the folder for partials it depends on the address only, so
+// that a later run finds it.
+func (p *partials) claim(folder, address, dest string) (partial, func()) {
+	beside := partial{dest + ".part"}
+	if folder == "" {
+		return beside, func() {}
+	}
+	sum := sha256.Sum256([]byte(address))
+	name := filepath.Join(folder, hex.EncodeToString(sum[:20])+".part")
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.used[name] {
+		return beside, func() {}
+	}
+	if p.used == nil {
+		p.used = map[string]bool{}
+	}
+	p.used[name] = true
+	return partial{name}, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.used, name)
+	}
+}
+
+// load gives the record and the number of bytes of a partial that can be taken
+// up again; ok is false, and nothing is left, if there is none.
+func (p partial) load(address string, size int64) (r record, have int64, ok bool) {
+	data, err := os.ReadFile(p.name + ".json")
+	if err == nil && len(data) < 64<<10 && json.Unmarshal(data, &r) == nil &&
+		r.URL == address && isStrongETag(r.ETag) && r.Size > 0 && (size < 0 || size == r.Size) {
+		if info, err := os.Lstat(p.name); err == nil && info.Mode().IsRegular() && info.Size() > 0 && info.Size() < r.Size {
+			return r, info.Size(), true
+		}
+	}
+	p.remove()
+	return record{}, 0, false
+}
+
+// save writes the record.
+func (p partial) save(r record) error {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return renameio.WriteFile(p.name+".json", data, 0o600)
+}
+
+// remove takes a partial and its record away.
+func (p partial) remove() error {
+	err := os.Remove(p.name)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	os.Remove(p.name + ".json")
+	return err
+}
+
+// finish makes the partial the file dest. There must be none of that name: it
+// would be another download of the same file.
+func (p partial) finish(dest string) error {
+	if err := os.Rename(p.name, dest); err != nil {
+		return err
+	}
+	if err := os.Remove(p.name + ".json"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// isStrongETag reports whether an entity tag promises the same bytes (RFC 9110).
+func isStrongETag(s string) bool {
+	return len(s) > 2 && strings.HasPrefix(s, `"`) && strings.HasSuffix(s, `"`)
+}
