@@ -41,6 +41,12 @@ func (c *Catalog) Unpublished(ctx context.Context) iter.Seq2[*Project, error] {
 		"WHERE project IN (SELECT name FROM projects WHERE serial <> published)")
 }
 
+// Vanished reads every project whose pages are to go and have not gone yet.
+func (c *Catalog) Vanished(ctx context.Context) iter.Seq2[*Project, error] {
+	return projects(ctx, c.db, "WHERE serial <> published AND listed = 0",
+		"WHERE project IN (SELECT name FROM projects WHERE serial <> published AND listed = 0)")
+}
+
 // projects walks three cursors in the order of names: projects, their files
 // and their links.
 func projects(ctx context.Context, q querier, where, whereProject string, args ...any) iter.Seq2[*Project, error] {

@@ -1,0 +1,137 @@
+package generate_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"nestgen/catalog"
+	"nestgen/generate"
+	"nestgen/layout"
+	"nestgen/packaging"
+)
+
+// Things that break out of text, of attributes with either quote, of comments,
+// of elements that hold raw text, of URLs and of scripts.
+var payloads = []string{
+	`<script>alert(1)</script>`,
+	`"><script>alert(1)</script>`,
+	`'><script>alert(1)</script>`,
+	`</title><script>alert(1)</script>`,
+	`</a><img src=x onerror=alert(1)>`,
+	`"onmouseover="alert(1)`,
+	`'onmouseover='alert(1)`,
+	`" autofocus onfocus=alert(1) x="`,
+	`--><svg onload=alert(1)>`,
+	`]]><svg/onload=alert(1)>`,
+	`<svg><style><img/src=x onerror=alert(1)>`,
+	`<math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>`,
+	`<iframe srcdoc="<script>alert(1)</script>">`,
+	`<base href="http://evil.example/">`,
+	`<meta http-equiv="refresh" content="0;url=http://evil.example/">`,
+	`<link rel=stylesheet href=http://evil.example/x.css>`,
+	`<form action=http://evil.example><button>`,
+	`<a href="http://evil.example/foo-9.9.tar.gz#egg=foo-9.9">foo-9.9.tar.gz</a>`,
+	`javascript:alert(1)`,
+	`JaVaScRiPt:alert(1)`,
+	" \tjava\nscript:alert(1)",
+	`data:text/html,<script>alert(1)</script>`,
+	`vbscript:msgbox(1)`,
+	`//evil.example/x`,
+	`\x3cscript\x3ealert(1)`,
+	`&lt;script&gt;alert(1)&lt;/script&gt;`,
+	`&#x3C;script&#x3E;`,
+	"<scr\x00ipt>alert(1)</scr\x00ipt>",
+	"\xc0\xbcscript\xc0\xbe",
+	"+ADw-script+AD4-alert(1)",
+	`{{.}}{{template "front.html"}}`,
+	"${alert(1)}`;alert(1)//",
+	"<plaintext>",
+	"</body></html><script src=//evil.example>",
+	"href=http://evil.example/foo-9.9.tar.gz rel=homepage",
+	"\u2028\u2029<script>\ufeff",
+	"\x1b[31m\x07\u0085\ufdd0\U0001ffff\r\n\x0c",
+}
+
+// No text of a catalog or of the settings gets a script, a handler, a foreign
+// address or a link of its own into any page.
+func TestNoPayloadGetsThrough(t *testing.T) {
+	fields := map[string]func(s *generate.Site, p *catalog.Project, x string){
+		"title":           func(s *generate.Site, p *catalog.Project, x string) { s.Title = x },
+		"program version": func(s *generate.Site, p *catalog.Project, x string) { s.Version = x },
+		"base URL":        func(s *generate.Site, p *catalog.Project, x string) { s.BaseURL = "https://index.example/" + x },
+		"display":         func(s *generate.Site, p *catalog.Project, x string) { p.Display = x },
+		"note":            func(s *generate.Site, p *catalog.Project, x string) { p.Note = x },
+		"status reason":   func(s *generate.Site, p *catalog.Project, x string) { p.Status.Reason = x },
+		"file name": func(s *generate.Site, p *catalog.Project, x string) {
+			f := &p.Files[1]
+			f.Filename = "foo-2" + x + ".tar.gz"
+			f.Path = layout.File(f.BLAKE2b, f.Filename)
+		},
+		"version": func(s *generate.Site, p *catalog.Project, x string) { p.Files[0].Version, p.Files[1].Version = x, x },
+		"requires-python": func(s *generate.Site, p *catalog.Project, x string) {
+			p.Files[0].RequiresPython, p.Files[1].RequiresPython = x, x
+		},
+		"yank reason": func(s *generate.Site, p *catalog.Project, x string) {
+			p.Files[0].Yanked = catalog.Yank{Yanked: true, Reason: x}
+		},
+		"link": func(s *generate.Site, p *catalog.Project, x string) {
+			p.Links = []catalog.Link{{Project: p.Name, URL: x, Egg: "foo"}, {Project: p.Name, URL: "https://x.example/" + x, Egg: "foo"}}
+		},
+		"link name": func(s *generate.Site, p *catalog.Project, x string) {
+			p.Links = []catalog.Link{{Project: p.Name, URL: "https://x.example/", Egg: x}}
+		},
+		"link version": func(s *generate.Site, p *catalog.Project, x string) {
+			p.Links = []catalog.Link{{Project: p.Name, URL: "https://x.example/", Egg: "foo", Version: x}}
+		},
+	}
+	rendered, refused := 0, 0
+	for field, set := range fields {
+		for i, x := range payloads {
+			in := &input{
+				site:  everything(),
+				index: generate.AllIndexPages,
+				projects: []*catalog.Project{{
+					Name: "foo", Display: "Foo",
+					Files: []catalog.File{
+						newFile("foo", "foo-1.0-py3-none-any.whl", "1.0", packaging.Wheel),
+						newFile("foo", "foo-2.tar.gz", "2", packaging.Sdist),
+					},
+				}},
+			}
+			in.projects[0].Files[0].Provenance = true
+			in.projects[0].Files[1].Uploaded = 1_700_000_000_000_000
+			set(&in.site, in.projects[0], x)
+
+			// A file whose name is no name for a file is not published at all.
+			_, _, stored := layout.ParseFile(in.projects[0].Files[1].Path)
+			if err := in.site.Project(in.projects[0], tree{}); (err == nil) != stored {
+				t.Errorf("%s %q: error %v", field, x, err)
+			}
+			if !stored {
+				refused++
+				continue
+			}
+			for path, page := range in.render(t) {
+				checkPage(t, fmt.Sprintf("%s, payload %d: %s", field, i, path), path, []byte(page))
+			}
+			rendered++
+		}
+	}
+	if rendered < 400 || rendered+refused != len(fields)*len(payloads) {
+		t.Errorf("%d combinations rendered, %d refused", rendered, refused)
+	}
+}
+
+// The pages show the text that they escape, they do not drop it.
+func TestTextStays(t *testing.T) {
+	p := &catalog.Project{Name: "foo", Display: "foo", Note: `a <b> & "c"`, Status: catalog.Status{State: catalog.Quarantined}}
+	pages := tree{}
+	if err := (&generate.Site{People: true}).Project(p, pages); err != nil {
+		t.Fatal(err)
+	}
+	page := pages[layout.PeopleProject("foo")]
+	if got := text(parseHTML(t, "people", []byte(page))); !strings.Contains(got, p.Note) {
+		t.Errorf("the note is not on the page: %s", page)
+	}
+}
