@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -65,7 +66,7 @@ func edit(path string, change func([]byte) ([]byte, error)) error {
 	if _, err := parse(path, changed); err != nil {
 		return fmt.Errorf("this change would spoil the policy file, which stays as it is: %w", err)
 	}
-	return renameio.WriteFile(path, changed, 0o644)
+	return renameio.WriteFile(path, changed, 0o644, renameio.WithTempDir(filepath.Dir(path)))
 }
 
 // with adds an entry at the end.

@@ -1,0 +1,297 @@
+package plan
+
+import (
+	"fmt"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+
+	"nestgen/allowlist"
+	"nestgen/catalog"
+	"nestgen/packaging"
+)
+
+// A candidate is a file that may be chosen.
+type candidate struct {
+	Choice
+	version packaging.Version // zero for one that does not follow PEP 440
+	key     packaging.VersionKey
+
+	// listed says that the index has it, vanished that the upstream no longer
+	// does.
+	listed, vanished bool
+}
+
+// choose gives the files that the allowlist asks for, in the order of their
+// versions, newest first, then of their names. What the index lists and the
+// upstream has taken down counts as on offer: an upstream's deletion is told,
+// not followed.
+func (p *Project) choose(in Input, here map[string]catalog.File) []candidate {
+	if len(in.Wants) == 0 {
+		return nil
+	}
+	all := p.candidates(in, here)
+	at := map[string]int{} // in all, by file name
+	for i := range all {
+		at[all[i].Offer.Filename] = i
+	}
+	for _, want := range in.Wants {
+		var answers []candidate
+		switch {
+		case want.Kind == allowlist.Archive:
+			answers = p.direct(in, want)
+			for _, c := range answers {
+				if _, ok := at[c.Offer.Filename]; !ok {
+					at[c.Offer.Filename] = len(all)
+					all = append(all, c)
+				}
+			}
+		case want.Kind != allowlist.FromIndex:
+			continue
+		case in.Source == "":
+			p.checkLocal(in, want)
+			continue
+		default:
+			answers = p.answer(in, want, all)
+		}
+		for _, c := range answers {
+			i := at[c.Offer.Filename]
+			all[i].Why = append(all[i].Why, reasonOf(want))
+		}
+	}
+	return slices.DeleteFunc(all, func(c candidate) bool { return len(c.Why) == 0 })
+}
+
+// direct gives the file that a line names by its address.
+func (p *Project) direct(in Input, want allowlist.Want) []candidate {
+	o, f, err := Direct(want)
+	if err != nil {
+		p.problem(Incomplete, want.Position.String(), "", "%v", err)
+		return nil
+	}
+	if reason, blocked := in.Policy.Blocked(in.Name, o.Filename, f.Version); blocked {
+		p.problem(Warning, want.Position.String(), "", "not listed, because the policy blocks it: %s", reason)
+		return nil
+	}
+	return []candidate{{Choice: Choice{Source: catalog.Direct, Offer: o, Filename: f}}}
+}
+
+// Direct reads a line that names an archive by its address: the file that it
+// offers, with the hashes of the line.
+func Direct(want allowlist.Want) (catalog.Offer, packaging.Filename, error) {
+	u, err := url.Parse(want.URL)
+	if err != nil {
+		return catalog.Offer{}, packaging.Filename{}, fmt.Errorf("%s: not an address", strings.TrimSpace(want.Text))
+	}
+	o := catalog.Offer{Filename: path.Base(u.Path), Size: -1, Hashes: map[string]string{}}
+	f, err := packaging.ParseFilename(o.Filename, want.Project)
+	if err != nil {
+		return catalog.Offer{}, packaging.Filename{}, err
+	}
+	for alg, digest := range want.URLHashes {
+		o.Hashes[strings.ToLower(alg)] = strings.ToLower(digest)
+	}
+	for alg, digests := range want.Hashes {
+		if len(digests) == 1 {
+			o.Hashes[alg] = digests[0]
+		}
+	}
+	u.Fragment, u.RawFragment = "", ""
+	o.URL = u.String()
+	return o, f, nil
+}
+
+// checkLocal tells if a line asks for what no local file can give: the name is
+// not asked for outside.
+func (p *Project) checkLocal(in Input, want allowlist.Want) {
+	spec := want.Requirement.Specifiers
+	for _, d := range in.Dropped {
+		if spec.MatchesString(d.Filename.Version, packaging.AllowPrereleases) {
+			return
+		}
+	}
+	if in.Current != nil {
+		for _, f := range in.Current.Files {
+			if f.Source == catalog.Local && spec.MatchesString(f.Version, packaging.AllowPrereleases) {
+				return
+			}
+		}
+	}
+	p.problem(Incomplete, want.Position.String(), "put it in a drop folder, or give the project sources = \"both\" in a [[project]] table",
+		"%s: no file in the drop folders fits, and the name belongs to this site, so that no upstream is asked", strings.TrimSpace(want.Text))
+}
+
+// reasonOf says where a want stands, and through which lists it came there.
+func reasonOf(w allowlist.Want) string {
+	var b strings.Builder
+	for _, via := range w.Via {
+		b.WriteString(via.String() + " > ")
+	}
+	b.WriteString(w.Position.String() + ": " + strings.TrimSpace(w.Text))
+	return b.String()
+}
+
+// candidates gives what is on offer and may be listed at all.
+func (p *Project) candidates(in Input, here map[string]catalog.File) []candidate {
+	var all []candidate
+	add := func(c candidate) {
+		if _, blocked := in.Policy.Blocked(in.Name, c.Offer.Filename, c.Filename.Version); blocked {
+			return
+		}
+		if !in.LegacyFiles && legacy(c.Filename.Kind) {
+			return
+		}
+		c.version, _ = packaging.ParseVersion(c.Filename.Version)
+		c.key = packaging.VersionKeyOf(c.Filename.Version)
+		_, c.listed = here[c.Offer.Filename]
+		all = append(all, c)
+	}
+	offered := map[string]bool{}
+	if in.Listing != nil {
+		for _, o := range in.Listing.Offers {
+			if offered[o.Filename] {
+				continue
+			}
+			f, err := packaging.ParseFilename(o.Filename, in.Name)
+			if err == nil {
+				err = packaging.CheckFilename(o.Filename)
+			}
+			if err != nil {
+				continue // fetch has warned of what is no file of this project
+			}
+			offered[o.Filename] = true
+			add(candidate{Choice: Choice{Source: in.Source, Offer: o, Filename: f}})
+		}
+	}
+	for _, f := range here {
+		if offered[f.Filename] || f.Source != in.Source {
+			continue
+		}
+		name, err := packaging.ParseFilename(f.Filename, in.Name)
+		if err != nil {
+			continue
+		}
+		add(candidate{
+			Choice: Choice{Source: f.Source, Filename: name, Offer: catalog.Offer{
+				Filename: f.Filename, URL: f.URL, Size: f.Size, Yanked: f.Yanked,
+				Hashes: map[string]string{"sha256": f.SHA256.String()},
+			}},
+			vanished: in.Listing != nil,
+		})
+	}
+	slices.SortFunc(all, func(a, b candidate) int {
+		if c := strings.Compare(string(b.key), string(a.key)); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Offer.Filename, b.Offer.Filename)
+	})
+	return all
+}
+
+// answer gives the candidates that one line asks for, and tells if there are
+// none.
+func (p *Project) answer(in Input, want allowlist.Want, all []candidate) []candidate {
+	spec := want.Requirement.Specifiers
+	for _, c := range in.Constraints {
+		spec = spec.And(c.Requirement.Specifiers)
+	}
+	pin := spec.IsExact()
+	pre := packaging.AutoPrereleases
+	if always, never := in.Options.PreReleases(in.Name); always {
+		pre = packaging.AllowPrereleases
+	} else if never {
+		pre = packaging.DenyPrereleases
+	}
+	wheels, sdists := in.Options.Formats(in.Name)
+	var suitable, yanked []candidate
+	for _, c := range all {
+		// What is built for a platform is a binary, of whatever kind.
+		fits := wheels
+		if c.Filename.Kind == packaging.Sdist {
+			fits = sdists
+		}
+		if !fits || !hashed(want, c.Offer) {
+			continue
+		}
+		// Only a pin selects what is yanked (PEP 592).
+		if c.Offer.Yanked.Yanked && !pin {
+			yanked = append(yanked, c)
+			continue
+		}
+		suitable = append(suitable, c)
+	}
+	version := func(c candidate) (packaging.Version, string) { return c.version, c.Filename.Version }
+	found := packaging.FilterFunc(spec, suitable, pre, version)
+	if len(found) == 0 {
+		p.unanswered(in, want, all, packaging.FilterFunc(spec, yanked, pre, version))
+		return nil
+	}
+	if !pin {
+		found = newest(found, in.Keep)
+		// What was listed before it was yanked stays, with its mark, beside the
+		// versions that were chosen without it: others may have pinned it.
+		last := found[len(found)-1].key
+		for _, c := range packaging.FilterFunc(spec, yanked, pre, version) {
+			if c.listed && c.key >= last {
+				found = append(found, c)
+			}
+		}
+	}
+	return found
+}
+
+// newest gives the candidates of the first versions; equal versions that are
+// spelled differently count once.
+func newest(found []candidate, keep Keep) []candidate {
+	if keep == All {
+		return found
+	}
+	versions := Keep(0)
+	for i, c := range found {
+		if i == 0 || c.key != found[i-1].key {
+			versions++
+		}
+		if versions > max(keep, Newest) {
+			return found[:i]
+		}
+	}
+	return found
+}
+
+// hashed reports whether a line that lists digests lists one of the offer's.
+func hashed(w allowlist.Want, o catalog.Offer) bool {
+	if len(w.Hashes) == 0 {
+		return true
+	}
+	for alg, digests := range w.Hashes {
+		if have := o.Hashes[alg]; have != "" && slices.ContainsFunc(digests, func(d string) bool { return strings.EqualFold(d, have) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// unanswered tells why a line got nothing.
+func (p *Project) unanswered(in Input, want allowlist.Want, all, yanked []candidate) {
+	where := want.Position.String()
+	line := strings.TrimSpace(want.Requirement.String())
+	switch {
+	case len(yanked) > 0:
+		p.problem(Incomplete, where, fmt.Sprintf("pin it with == to list it all the same, for example %s==%s", want.Requirement.Name, yanked[0].Filename.Version),
+			"%s: every file that fits is yanked%s", line, because(yanked[0].Offer.Yanked.Reason))
+	case len(all) == 0:
+		p.problem(Incomplete, where, "", "%s: %s has no file that may be listed", line, in.Source)
+	case len(want.Hashes) > 0:
+		p.problem(Incomplete, where, "compare the hashes of the line with those of the upstream", "%s: no file at %s has one of the hashes that the line lists", line, in.Source)
+	default:
+		p.problem(Incomplete, where, "", "%s: no file at %s fits; its newest version is %s", line, in.Source, all[0].Filename.Version)
+	}
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return " (" + reason + ")"
+}

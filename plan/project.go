@@ -1,0 +1,354 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"nestgen/allowlist"
+	"nestgen/catalog"
+	"nestgen/packaging"
+	"nestgen/policy"
+)
+
+// A Level says how much a problem matters.
+type Level int
+
+const (
+	// Warning is odd, but nothing is missing because of it.
+	Warning Level = iota
+
+	// Incomplete means that something asked for is missing from the index, or
+	// that something was kept back.
+	Incomplete
+
+	// Alarm means that somebody should look at once: bytes that changed, or a
+	// removal that looks like an accident.
+	Alarm
+)
+
+// A Problem is something that a build could not do, or should tell.
+type Problem struct {
+	Level Level
+
+	// Where is a file and line, a path, or a project.
+	Where string
+	Text  string
+
+	// Hint says what to do; it may be empty.
+	Hint string
+}
+
+// A Dropped is a file of a drop folder that has passed the gate.
+type Dropped struct {
+	// Where is its path as people know it, File its last element.
+	Where    string
+	File     string
+	Filename packaging.Filename
+	Size     int64
+	SHA256   catalog.Digest
+
+	// Entry is the caller's own handle on the file.
+	Entry int
+}
+
+// An Input is everything that is known about one project.
+type Input struct {
+	Name packaging.Name
+
+	// Current is what the index has now; nil for a project it has never had.
+	Current *catalog.Project
+
+	// Wants and Constraints are the allowlist's lines for the project, and
+	// Options what it says for all of them.
+	Wants       []allowlist.Want
+	Constraints []allowlist.Want
+	Options     allowlist.Options
+
+	// Source is the upstream that the project belongs to, empty if it belongs
+	// to none. Listing is what it says, nil if it could not be asked: then
+	// everything that came from there stays.
+	Source  string
+	Listing *catalog.Listing
+
+	// Dropped is the project's files in the drop folders. KeepLocal says that
+	// a folder could not be read, so that a file that is not in Dropped must
+	// not be taken for gone. SkipLocal says that nothing has changed there:
+	// Dropped is not given.
+	Dropped   []Dropped
+	KeepLocal bool
+	SkipLocal bool
+
+	// Keep is how many versions a line that is not pinned keeps.
+	Keep Keep
+
+	// LegacyFiles lets installers of old kinds in.
+	LegacyFiles bool
+
+	Policy *policy.Policy
+
+	// Known gives the digest that a file name was first seen with.
+	Known func(filename string) (catalog.Digest, bool)
+}
+
+// A Choice is a file that should be fetched from an upstream.
+type Choice struct {
+	Source   string
+	Offer    catalog.Offer
+	Filename packaging.Filename
+	Why      []string
+}
+
+// A Take is a file that should be taken from a drop folder.
+type Take struct {
+	Dropped
+	Why []string
+}
+
+// A Kept is a file that the index has and keeps. File is what should be said
+// of it from now on.
+type Kept struct {
+	File    catalog.File
+	Changed bool
+	Why     []string
+}
+
+// A Withdrawal is a file that should leave the index.
+type Withdrawal struct {
+	File   catalog.File
+	Reason string
+}
+
+// A Project is what a build will do for one project.
+type Project struct {
+	Name     packaging.Name
+	Current  *catalog.Project
+	Fetch    []Choice
+	Take     []Take
+	Keep     []Kept
+	Withdraw []Withdrawal
+	Status   catalog.Status
+	Note     string
+	Problems []Problem
+}
+
+// Changes reports whether there is anything to do.
+func (p *Project) Changes() bool {
+	return len(p.Fetch) > 0 || len(p.Take) > 0 || len(p.Withdraw) > 0 || p.restated() ||
+		slices.ContainsFunc(p.Keep, func(k Kept) bool { return k.Changed })
+}
+
+// restated reports whether the status or the note changes.
+func (p *Project) restated() bool {
+	if p.Current == nil {
+		return p.Status != catalog.Status{} || p.Note != ""
+	}
+	return p.Current.Status != p.Status || p.Current.Note != p.Note
+}
+
+// Vanishes reports whether the project would lose all its files.
+func (p *Project) Vanishes() bool {
+	return p.Current != nil && len(p.Current.Files) > 0 &&
+		len(p.Withdraw) == len(p.Current.Files) && len(p.Fetch)+len(p.Take) == 0
+}
+
+func (p *Project) problem(l Level, where, hint, format string, args ...any) {
+	p.Problems = append(p.Problems, Problem{l, where, fmt.Sprintf(format, args...), hint})
+}
+
+// Decide plans one project.
+func Decide(in Input) *Project {
+	p := &Project{Name: in.Name, Current: in.Current}
+	var current []catalog.File
+	var source catalog.Status
+	if in.Current != nil {
+		current = in.Current.Files
+		source = in.Current.Status
+	}
+	if in.Listing != nil {
+		source = in.Listing.Status
+	} else if in.Source == "" {
+		source = catalog.Status{}
+	}
+	p.Status = in.Policy.Status(in.Name, source)
+	p.Note = in.Policy.Note(in.Name)
+	p.decideLocal(in, current)
+	p.decideUpstream(in, current)
+	return p
+}
+
+// decideLocal holds what the drop folders have against what the index lists.
+func (p *Project) decideLocal(in Input, current []catalog.File) {
+	here := map[string]catalog.File{}
+	for _, f := range current {
+		if f.Source == catalog.Local {
+			here[f.Filename] = f
+		}
+	}
+	if in.SkipLocal {
+		for _, f := range current {
+			if f.Source == catalog.Local {
+				p.restate(in, f, nil)
+			}
+		}
+		return
+	}
+	chosen := map[string]Dropped{}
+	for _, d := range in.Dropped {
+		name := d.File
+		if reason, blocked := in.Policy.Blocked(in.Name, name, d.Filename.Version); blocked {
+			p.problem(Warning, d.Where, "", "not listed, because the policy blocks it: %s", reason)
+			continue
+		}
+		if !in.LegacyFiles && legacy(d.Filename.Kind) {
+			p.problem(Warning, d.Where, "set legacy_files = true to list it", "a %s is not listed here", d.Filename.Kind)
+			continue
+		}
+		known, seen := in.Known(name)
+		if seen && known != d.SHA256 {
+			p.problem(Incomplete, d.Where, "a file name is spent once it was used: give the new file a new version or build number",
+				"sha256 %s, but %s was first seen with sha256 %s, which stays", d.SHA256, name, known)
+			continue
+		}
+		if other, ok := chosen[name]; ok {
+			if other.SHA256 != d.SHA256 {
+				p.problem(Incomplete, d.Where, "remove one of the two", "sha256 %s, but %s has sha256 %s; the latter is listed", d.SHA256, other.Where, other.SHA256)
+			}
+			continue
+		}
+		chosen[name] = d
+	}
+	for _, d := range in.Dropped {
+		name := d.File
+		if c, ok := chosen[name]; !ok || c.Entry != d.Entry {
+			continue
+		}
+		why := []string{d.Where}
+		if f, ok := here[name]; ok {
+			p.restate(in, f, why)
+			delete(here, name)
+			continue
+		}
+		p.Take = append(p.Take, Take{d, why})
+	}
+	for _, f := range current {
+		if _, left := here[f.Filename]; !left {
+			continue
+		}
+		reason := "it is no longer in a drop folder"
+		if why, blocked := in.Policy.Blocked(in.Name, f.Filename, f.Version); blocked {
+			reason = "the policy blocks it: " + why
+		} else if in.KeepLocal {
+			p.restate(in, f, []string{"a drop folder could not be read"})
+			continue
+		}
+		p.Withdraw = append(p.Withdraw, Withdrawal{f, reason})
+	}
+}
+
+// restate keeps a file and applies the policy to what is said of it. The yank
+// of a local file comes from the policy alone.
+func (p *Project) restate(in Input, f catalog.File, why []string) {
+	if reason, blocked := in.Policy.Blocked(in.Name, f.Filename, f.Version); blocked {
+		p.Withdraw = append(p.Withdraw, Withdrawal{f, "the policy blocks it: " + reason})
+		return
+	}
+	was := f.Yanked
+	f.Yanked = in.Policy.Yank(in.Name, f.Filename, f.Version, catalog.Yank{})
+	p.Keep = append(p.Keep, Kept{f, f.Yanked != was, why})
+}
+
+func legacy(k packaging.Kind) bool {
+	switch k {
+	case packaging.Wininst, packaging.MSI, packaging.RPM, packaging.Deb, packaging.Dumb:
+		return true
+	}
+	return false
+}
+
+// decideUpstream chooses from what the upstream offers and holds the choice
+// against what the index lists.
+func (p *Project) decideUpstream(in Input, current []catalog.File) {
+	here := map[string]catalog.File{}
+	for _, f := range current {
+		if f.Source != catalog.Local {
+			here[f.Filename] = f
+		}
+	}
+	if in.Listing == nil && in.Source != "" {
+		for _, f := range current {
+			if f.Source == catalog.Local {
+				continue
+			}
+			if reason, blocked := in.Policy.Blocked(in.Name, f.Filename, f.Version); blocked {
+				p.Withdraw = append(p.Withdraw, Withdrawal{f, "the policy blocks it: " + reason})
+				continue
+			}
+			p.Keep = append(p.Keep, Kept{File: f, Why: []string{"the upstream could not be asked"}})
+		}
+		return
+	}
+	for _, c := range p.choose(in, here) {
+		f, have := here[c.Offer.Filename]
+		if !have {
+			if known, seen := in.Known(c.Offer.Filename); seen && altered(c.Offer, known) {
+				p.problem(Alarm, string(in.Name), "find out why before you trust this upstream",
+					"%s: %s now offers sha256 %s, but it was first seen with sha256 %s; it is not listed", c.Offer.Filename, c.Source, c.Offer.Hashes["sha256"], known)
+				continue
+			}
+			p.Fetch = append(p.Fetch, c.Choice)
+			continue
+		}
+		delete(here, c.Offer.Filename)
+		if altered(c.Offer, f.SHA256) {
+			p.problem(Alarm, string(in.Name), "the bytes that were here first stay; find out why before you trust this upstream",
+				"%s: %s now offers sha256 %s instead of %s", c.Offer.Filename, c.Source, c.Offer.Hashes["sha256"], f.SHA256)
+			p.Keep = append(p.Keep, Kept{File: f, Why: c.Why})
+			continue
+		}
+		if c.vanished {
+			p.problem(Incomplete, string(in.Name), "it stays until the allowlist or the policy says otherwise",
+				"%s: %s no longer has it", c.Offer.Filename, c.Source)
+		}
+		now := f
+		if !c.vanished {
+			now.RequiresPython = RequiresPython(c.Offer.RequiresPython, f.RequiresPython)
+			if c.Offer.Uploaded != 0 {
+				now.Uploaded = c.Offer.Uploaded
+			}
+			now.Yanked = c.Offer.Yanked
+		}
+		now.Yanked = in.Policy.Yank(in.Name, f.Filename, f.Version, now.Yanked)
+		p.Keep = append(p.Keep, Kept{now, now != f, c.Why})
+	}
+	for _, f := range current {
+		if _, left := here[f.Filename]; !left {
+			continue
+		}
+		reason := "no allowlist line asks for " + string(in.Name)
+		if why, blocked := in.Policy.Blocked(in.Name, f.Filename, f.Version); blocked {
+			reason = "the policy blocks it: " + why
+		} else if len(in.Wants) > 0 {
+			reason = "the allowlist keeps other versions"
+		}
+		p.Withdraw = append(p.Withdraw, Withdrawal{f, reason})
+	}
+}
+
+// RequiresPython takes an upstream's requires-python where it is a valid
+// specifier set, and else what is known of the file already.
+func RequiresPython(offered, have string) string {
+	if offered == "" || offered == have {
+		return have
+	}
+	if _, err := packaging.ParseSpecifiers(offered); err != nil {
+		return have
+	}
+	return offered
+}
+
+// altered reports whether an offer announces other bytes than a digest.
+func altered(o catalog.Offer, known catalog.Digest) bool {
+	sha := o.Hashes["sha256"]
+	return sha != "" && !strings.EqualFold(sha, known.String())
+}
