@@ -1,0 +1,215 @@
+package nestgen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"nestgen/catalog"
+	"nestgen/plan"
+	"nestgen/publish"
+)
+
+// Options are what one run may be told besides the settings. The zero Options
+// make a plain build.
+type Options struct {
+	// DryRun finds out what a build would do, without doing it. Upstreams are
+	// asked for their pages, but no file is fetched.
+	DryRun bool
+
+	// Offline asks no upstream: what came from one stays as it is.
+	Offline bool
+
+	// AllowRemovals lets a build take more away than an accident could be
+	// meant to: more than 50 projects, or more than a fifth of them.
+	AllowRemovals bool
+
+	// Each is called for every project that changes, before the change is
+	// made, in the order of names. It may be nil.
+	Each func(*plan.Project)
+
+	// Progress shows how far the long steps are. It may be nil.
+	Progress Progress
+
+	// Log takes what happens, for those who look on. If nil, it is dropped.
+	Log *slog.Logger
+}
+
+// A Progress shows people how far a run is. Its methods may be called from
+// several goroutines.
+type Progress interface {
+	// Stage begins a step of so many units; what was shown before is done.
+	Stage(name string, total int64)
+
+	// Step adds to the units that are done, and to the bytes that went by.
+	Step(units, bytes int64)
+}
+
+type noProgress struct{}
+
+func (noProgress) Stage(string, int64) {}
+func (noProgress) Step(int64, int64)   {}
+
+// Build brings a site up to date with its allowlist, its drop folders and its
+// policy, and publishes what has changed. The report says what was done and
+// what was not; it is also written beside the state. An error means that the
+// run stopped early: it matches one of the ends in this package, and the tree
+// is as whole as it was.
+func Build(ctx context.Context, c Config, o Options) (*Report, error) {
+	s, err := open(c, o)
+	if err != nil {
+		return nil, err
+	}
+	report, err := s.build(ctx)
+	return report, errors.Join(err, s.close())
+}
+
+// build is the walk.
+func (s *site) build(ctx context.Context) (*Report, error) {
+	if err := s.readIntent(); err != nil {
+		return nil, err
+	}
+	if err := s.scanDrop(ctx); err != nil {
+		return nil, err
+	}
+	for decided, err := range s.decide(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if err := s.carry(ctx, decided); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.withdraw(ctx); err != nil {
+		return nil, err
+	}
+	if !s.opts.DryRun {
+		if err := s.remember(ctx); err != nil {
+			return nil, err
+		}
+		if err := s.publish(ctx); err != nil {
+			return nil, err
+		}
+		if err := s.deleteDue(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return s.reportRun(ctx)
+}
+
+// A site is a site at work: its settings, its catalog, its tree, and the
+// report of this run.
+type site struct {
+	Config
+	opts     Options
+	log      *slog.Logger
+	progress Progress
+	catalog  *catalog.Catalog
+	tree     *publish.Tree // nil in a dry run
+	intent   intent
+	local    localFiles
+	upstream upstreams
+	report   *Report
+	mu       sync.Mutex // held to write to report while files are worked on
+
+	// withdrawals wait until everything else is done.
+	withdrawals []withdrawal
+	seenBefore  bool // the catalog had events when the run began
+}
+
+// open takes the lock of a site, unless the run is a dry one, and opens its
+// catalog.
+func open(c Config, o Options) (s *site, err error) {
+	s = &site{Config: c, opts: o, log: o.Log, progress: o.Progress, report: &Report{DryRun: o.DryRun}}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.progress == nil {
+		s.progress = noProgress{}
+	}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if !o.DryRun {
+		if s.tree, err = openTree(c, s.log); err != nil {
+			return nil, err
+		}
+		s.catalog, err = catalog.Open(s.catalogFile())
+	} else {
+		s.catalog, err = catalog.OpenReadOnly(s.catalogFile())
+		if errors.Is(err, os.ErrNotExist) {
+			s.catalog, err = catalog.OpenEmpty()
+		}
+	}
+	if err != nil {
+		return nil, storage(err)
+	}
+	last, err := s.catalog.Serial(context.Background())
+	s.seenBefore = last > 0
+	return s, storage(err)
+}
+
+func openTree(c Config, log *slog.Logger) (*publish.Tree, error) {
+	t, err := publish.Open(publish.Options{Site: c.Site, State: c.State, Log: log, Clock: Now})
+	if errors.Is(err, publish.ErrLocked) {
+		return nil, &fault{ErrLocked, fmt.Errorf("%s: another run is at work on this site", c.State), "a run from cron may not be done yet; this one changed nothing"}
+	}
+	return t, storage(err)
+}
+
+func (s *site) close() error {
+	var faults []error
+	s.upstream.close()
+	faults = append(faults, s.local.close())
+	if s.catalog != nil {
+		faults = append(faults, s.catalog.Close())
+	}
+	if s.tree != nil {
+		faults = append(faults, s.tree.Close())
+	}
+	return errors.Join(faults...)
+}
+
+func (s *site) catalogFile() string { return filepath.Join(s.State, "catalog.db") }
+
+// storage makes a fault of the file system out of an error that is one.
+func storage(err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, publish.ErrAltered) {
+		return &fault{ErrAlarm, err, "run \"nestgen verify\" to see what else is not as it was"}
+	}
+	if isStorage(err) {
+		return &fault{ErrStorage, err, "what was published is still served; make room or mend the file system, then run again"}
+	}
+	return err
+}
+
+// reportRun completes the report and writes it beside the state.
+func (s *site) reportRun(ctx context.Context) (*Report, error) {
+	r := s.report
+	n, err := s.catalog.Counts(ctx)
+	if err != nil {
+		return nil, storage(err)
+	}
+	r.Listed = Counts{n.Projects, n.Files, n.Bytes}
+	if r.Serial, err = s.catalog.Serial(ctx); err != nil {
+		return nil, storage(err)
+	}
+	s.upstream.count(r)
+	r.finish()
+	if s.opts.DryRun {
+		return r, nil
+	}
+	if err := r.save(s.State); err != nil {
+		return nil, storage(fmt.Errorf("write report: %w", err))
+	}
+	return r, nil
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"nestgen"
+)
+
+func newBuild(s *settings) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "build",
+		Short: "Bring the site up to date with the allowlist and the drop folders",
+		Long: `Read the allowlist, the drop folders and the policy, fetch what is missing, and
+publish what has changed. Run it from cron as often as you like: a run that
+finds nothing to do costs little, writes nothing and, with -q, says nothing.
+
+A file that is wrong, or an upstream that does not answer, never stops the
+rest: what could not be done is reported, and the next run tries again. The
+report is also written to report.json in the state folder.
+` + exitHelp,
+		Args: cobra.NoArgs,
+	}
+	f := cmd.Flags()
+	dryRun := f.BoolP("dry-run", "n", false, "find out what would be done, and do nothing")
+	offline := f.Bool("offline", false, "ask no upstream; what came from one stays as it is")
+	allow := f.Bool("allow-removals", false, "let more projects go than an accident could be meant to")
+	asJSON := f.Bool("json", false, "print the report as JSON")
+	quiet := f.BoolP("quiet", "q", false, "print nothing when all is well")
+	verbose := f.BoolP("verbose", "v", false, "say what happens, step by step")
+	cmd.MarkFlagsMutuallyExclusive("quiet", "verbose")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := s.load()
+		if err != nil {
+			return err
+		}
+		t := newTerminal(cmd.OutOrStdout(), cmd.ErrOrStderr())
+		bars := t.progress(!*quiet && !*asJSON)
+		r, err := nestgen.Build(cmd.Context(), c, nestgen.Options{
+			DryRun: *dryRun, Offline: *offline, AllowRemovals: *allow,
+			Progress: bars, Log: t.log(*verbose),
+		})
+		bars.done()
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			if err := printJSON(cmd.OutOrStdout(), r); err != nil {
+				return err
+			}
+		} else {
+			t.problems(r, *quiet)
+			if !*quiet {
+				fmt.Fprintln(t.out, summary(r))
+			}
+		}
+		return status(r.Status)
+	}
+	return cmd
+}
+
+// status is the end of a command that has said everything.
+func status(code int) error {
+	if code == exitDone {
+		return nil
+	}
+	return &statusError{code}
+}
+
+func printJSON(w io.Writer, r *nestgen.Report) error {
+	data, err := r.JSON()
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(data)
+	return err
+}
+
+// summary is the one line that a build ends with.
+func summary(r *nestgen.Report) string {
+	would := ""
+	if r.DryRun {
+		would = "would be "
+	}
+	if r.Added.Count+r.Changed.Count+r.Withdrawn.Count == 0 && r.Pages.Written+r.Pages.Removed+r.Deleted == 0 {
+		return fmt.Sprintf("nothing to do: %s list %s (%s)", count(r.Listed.Projects, "project"), count(r.Listed.Files, "file"), bytesText(r.Listed.Bytes))
+	}
+	s := fmt.Sprintf("%d added, %d changed, %d withdrawn", r.Added.Count, r.Changed.Count, r.Withdrawn.Count)
+	if would != "" {
+		s = fmt.Sprintf("%d would be added, %d changed, %d withdrawn", r.Added.Count, r.Changed.Count, r.Withdrawn.Count)
+	}
+	if r.Fetched.Files > 0 {
+		s += fmt.Sprintf("; %s%s fetched", would, bytesText(r.Fetched.Bytes))
+	}
+	if !r.DryRun {
+		s += fmt.Sprintf("; %s written", count(int64(r.Pages.Written), "page"))
+		if r.Deleted > 0 {
+			s += fmt.Sprintf("; %s deleted after the grace period", count(int64(r.Deleted), "file"))
+		}
+	}
+	return s + fmt.Sprintf("; %s, %s, serial %d", count(r.Listed.Projects, "project"), count(r.Listed.Files, "file"), r.Serial)
+}

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"nestgen"
+	"nestgen/catalog"
+	"nestgen/packaging"
+)
+
+func newList(s *settings) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the projects of the index",
+		Long: `Print a line for every project of the index: its name, its newest version, how
+many files it has, their size, and where they come from. It reads the catalog
+and works while a build runs.
+` + exitHelp,
+		Args: cobra.NoArgs,
+	}
+	asJSON := cmd.Flags().Bool("json", false, "print one JSON object a line")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := s.load()
+		if err != nil {
+			return err
+		}
+		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
+		enc := json.NewEncoder(cmd.OutOrStdout())
+		if !*asJSON {
+			fmt.Fprintln(w, "PROJECT\tNEWEST\tFILES\tSIZE\tSOURCE\tSTATUS")
+		}
+		for p, err := range nestgen.List(cmd.Context(), c) {
+			if err != nil {
+				return err
+			}
+			line := listed(p)
+			if *asJSON {
+				if err := enc.Encode(line); err != nil {
+					return err
+				}
+				continue
+			}
+			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\n", line.Project, line.Newest, line.Files, bytesText(line.Bytes), line.Source, line.Status)
+		}
+		return w.Flush()
+	}
+	return cmd
+}
+
+// A listLine is what list says of a project.
+type listLine struct {
+	Project string `json:"project"`
+	Newest  string `json:"newest,omitempty"`
+	Files   int    `json:"files"`
+	Bytes   int64  `json:"bytes"`
+	Links   int    `json:"links,omitempty"`
+	Source  string `json:"source"`
+	Status  string `json:"status"`
+}
+
+func listed(p *catalog.Project) listLine {
+	l := listLine{Project: p.Display, Files: len(p.Files), Links: len(p.Links), Source: p.Owner, Status: stateText(p.Status.State)}
+	for _, f := range p.Files {
+		l.Bytes += f.Size
+	}
+	if n := len(p.Files); n > 0 {
+		l.Newest = p.Files[n-1].Version
+	}
+	return l
+}
+
+func stateText(s catalog.State) string {
+	if s == catalog.Active {
+		return "active"
+	}
+	return string(s)
+}
+
+func newShow(s *settings) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "show PROJECT",
+		Short: "Show the files of a project and what happened to them",
+		Long: `Print what the index has of a project: its status, its files with their digests
+and where they came from, its development links, and its history.
+` + exitHelp,
+		Args: cobra.ExactArgs(1),
+	}
+	asJSON := cmd.Flags().Bool("json", false, "print a JSON object")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := s.load()
+		if err != nil {
+			return err
+		}
+		n, err := packaging.ParseName(args[0])
+		if err != nil {
+			return &usageError{err}
+		}
+		p, events, err := nestgen.Show(cmd.Context(), c, n)
+		if errors.Is(err, fs.ErrNotExist) {
+			return &usageError{fmt.Errorf("%s: the index has never had a project of this name", n)}
+		}
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			enc := json.NewEncoder(cmd.OutOrStdout())
+			enc.SetIndent("", "  ")
+			enc.SetEscapeHTML(false)
+			return enc.Encode(shown(p, events))
+		}
+		return printProject(cmd, p, events)
+	}
+	return cmd
+}
+
+func printProject(cmd *cobra.Command, p *catalog.Project, events []catalog.Event) error {
+	out := cmd.OutOrStdout()
+	fmt.Fprintf(out, "%s (%s), from %s\n", p.Display, stateText(p.Status.State), p.Owner)
+	if p.Status.Reason != "" {
+		fmt.Fprintf(out, "  %s\n", printable(p.Status.Reason))
+	}
+	if p.Note != "" {
+		fmt.Fprintf(out, "  note: %s\n", printable(p.Note))
+	}
+	if len(p.Files) > 0 {
+		fmt.Fprintln(out, "\nFiles:")
+	}
+	for _, f := range p.Files {
+		fmt.Fprintf(out, "  %s  (%s, %s)\n", f.Filename, bytesText(f.Size), time.UnixMicro(f.Uploaded).UTC().Format(time.DateTime))
+		fmt.Fprintf(out, "    sha256 %s\n", f.SHA256)
+		if f.RequiresPython != "" {
+			fmt.Fprintf(out, "    requires Python %s\n", printable(f.RequiresPython))
+		}
+		if f.Yanked.Yanked {
+			fmt.Fprintf(out, "    yanked: %s\n", printable(f.Yanked.Reason))
+		}
+		if f.URL != "" {
+			fmt.Fprintf(out, "    from %s\n", f.URL)
+		}
+	}
+	if len(p.Links) > 0 {
+		fmt.Fprintln(out, "\nDevelopment links:")
+	}
+	for _, l := range p.Links {
+		fmt.Fprintf(out, "  %s  (%s)\n", printable(l.URL), l.Source)
+	}
+	fmt.Fprintln(out, "\nHistory:")
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	for _, e := range events {
+		fmt.Fprintf(w, "  %d\t%s\t%s\t%s\t%s\n", e.Serial, time.UnixMicro(e.Time).UTC().Format(time.DateTime), e.Verb, e.Filename, printable(e.Reason))
+	}
+	return w.Flush()
+}
+
+// The shape of show --json.
+type (
+	showProject struct {
+		listLine
+		Reason  string      `json:"reason,omitempty"`
+		Note    string      `json:"note,omitempty"`
+		Serial  int64       `json:"serial"`
+		List    []showFile  `json:"file_list"`
+		DevURLs []string    `json:"development_links,omitempty"`
+		History []showEvent `json:"history"`
+	}
+	showFile struct {
+		Filename       string  `json:"filename"`
+		Version        string  `json:"version"`
+		Kind           string  `json:"kind"`
+		Size           int64   `json:"size"`
+		SHA256         string  `json:"sha256"`
+		Path           string  `json:"path"`
+		RequiresPython string  `json:"requires_python,omitempty"`
+		Uploaded       string  `json:"upload_time"`
+		Yanked         bool    `json:"yanked"`
+		YankReason     string  `json:"yank_reason,omitempty"`
+		Metadata       *string `json:"core_metadata_sha256,omitempty"`
+		Source         string  `json:"source"`
+		URL            string  `json:"url,omitempty"`
+	}
+	showEvent struct {
+		Serial   int64  `json:"serial"`
+		Time     string `json:"time"`
+		Verb     string `json:"verb"`
+		Filename string `json:"filename,omitempty"`
+		Source   string `json:"source"`
+		Reason   string `json:"reason,omitempty"`
+	}
+)
+
+func shown(p *catalog.Project, events []catalog.Event) showProject {
+	s := showProject{listLine: listed(p), Reason: p.Status.Reason, Note: p.Note, Serial: p.Serial, List: []showFile{}, History: []showEvent{}}
+	for _, f := range p.Files {
+		sf := showFile{
+			Filename: f.Filename, Version: f.Version, Kind: f.Kind.String(), Size: f.Size, SHA256: f.SHA256.String(), Path: f.Path,
+			RequiresPython: f.RequiresPython, Uploaded: time.UnixMicro(f.Uploaded).UTC().Format(time.RFC3339),
+			Yanked: f.Yanked.Yanked, YankReason: f.Yanked.Reason, Source: f.Source, URL: f.URL,
+		}
+		if !f.Metadata.IsZero() {
+			m := f.Metadata.String()
+			sf.Metadata = &m
+		}
+		s.List = append(s.List, sf)
+	}
+	for _, l := range p.Links {
+		s.DevURLs = append(s.DevURLs, l.URL)
+	}
+	for _, e := range events {
+		s.History = append(s.History, showEvent{e.Serial, time.UnixMicro(e.Time).UTC().Format(time.RFC3339), string(e.Verb), e.Filename, e.Source, e.Reason})
+	}
+	return s
+}
+
+// projectNames reads project names given on the command line.
+func projectNames(args []string) (map[packaging.Name]bool, error) {
+	names := map[packaging.Name]bool{}
+	for _, a := range args {
+		n, err := packaging.ParseName(a)
+		if err != nil {
+			return nil, &usageError{err}
+		}
+		names[n] = true
+	}
+	return names, nil
+}

@@ -1,0 +1,169 @@
+// Command nestgen makes a complete Python package index out of static files.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"nestgen"
+	"nestgen/internal/stricttoml"
+)
+
+func main() {
+	// A gateway hands over part of a request as arguments (RFC 3875, 4.4), and
+	// whoever can write a request must not be able to drive this program.
+	if os.Getenv("GATEWAY_INTERFACE") != "" {
+		fmt.Print("Status: 500 nestgen is not a gateway program\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nThis program is not meant to be run by a web server.\n")
+		os.Exit(1)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the whole program: it gives the exit status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	code := exitStatus(err)
+	var quiet *statusError
+	if !errors.As(err, &quiet) {
+		printError(stderr, err)
+	}
+	return code
+}
+
+// The exit statuses; every command's help lists those that it can give.
+const (
+	exitDone        = 0
+	exitBug         = 1
+	exitUsage       = 2
+	exitIncomplete  = 3
+	exitLocked      = 4
+	exitUnreachable = 5
+	exitAlarm       = 6
+	exitStorage     = 7
+)
+
+const exitHelp = `
+Exit status:
+  0  all is well
+  1  a fault of nestgen itself
+  2  wrong usage or settings; nothing was done
+  3  done, but something was kept back or rejected; the report lists it
+  4  another run holds the lock; nothing was done
+  5  no upstream could be reached; the site is as it was
+  6  an alarm: bytes that changed, or a removal that looks like an accident; the site is safe
+  7  the disk or the file system failed; the site is safe`
+
+// A statusError ends the program with a status after everything there is to
+// say has been said.
+type statusError struct{ code int }
+
+func (e *statusError) Error() string { return fmt.Sprintf("exit status %d", e.code) }
+
+// A usageError is a fault in how the program was called.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func exitStatus(err error) int {
+	var status *statusError
+	var usage *usageError
+	var setting *stricttoml.Error
+	switch {
+	case errors.As(err, &status):
+		return status.code
+	case errors.As(err, &usage), errors.As(err, &setting), errors.Is(err, nestgen.ErrSettings):
+		return exitUsage
+	case errors.Is(err, nestgen.ErrLocked):
+		return exitLocked
+	case errors.Is(err, nestgen.ErrStorage):
+		return exitStorage
+	case errors.Is(err, nestgen.ErrAlarm):
+		return exitAlarm
+	case errors.Is(err, nestgen.ErrUnreachable):
+		return exitUnreachable
+	}
+	return exitBug
+}
+
+// printError prints an error, one line for each that was joined, and its hint.
+func printError(w io.Writer, err error) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			printError(w, e)
+		}
+		return
+	}
+	fmt.Fprintf(w, "nestgen: %v\n", err)
+	if hint := nestgen.Hint(err); hint != "" {
+		fmt.Fprintf(w, "nestgen: hint: %s\n", hint)
+	}
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "nestgen",
+		Short: "Make a complete Python package index out of static files",
+		Long: `nestgen reads an allowlist in the form of a requirements file and folders of
+eggs, sdists and wheels, fetches the named versions from upstream indexes, and
+writes a tree that any web server can serve to pip and its relatives. It runs
+from cron; nothing of it runs while the index is read.
+
+Begin with:
+
+  nestgen init my-index
+  cd my-index
+  nestgen build
+  nestgen serve
+` + exitHelp,
+		Version:           nestgen.Version(),
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	var s settings
+	s.flags(root)
+	for _, c := range []*cobra.Command{
+		newInit(),
+		newBuild(&s),
+		newPlan(&s),
+		newServe(&s),
+		newVerify(&s),
+		newGC(&s),
+		newList(&s),
+		newShow(&s),
+		newYank(&s),
+		newUnyank(&s),
+		newMan(),
+	} {
+		if c.Args != nil {
+			check := c.Args
+			c.Args = func(cmd *cobra.Command, args []string) error {
+				if err := check(cmd, args); err != nil {
+					return &usageError{fmt.Errorf("%s: %w", cmd.CommandPath(), err)}
+				}
+				return nil
+			}
+		}
+		root.AddCommand(c)
+	}
+	return root
+}

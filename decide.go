@@ -1,0 +1,394 @@
+package nestgen
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+
+	"nestgen/allowlist"
+	"nestgen/catalog"
+	"nestgen/drop"
+	"nestgen/fetch"
+	"nestgen/packaging"
+	"nestgen/plan"
+)
+
+// A decided is what will be done for one project, with what is needed to do
+// it.
+type decided struct {
+	*plan.Project
+	entries []drop.Entry // that plan.Take.Entry counts in
+	links   []catalog.Link
+	relink  bool // links are to replace what the catalog has
+	owner   string
+
+	// answers are what upstreams said anew, to be kept.
+	answers []answer
+
+	// failed says that a file could not be had, so that nothing of the project
+	// leaves the index in this run.
+	failed bool
+}
+
+// changes reports whether there is anything to do.
+func (d *decided) changes() bool {
+	return d.Changes() || d.relink || len(d.answers) > 0
+}
+
+// decide gives what is to be done, project by project in the order of names,
+// local ones first, in batches. Projects that stay as they are are left out.
+func (s *site) decide(ctx context.Context) iter.Seq2[[]*decided, error] {
+	return func(yield func([]*decided, error) bool) {
+		owners := map[packaging.Name]string{}
+		if len(s.local.counts) > 0 || len(s.intent.wants) > 0 || s.mayHaveMirrored(ctx) {
+			var err error
+			if owners, err = s.catalog.Owners(ctx); err != nil {
+				yield(nil, storage(err))
+				return
+			}
+		}
+		for batch, err := range s.localBatches() {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			var out []*decided
+			for _, n := range slices.Sorted(maps.Keys(batch)) {
+				d, err := s.decideLocal(ctx, n, owners[n], batch[n])
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				s.report.planned(d.Problems)
+				if d.changes() {
+					out = append(out, d)
+				}
+			}
+			if !yield(out, nil) {
+				return
+			}
+		}
+		s.decideUpstreams(ctx, owners, yield)
+		s.reportDrop()
+	}
+}
+
+// mayHaveMirrored reports whether the index lists anything that came from an
+// upstream.
+func (s *site) mayHaveMirrored(ctx context.Context) bool {
+	n, err := s.catalog.Mirrored(ctx)
+	return n || err != nil
+}
+
+// sources says where files of a project may come from. The first source of a
+// name owns it; only an explicit exception mixes two.
+func (s *site) sources(n packaging.Name, owner string, dropped bool) (local, upstream bool) {
+	switch s.intent.projects[n].Sources {
+	case "local":
+		return true, false
+	case "upstream":
+		return false, true
+	case "both":
+		return true, true
+	}
+	switch {
+	case s.reserved(n):
+		return true, false
+	case owner == "":
+		return dropped, !dropped
+	}
+	return owner == catalog.Local, owner != catalog.Local
+}
+
+// input gathers what plan needs to know of a project, except what its sources
+// have.
+func (s *site) input(ctx context.Context, n packaging.Name) (plan.Input, error) {
+	in := plan.Input{
+		Name: n, Wants: s.intent.wants[n], Constraints: s.intent.constraints[n], Options: s.intent.options,
+		Keep: s.keep(n), LegacyFiles: s.LegacyFiles, Policy: s.intent.policy, KeepLocal: !s.local.view.Complete(),
+	}
+	p, err := s.catalog.Project(ctx, n)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return in, storage(err)
+	default:
+		in.Current = p
+	}
+	in.Known = func(filename string) (catalog.Digest, bool) {
+		if !s.seenBefore {
+			return catalog.Digest{}, false
+		}
+		e, err := s.catalog.FirstSeen(ctx, filename)
+		return e.SHA256, err == nil
+	}
+	return in, nil
+}
+
+// decideLocal decides about a project whose drop folder files may have
+// changed.
+func (s *site) decideLocal(ctx context.Context, n packaging.Name, owner string, entries []drop.Entry) (*decided, error) {
+	in, err := s.input(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	local, upstream := s.sources(n, owner, hasFiles(entries))
+	d := &decided{entries: entries, owner: cmp.Or(owner, catalog.Local)}
+	if err := s.decideLinks(d, in.Current, n, entries); err != nil {
+		return nil, err
+	}
+	if !local {
+		for _, f := range s.dropped(n, entries) {
+			s.report.problem(plan.Incomplete, f.Where, `to list both, give the project sources = "both" in a [[project]] table`,
+				"not listed: the name %s belongs to %s", n, cmp.Or(owner, "an upstream"))
+		}
+	} else {
+		in.Dropped = s.dropped(n, entries)
+	}
+	if upstream && len(in.Wants) > 0 {
+		// Its upstream will be asked later; until then what it gave stays.
+		in.Source = cmp.Or(owner, "upstream")
+		in.Wants = nil
+	}
+	d.Project = plan.Decide(in)
+	return d, nil
+}
+
+func hasFiles(entries []drop.Entry) bool {
+	return slices.ContainsFunc(entries, func(e drop.Entry) bool {
+		return e.Kind == drop.Distribution && e.Verdict == drop.Accepted
+	})
+}
+
+// decideLinks collects a project's development links.
+func (s *site) decideLinks(d *decided, current *catalog.Project, n packaging.Name, entries []drop.Entry) error {
+	links, err := s.dropLinks(entries)
+	if err != nil {
+		return err
+	}
+	d.links = append(links, s.intent.links[n]...)
+	slices.SortFunc(d.links, func(a, b catalog.Link) int {
+		return cmp.Or(strings.Compare(a.URL, b.URL), strings.Compare(a.Egg, b.Egg), strings.Compare(a.Version, b.Version))
+	})
+	d.links = slices.CompactFunc(d.links, func(a, b catalog.Link) bool {
+		return a.URL == b.URL && a.Egg == b.Egg && a.Version == b.Version
+	})
+	var old []catalog.Link
+	if current != nil {
+		old = current.Links
+	}
+	d.relink = !slices.Equal(old, d.links)
+	return nil
+}
+
+// fetchBatch is how many new files of upstreams are fetched before they are
+// put into the catalog together.
+const fetchBatch = 256
+
+// decideUpstreams asks the upstreams for every project that the allowlist
+// names and that is not the site's own, many at a time, and decides in the
+// order of names.
+func (s *site) decideUpstreams(ctx context.Context, owners map[packaging.Name]string, yield func([]*decided, error) bool) {
+	names := s.upstreamProjects(owners)
+	if len(names) == 0 {
+		return
+	}
+	if err := s.upstream.open(s); err != nil {
+		yield(nil, err)
+		return
+	}
+	s.progress.Stage("asking", int64(len(names)))
+	var out []*decided
+	files := 0
+	flush := func() bool {
+		if len(out) == 0 {
+			return true
+		}
+		ok := yield(out, nil)
+		out, files = nil, 0
+		return ok
+	}
+	type result struct {
+		d   *decided
+		err error
+	}
+	answers := ordered(ctx, names, s.Connections, func(ctx context.Context, n packaging.Name) result {
+		d, err := s.decideUpstream(ctx, n, owners[n])
+		s.progress.Step(1, 0)
+		return result{d, err}
+	})
+	for r := range answers {
+		if r.err != nil {
+			yield(nil, r.err)
+			return
+		}
+		s.report.planned(r.d.Problems)
+		if !r.d.changes() {
+			continue
+		}
+		out = append(out, r.d)
+		files += len(r.d.Fetch)
+		if files >= fetchBatch || len(out) >= 4*fetchBatch {
+			if !flush() {
+				return
+			}
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		yield(nil, err)
+		return
+	}
+	flush()
+}
+
+// upstreamProjects gives the names that an upstream may have to be asked for,
+// and those that came from one and are not asked for any more.
+func (s *site) upstreamProjects(owners map[packaging.Name]string) []packaging.Name {
+	set := map[packaging.Name]bool{}
+	for n := range s.intent.wants {
+		if _, upstream := s.sources(n, owners[n], s.local.counts[n] > 0); upstream {
+			set[n] = true
+		} else if _, done := s.local.counts[n]; !done {
+			// Whether the drop folders satisfy the line is worth telling.
+			set[n] = true
+		}
+	}
+	for n, owner := range owners {
+		if owner != catalog.Local && len(s.intent.wants[n]) == 0 {
+			set[n] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// decideUpstream asks the upstream of a project and decides.
+func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner string) (*decided, error) {
+	in, err := s.input(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	in.SkipLocal = true
+	d := &decided{owner: owner}
+	var told []plan.Problem
+	if _, upstream := s.sources(n, owner, false); upstream && asksIndex(in.Wants) {
+		var a asked
+		if a, err = s.ask(ctx, n, owner, in); err != nil {
+			return nil, err
+		}
+		in.Source, in.Listing, told = a.source, a.listing, a.problems
+		d.answers = a.answers
+		d.owner = cmp.Or(owner, a.source)
+		if a.nobody {
+			in.Wants = slices.DeleteFunc(slices.Clone(in.Wants), func(w allowlist.Want) bool { return w.Kind == allowlist.FromIndex })
+		}
+	} else if upstream && len(in.Wants) > 0 {
+		d.owner = cmp.Or(owner, catalog.Direct)
+	}
+	d.Project = plan.Decide(in)
+	d.Problems = append(told, d.Problems...)
+	return d, nil
+}
+
+func asksIndex(wants []allowlist.Want) bool {
+	return slices.ContainsFunc(wants, func(w allowlist.Want) bool { return w.Kind == allowlist.FromIndex })
+}
+
+// An asked is what came of asking the upstreams for a project.
+type asked struct {
+	source   string
+	listing  *catalog.Listing // nil if the source could not be asked
+	answers  []answer
+	problems []plan.Problem
+	nobody   bool // every upstream was asked and none has the project
+}
+
+// An answer is a listing to keep.
+type answer struct {
+	upstream string
+	listing  catalog.Listing
+}
+
+// ask asks the upstreams in order until one has the project. A name that has
+// an owner is asked for there alone, and an upstream that does not answer is
+// not passed over: another one might have something else under the same name.
+func (s *site) ask(ctx context.Context, n packaging.Name, owner string, in plan.Input) (a asked, err error) {
+	where := in.Wants[0].Position.String()
+	problem := func(hint, format string, args ...any) {
+		a.problems = append(a.problems, plan.Problem{Level: plan.Incomplete, Where: where, Text: fmt.Sprintf(format, args...), Hint: hint})
+	}
+	a.source = cmp.Or(owner, "upstream")
+	if s.opts.Offline {
+		if in.Current == nil || len(in.Current.Files) == 0 {
+			problem("run again without --offline", "%s: not here yet, and this run is offline", n)
+		}
+		return a, nil
+	}
+	list := s.upstream.of(s.intent.projects[n].Upstream)
+	if owner != "" && owner != catalog.Direct && owner != catalog.Local && s.intent.projects[n].Upstream == "" {
+		list = s.upstream.of(owner)
+		if len(list) == 0 {
+			problem(fmt.Sprintf("put the upstream back, or move the project with upstream = \"…\" in a [[project]] table"),
+				"%s: it belongs to the upstream %q, which the settings no longer have; its files stay", n, owner)
+			return a, nil
+		}
+	}
+	if len(list) == 0 {
+		problem("add an [[upstream]] table to the settings, or put files into a drop folder", "%s: there is no upstream to ask, and no drop folder has it", n)
+		a.source, a.nobody = "", true
+		return a, nil
+	}
+	for _, src := range list {
+		l, fresh, err := s.list(ctx, src, n)
+		switch {
+		case err == nil:
+			a.source, a.listing = src.Name(), l
+			if fresh {
+				a.answers = append(a.answers, answer{src.Name(), *l})
+			}
+			for _, w := range l.Warnings {
+				s.log.Warn("odd page", "upstream", src.Name(), "project", n, "warning", w)
+			}
+			return a, nil
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case ctx.Err() != nil:
+			return a, ctx.Err()
+		}
+		a.source = cmp.Or(owner, src.Name())
+		problem(fetchHint(err), "%s: %v; what is here of it stays", n, err)
+		s.upstream.failed(err)
+		return a, nil
+	}
+	if in.Current != nil && len(in.Current.Files) > 0 {
+		problem("its files stay until the allowlist or the policy says otherwise", "%s: %s no longer has it", n, cmp.Or(owner, "the upstream"))
+		return a, nil
+	}
+	problem("", "%s: no upstream has a project of this name", n)
+	a.source, a.nobody = "", true
+	return a, nil
+}
+
+// list gives an upstream's listing of a project, and whether it is a new one.
+func (s *site) list(ctx context.Context, src *fetch.Source, n packaging.Name) (*catalog.Listing, bool, error) {
+	old, err := s.catalog.Listing(ctx, src.Name(), n)
+	had := err == nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, false, storage(err)
+	}
+	s.upstream.ask()
+	l, err := src.List(ctx, n, fetch.Validators{ETag: old.ETag, LastModified: old.LastModified, Serial: old.Serial})
+	if errors.Is(err, fetch.ErrNotModified) && had {
+		s.upstream.unchanged()
+		return &old, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	return &l, true, nil
+}

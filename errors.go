@@ -1,0 +1,62 @@
+package nestgen
+
+import (
+	"errors"
+	"runtime/debug"
+
+	"nestgen/internal/stricttoml"
+)
+
+// The ends that a caller tells apart. Each is matched by errors.Is.
+var (
+	// ErrSettings: the settings, an allowlist or the policy cannot be used.
+	ErrSettings = errors.New("settings")
+
+	// ErrLocked: another run is working on the same site.
+	ErrLocked = errors.New("another run holds the lock of this site")
+
+	// ErrStorage: the disk or the file system failed.
+	ErrStorage = errors.New("storage")
+
+	// ErrAlarm: something that somebody should look at before going on.
+	ErrAlarm = errors.New("alarm")
+
+	// ErrUnreachable: no upstream answered.
+	ErrUnreachable = errors.New("no upstream could be reached")
+)
+
+// A fault is an error with one of the ends above and a hint.
+type fault struct {
+	end  error
+	err  error
+	hint string
+}
+
+func (f *fault) Error() string   { return f.err.Error() }
+func (f *fault) Unwrap() []error { return []error{f.end, f.err} }
+
+// Hint says what the person who reads an error may do about it; empty if there
+// is nothing to say that the error does not.
+func Hint(err error) string {
+	if f, ok := errors.AsType[*fault](err); ok && f.hint != "" {
+		return f.hint
+	}
+	if e, ok := errors.AsType[*stricttoml.Error](err); ok {
+		return e.Hint
+	}
+	return ""
+}
+
+// version is set by the linker for a release.
+var version = ""
+
+// Version is the version of this program.
+func Version() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}

@@ -1,0 +1,152 @@
+package nestgen
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"nestgen/catalog"
+	"nestgen/layout"
+)
+
+// A Garbage is what [GC] found, or removed.
+type Garbage struct {
+	// Paths are the files of the store, relative to the site, sorted.
+	// Companions go with their file and are not named.
+	Paths []string `json:"paths"`
+	Bytes int64    `json:"bytes"`
+
+	// Waiting counts files that nothing refers to and whose grace is not over.
+	Waiting int `json:"waiting"`
+
+	DryRun bool `json:"dry_run"`
+}
+
+// GC removes from the store what nothing refers to any more and whose grace
+// period is over: files that the index has withdrawn, and files that a run
+// which died left behind. With Options.DryRun it only finds them.
+func GC(ctx context.Context, c Config, o Options) (*Garbage, error) {
+	s, err := open(c, o)
+	if err != nil {
+		return nil, err
+	}
+	g, err := s.gc(ctx)
+	return g, errors.Join(err, s.close())
+}
+
+func (s *site) gc(ctx context.Context) (*Garbage, error) {
+	g := &Garbage{DryRun: s.opts.DryRun, Paths: []string{}}
+	now := Now()
+	due, err := s.catalog.Due(ctx, now.UnixMicro())
+	if err != nil {
+		return nil, storage(err)
+	}
+	all, err := s.catalog.Due(ctx, 1<<62)
+	if err != nil {
+		return nil, storage(err)
+	}
+	g.Waiting = len(all) - len(due)
+	known, err := s.knownPaths(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	g.Paths = append(g.Paths, due...)
+	err = s.walkStore(ctx, func(path string, fi os.FileInfo) error {
+		switch {
+		case known[path] || known[layout.Owner(path)]:
+		case fi.ModTime().Add(time.Duration(s.Grace)).After(now):
+			g.Waiting++
+		default:
+			g.Paths = append(g.Paths, path)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, storage(err)
+	}
+	slices.Sort(g.Paths)
+	for _, p := range g.Paths {
+		if fi, err := os.Lstat(filepath.Join(s.Site, filepath.FromSlash(p))); err == nil {
+			g.Bytes += fi.Size()
+		}
+	}
+	if s.opts.DryRun || len(g.Paths) == 0 {
+		return g, nil
+	}
+	if _, err := s.tree.Delete(ctx, g.Paths); err != nil {
+		return nil, storage(err)
+	}
+	return g, storage(s.catalog.Update(ctx, now, func(tx *catalog.Tx) error { return tx.Deleted(due) }))
+}
+
+// knownPaths gives every path of the store that the catalog lists or has on
+// its due-list.
+func (s *site) knownPaths(ctx context.Context, due []string) (map[string]bool, error) {
+	known := map[string]bool{}
+	for _, p := range due {
+		known[p] = true
+	}
+	for p, err := range s.catalog.Projects(ctx) {
+		if err != nil {
+			return nil, storage(err)
+		}
+		for _, f := range p.Files {
+			known[f.Path] = true
+		}
+	}
+	return known, nil
+}
+
+// walkStore calls f for every file of the store.
+func (s *site) walkStore(ctx context.Context, f func(path string, fi os.FileInfo) error) error {
+	root, err := os.OpenRoot(s.Site)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	var walk func(dir string) error
+	walk = func(dir string) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		d, err := root.Open(dir)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		entries, err := d.ReadDir(-1)
+		d.Close()
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			path := dir + "/" + e.Name()
+			if e.IsDir() {
+				if err := walk(path); err != nil {
+					return err
+				}
+				continue
+			}
+			fi, err := e.Info()
+			if errors.Is(err, os.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if err := f(path, fi); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return walk(layout.Packages)
+}

@@ -1,0 +1,183 @@
+package nestgen
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"nestgen/allowlist"
+	"nestgen/catalog"
+	"nestgen/packaging"
+	"nestgen/plan"
+	"nestgen/policy"
+)
+
+// An intent is what people want the index to have, as far as they write it
+// down: the allowlist, the policy and the exceptions for projects.
+type intent struct {
+	options     allowlist.Options
+	wants       map[packaging.Name][]allowlist.Want
+	constraints map[packaging.Name][]allowlist.Want
+	links       map[packaging.Name][]catalog.Link
+	policy      *policy.Policy
+	projects    map[packaging.Name]ProjectConfig
+}
+
+// readIntent reads the allowlist and the policy. A faulty line of an allowlist
+// costs that line; a faulty policy stops the run, because it may forbid what
+// would be published without it.
+func (s *site) readIntent() error {
+	in := &s.intent
+	in.wants = map[packaging.Name][]allowlist.Want{}
+	in.constraints = map[packaging.Name][]allowlist.Want{}
+	in.links = map[packaging.Name][]catalog.Link{}
+	in.projects = map[packaging.Name]ProjectConfig{}
+	for _, p := range s.Projects {
+		in.projects[packaging.NormalizeName(p.Name)] = p
+	}
+	in.policy = &policy.Policy{}
+	if s.Policy != "" {
+		p, err := policy.Read(s.Policy)
+		if err != nil {
+			return &fault{ErrSettings, err, ""}
+		}
+		in.policy = p
+	}
+	list := allowlist.Read(allowlist.Sources{}, s.Allowlist...)
+	in.options = list.Options
+	for _, p := range list.Problems {
+		level := plan.Incomplete
+		if p.Severity == allowlist.Warning {
+			level = plan.Warning
+		}
+		s.report.problem(level, s.short(p.Position.String()), p.Hint, "%s", p.Text)
+	}
+	for _, w := range list.Constraints {
+		in.constraints[w.Project] = append(in.constraints[w.Project], w)
+	}
+	for _, w := range list.Wants {
+		s.want(w)
+	}
+	return nil
+}
+
+// want sorts a line of the allowlist by what it asks for.
+func (s *site) want(w allowlist.Want) {
+	in := &s.intent
+	where := s.short(w.Position.String())
+	w.Position.File = s.short(w.Position.File)
+	w.Via = slices.Clone(w.Via)
+	for i := range w.Via {
+		w.Via[i].File = s.short(w.Via[i].File)
+	}
+	switch w.Kind {
+	case allowlist.FromIndex:
+		in.wants[w.Project] = append(in.wants[w.Project], w)
+	case allowlist.Archive:
+		_, f, err := plan.Direct(w)
+		if err != nil {
+			s.report.problem(plan.Incomplete, where, "", "%v", err)
+			return
+		}
+		in.wants[f.Project] = append(in.wants[f.Project], w)
+	case allowlist.VCS:
+		l, err := devLink(w)
+		if err != nil {
+			s.report.problem(plan.Incomplete, where, "", "%v", err)
+			return
+		}
+		if l.secret && s.LinkPasswords == "refuse" {
+			s.report.problem(plan.Incomplete, where, "", "the repository's address carries a password, and link_passwords is \"refuse\": not listed")
+			return
+		}
+		if l.secret {
+			s.report.problem(plan.Warning, where, "set link_passwords = \"refuse\" to keep such links off the page", "the repository's address carries a password, which the page will show to everybody")
+		}
+		in.links[w.Project] = append(in.links[w.Project], l.Link)
+		s.report.problem(plan.Warning, where, "", "%s: a repository is not mirrored; it is listed as a development link for easy_install", strings.TrimSpace(w.Text))
+	case allowlist.Path:
+		s.report.problem(plan.Incomplete, where, "put the file into a drop folder", "%s: a path of this machine cannot be fetched", strings.TrimSpace(w.Text))
+	}
+}
+
+// short gives a path relative to the settings, where that is how people know it.
+func (s *site) short(path string) string {
+	dir := filepath.Dir(s.File)
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	if rest, ok := strings.CutPrefix(path, dir+string(filepath.Separator)); ok {
+		return rest
+	}
+	return path
+}
+
+type markedLink struct {
+	catalog.Link
+	secret bool
+}
+
+// devLink makes a development link of a line that names a repository.
+func devLink(w allowlist.Want) (markedLink, error) {
+	if w.Project == "" {
+		return markedLink{}, errors.New("a repository needs its project's name: add #egg=NAME to the address")
+	}
+	address, _, _ := strings.Cut(w.URL, "#")
+	egg := w.Egg
+	if egg == "" {
+		egg = w.Requirement.Name
+	}
+	if w.EggVersion != "" {
+		egg = string(w.Project)
+	}
+	l := markedLink{Link: catalog.Link{Project: w.Project, URL: address, Egg: egg, Source: w.Position.String()}}
+	if _, err := packaging.ParseVersion(w.EggVersion); err == nil {
+		l.Version = w.EggVersion
+	}
+	_, rest, ok := strings.Cut(address, "://")
+	host, _, _ := strings.Cut(rest, "/")
+	if at := strings.LastIndex(host, "@"); ok && at >= 0 {
+		l.secret = strings.Contains(host[:at], ":")
+	}
+	return l, nil
+}
+
+// reserved reports whether a name must never be asked for at an upstream.
+func (s *site) reserved(n packaging.Name) bool {
+	for _, r := range s.Reserved {
+		prefix, isPattern := strings.CutSuffix(r, "*")
+		if isPattern && strings.HasPrefix(string(n), strings.TrimSuffix(string(packaging.NormalizeName(prefix+"x")), "x")) ||
+			!isPattern && packaging.NormalizeName(r) == n {
+			return true
+		}
+	}
+	return false
+}
+
+// keep gives how many versions of a project a line that is not pinned keeps.
+func (s *site) keep(n packaging.Name) plan.Keep {
+	if p, ok := s.intent.projects[n]; ok && p.Versions != 0 {
+		return p.Versions
+	}
+	return s.Versions
+}
+
+// localRules is a digest of everything besides the files themselves that
+// decides which files of the drop folders are listed, and how.
+func (s *site) localRules() string {
+	h := sha256.New()
+	fmt.Fprintln(h, 1, s.LegacyFiles, s.LinkPasswords, s.Drop, s.Reserved)
+	for _, n := range slices.Sorted(maps.Keys(s.intent.projects)) {
+		fmt.Fprintf(h, "%s %q\n", n, s.intent.projects[n].Sources)
+	}
+	fmt.Fprintln(h, s.intent.policy.Digest())
+	for _, n := range slices.Sorted(maps.Keys(s.intent.links)) {
+		fmt.Fprintf(h, "%q\n", s.intent.links[n])
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,258 @@
+package nestgen_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// A row is a package and the packages of this module that it may import.
+type row struct {
+	pkg     string
+	imports []string
+}
+
+// layers is the picture of the architecture: each package with what it may
+// import, all of which stands above it here. A new package gets a row.
+var layers = []row{
+	// Leaves.
+	{"packaging", nil},
+	{"templates", nil},
+	{"internal/stricttoml", nil},
+
+	// Paths, readers, the model and what is said of it.
+	{"layout", []string{"packaging"}},
+	{"allowlist", []string{"packaging"}},
+	{"catalog", []string{"packaging", "layout"}},
+	{"policy", []string{"packaging", "catalog", "internal/stricttoml"}},
+
+	// The stages. None imports another.
+	{"plan", []string{"packaging", "layout", "allowlist", "catalog", "policy"}},
+	{"drop", []string{"packaging", "layout", "catalog"}},
+	{"fetch", []string{"packaging", "layout", "catalog"}},
+	{"intake", []string{"packaging", "layout", "catalog"}},
+	{"generate", []string{"packaging", "layout", "catalog", "templates"}},
+	{"publish", []string{"packaging", "layout", "catalog"}},
+
+	// The walk, and a reader of what it wrote.
+	{".", []string{
+		"packaging", "templates", "layout", "allowlist", "catalog", "policy",
+		"plan", "drop", "fetch", "intake", "generate", "publish", "internal/stricttoml",
+	}},
+	{"serve", []string{"packaging", "layout"}},
+
+	// Programs.
+	{"cmd/nestgen", []string{".", "packaging", "catalog", "policy", "plan", "serve", "internal/stricttoml"}},
+	{"examples/quickstart", nil},
+	{"internal/vectors", []string{"packaging", "allowlist", "catalog", "policy", "plan", "fetch", "intake", "generate"}},
+	{"internal/killsweep/sweep", []string{"layout"}},
+	{"internal/killsweep", []string{"internal/killsweep/sweep"}},
+
+	// Helpers of tests.
+	{"intake/intaketest", []string{"packaging"}},
+	{"fetch/fetchtest", []string{"packaging", "intake/intaketest"}},
+	{"serve/servetest", []string{"packaging", "layout", "catalog", "intake", "intake/intaketest", "generate", "publish"}},
+	{"internal/acceptance", []string{".", "packaging", "layout", "catalog", "intake/intaketest", "fetch/fetchtest", "serve/servetest"}},
+	{"internal/docstest", []string{".", "policy"}},
+	{"bench", []string{".", "packaging", "layout", "catalog", "generate", "publish", "intake/intaketest"}},
+}
+
+// stages are the steps of the walk, which know nothing of each other.
+var stages = []string{"plan", "drop", "fetch", "intake", "generate", "publish"}
+
+// helpers are for tests alone: no program may import them.
+var helpers = []string{"intake/intaketest", "fetch/fetchtest", "serve/servetest", "internal/acceptance", "internal/docstest", "bench"}
+
+// only says which packages a library may be used in, tests apart. A library
+// that is not here may be used anywhere but in the packages of plain.
+var only = map[string][]string{
+	"github.com/spf13/cobra":          {"cmd/nestgen"},
+	"github.com/spf13/viper":          {"cmd/nestgen"},
+	"github.com/vbauerster/mpb":       {"cmd/nestgen"},
+	"github.com/lmittmann/tint":       {"cmd/nestgen"},
+	"golang.org/x/term":               {"cmd/nestgen"},
+	"github.com/cavaliergopher/grab":  {"fetch"},
+	"github.com/PuerkitoBio/goquery":  {"fetch"},
+	"github.com/cenkalti/backoff":     {"fetch"},
+	"golang.org/x/time":               {"fetch"},
+	"modernc.org/sqlite":              {"catalog"},
+	"github.com/gofrs/flock":          {"publish"},
+	"github.com/BurntSushi/toml":      {"internal/stricttoml"},
+	"github.com/rogpeppe/go-internal": nil,
+	"github.com/google/go-cmp":        nil,
+}
+
+// plain packages use the standard library alone, besides what layers allows.
+var plain = []string{"packaging", "templates", "layout", "policy", "plan", "examples/quickstart"}
+
+// A source is one Go file, read as far as its imports.
+type source struct {
+	dir, file string // slash-separated, from the root of the module
+	test      bool
+	imports   []string
+	comment   string
+}
+
+const module = "nestgen"
+
+// readSources reads every Go file of the module.
+func readSources(t *testing.T) []source {
+	t.Helper()
+	var all []source
+	err := filepath.WalkDir(".", func(name string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		base := e.Name()
+		if e.IsDir() {
+			if name != "." && (base == "testdata" || base == "build" || base == "bin" || base[0] == '.' || base[0] == '_') {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if filepath.Ext(name) != ".go" {
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly|parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		s := source{dir: path.Dir(filepath.ToSlash(name)), file: filepath.ToSlash(name), test: strings.HasSuffix(base, "_test.go")}
+		s.imports = imports(f)
+		if f.Doc != nil {
+			s.comment = f.Doc.Text()
+		}
+		all = append(all, s)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func imports(f *ast.File) []string {
+	var paths []string
+	for _, spec := range f.Imports {
+		p, err := strconv.Unquote(spec.Path.Value)
+		if err == nil {
+			paths = append(paths, p)
+		}
+	}
+	return paths
+}
+
+// inModule gives the folder of a package of this module.
+func inModule(path string) (dir string, ok bool) {
+	if path == module {
+		return ".", true
+	}
+	return strings.CutPrefix(path, module+"/")
+}
+
+func position(pkg string) int {
+	return slices.IndexFunc(layers, func(r row) bool { return r.pkg == pkg })
+}
+
+// The picture itself points one way, and no stage may import another.
+func TestLayersPointOneWay(t *testing.T) {
+	for i, r := range layers {
+		if position(r.pkg) != i {
+			t.Errorf("%s has two rows", r.pkg)
+		}
+		for _, to := range r.imports {
+			if at := position(to); at < 0 || at >= i && !slices.Contains(helpers, to) {
+				t.Errorf("%s may not import %s, which does not stand above it", r.pkg, to)
+			}
+			if slices.Contains(stages, r.pkg) && slices.Contains(stages, to) {
+				t.Errorf("stage %s may not import stage %s", r.pkg, to)
+			}
+			if slices.Contains(helpers, to) && !slices.Contains(helpers, r.pkg) {
+				t.Errorf("%s may not import %s, a helper of tests", r.pkg, to)
+			}
+		}
+	}
+}
+
+// Every package imports only what its row allows. Tests may also use the
+// helpers, and whatever stands above their package.
+func TestImportsPointDown(t *testing.T) {
+	seen := map[string]bool{}
+	for _, s := range readSources(t) {
+		at := position(s.dir)
+		if at < 0 {
+			t.Errorf("%s: package %s has no row in layers", s.file, s.dir)
+			continue
+		}
+		seen[s.dir] = true
+		for _, p := range s.imports {
+			to, ours := inModule(p)
+			if !ours {
+				checkLibrary(t, s, p)
+				continue
+			}
+			allowed := slices.Contains(layers[at].imports, to)
+			if s.test {
+				below := position(to) >= 0 && position(to) < at
+				between := slices.Contains(stages, s.dir) && slices.Contains(stages, to)
+				allowed = allowed || to == s.dir || slices.Contains(helpers, to) || below && !between
+			}
+			if !allowed {
+				t.Errorf("%s imports %s: its row in layers does not allow that", s.file, to)
+			}
+		}
+	}
+	for _, r := range layers {
+		if !seen[r.pkg] && !slices.Contains(helpers, r.pkg) {
+			t.Errorf("layers has a row for %s, which is not there", r.pkg)
+		}
+	}
+}
+
+// checkLibrary reports a library in a package that may not use it.
+func checkLibrary(t *testing.T, s source, path string) {
+	t.Helper()
+	first, _, _ := strings.Cut(path, "/")
+	if !strings.Contains(first, ".") || s.test {
+		return // of the standard library, or in a test
+	}
+	if slices.Contains(plain, s.dir) && !(s.dir == "policy" && strings.HasPrefix(path, "github.com/google/renameio")) {
+		t.Errorf("%s imports %s: package %s uses the standard library alone", s.file, path, s.dir)
+	}
+	for lib, users := range only {
+		if (path == lib || strings.HasPrefix(path, lib+"/")) && !slices.Contains(users, s.dir) && !slices.Contains(helpers, s.dir) {
+			t.Errorf("%s imports %s, which is for %v alone", s.file, path, users)
+		}
+	}
+}
+
+// Every package says what it is for, in one comment.
+func TestPackageComments(t *testing.T) {
+	comments := map[string][]string{}
+	code := map[string]bool{}
+	for _, s := range readSources(t) {
+		if s.test {
+			continue
+		}
+		code[s.dir] = true
+		if s.comment == "" {
+			continue
+		}
+		comments[s.dir] = append(comments[s.dir], s.file)
+		if !strings.HasPrefix(s.comment, "Package ") && !strings.HasPrefix(s.comment, "Command ") {
+			t.Errorf("%s: the package comment begins with neither Package nor Command", s.file)
+		}
+	}
+	for dir := range code {
+		if len(comments[dir]) != 1 {
+			t.Errorf("package %s has %d package comments: %q", dir, len(comments[dir]), comments[dir])
+		}
+	}
+}

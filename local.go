@@ -1,0 +1,329 @@
+package nestgen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"nestgen/catalog"
+	"nestgen/drop"
+	"nestgen/intake"
+	"nestgen/packaging"
+	"nestgen/plan"
+)
+
+// localFiles is what the drop folders have, and how much of it this run must
+// look at.
+type localFiles struct {
+	view *drop.View
+
+	// counts is how many entries each project has, for the projects that must
+	// be looked at. A project that has lost its last entry is there with 0.
+	counts map[packaging.Name]int
+
+	// failed says that something accepted could not be taken: the next run
+	// must look at everything again.
+	failed atomic.Bool
+}
+
+func (l *localFiles) close() error {
+	if l.view == nil {
+		return nil
+	}
+	return l.view.Close()
+}
+
+// The values that the catalog keeps about the drop folders: the digest of the
+// scan that was applied last, empty if it could not be applied whole, and of
+// the rules that it was applied by.
+const (
+	metaScan  = "drop.scan"
+	metaRules = "drop.rules"
+)
+
+// inspection is the version of what package intake and plan accept; a new one
+// makes rejected files be looked at again.
+const inspection = "1"
+
+// scanDrop lists the drop folders, inspects what is new there, and finds out
+// which projects are concerned.
+func (s *site) scanDrop(ctx context.Context) error {
+	l := &s.local
+	l.counts = map[packaging.Name]int{}
+	if !s.opts.DryRun {
+		if err := os.MkdirAll(s.State, 0o700); err != nil {
+			return storage(err)
+		}
+	}
+	var err error
+	l.view, err = drop.Scan(ctx, s.Drop, filepath.Join(s.State, "drop.cache"), drop.Options{
+		Rules: inspection + s.LinkPasswords,
+		Links: drop.LinkOptions{RefuseSecrets: s.LinkPasswords == "refuse"},
+	})
+	if err != nil {
+		return storage(fmt.Errorf("scan drop folders: %w", err))
+	}
+	touched, err := s.inspectDrop(ctx)
+	if err != nil {
+		return err
+	}
+	for e, err := range l.view.Gone() {
+		if err != nil {
+			return err
+		}
+		touched[e.Project] = true
+	}
+	delete(touched, "")
+	scan, err := l.view.Digest()
+	if err != nil {
+		return err
+	}
+	applied, err := s.catalog.Meta(ctx, metaScan)
+	if err != nil {
+		return storage(err)
+	}
+	rules, err := s.catalog.Meta(ctx, metaRules)
+	if err != nil {
+		return storage(err)
+	}
+	everything := l.view.Cold() != nil || applied == "" || rules != s.localRules()
+	switch {
+	case !everything && applied == scan.String():
+		return nil
+	case !everything:
+		for n := range touched {
+			l.counts[n] = 0
+		}
+		return s.countLocal(l.view.Of(touched))
+	}
+	for n, owner := range s.owners(ctx, &err) {
+		if owner == catalog.Local {
+			l.counts[n] = 0
+		}
+	}
+	if err != nil {
+		return storage(err)
+	}
+	for n := range s.intent.links {
+		l.counts[n] = 0
+	}
+	return s.countLocal(l.view.Entries())
+}
+
+// owners iterates over the names that have an owner.
+func (s *site) owners(ctx context.Context, errp *error) iter.Seq2[packaging.Name, string] {
+	return func(yield func(packaging.Name, string) bool) {
+		owners, err := s.catalog.Owners(ctx)
+		*errp = err
+		for n, o := range owners {
+			if !yield(n, o) {
+				return
+			}
+		}
+	}
+}
+
+func (s *site) countLocal(entries iter.Seq2[drop.Entry, error]) error {
+	for e, err := range entries {
+		if err != nil {
+			return err
+		}
+		if e.Project != "" {
+			s.local.counts[e.Project]++
+		}
+	}
+	return nil
+}
+
+// inspectDrop passes every new or altered file through the gate, and gives the
+// projects that it belongs to now or belonged to before.
+func (s *site) inspectDrop(ctx context.Context) (map[packaging.Name]bool, error) {
+	v := s.local.view
+	touched := map[packaging.Name]bool{}
+	var mu sync.Mutex
+	touch := func(n packaging.Name) {
+		mu.Lock()
+		touched[n] = true
+		mu.Unlock()
+	}
+	n := v.Counts()
+	s.progress.Stage("inspecting", int64(n.New+n.Altered))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(s.jobs())
+	for e, err := range v.Changed() {
+		if err != nil {
+			return nil, err
+		}
+		if gctx.Err() != nil {
+			break
+		}
+		touch(e.Project)
+		g.Go(func() error {
+			if e.Kind == drop.Snippet {
+				links, err := v.ReadLinks(e)
+				for _, l := range links {
+					touch(l.Project)
+				}
+				if errors.Is(err, drop.ErrSkipped) {
+					return nil
+				}
+				return err
+			}
+			err := v.Inspect(e, func(f *os.File) (drop.Outcome, error) {
+				o, err := s.inspect(f, e)
+				touch(o.Project)
+				return o, err
+			})
+			s.progress.Step(1, e.Size)
+			if errors.Is(err, drop.ErrSkipped) {
+				return nil
+			}
+			return err
+		})
+	}
+	if err := errors.Join(g.Wait(), ctx.Err()); err != nil {
+		return nil, err
+	}
+	return touched, nil
+}
+
+// inspect finds out whether a dropped file may be listed.
+func (s *site) inspect(f *os.File, e drop.Entry) (drop.Outcome, error) {
+	var o drop.Outcome
+	if e.Size > int64(s.MaxFile) {
+		return drop.Outcome{Verdict: drop.Rejected, Reason: fmt.Sprintf("larger than the limit of %d bytes", int64(s.MaxFile)), Hint: "raise max_file if it is meant to be listed"}, nil
+	}
+	d, err := intake.SHA256(f)
+	if err != nil {
+		return o, err
+	}
+	o.SHA256 = d.SHA256
+	facts, err := intake.Inspect(f, e.Size, e.Filename(), "", intake.Drop)
+	if reason := rejection(err); reason != nil {
+		o.Verdict, o.Reason = drop.Rejected, reason.Error()
+		if name, err := packaging.ParseFilename(e.Filename(), ""); err == nil {
+			o.Project = name.Project
+		}
+		return o, nil
+	}
+	if err != nil {
+		return o, err
+	}
+	o.Verdict = drop.Accepted
+	o.Project = facts.Filename.Project
+	if len(facts.Warnings) > 0 {
+		o.Reason = facts.Warnings[0]
+	}
+	return o, nil
+}
+
+// rejection gives the error if it says that a file may not be listed, and nil
+// if it says anything else.
+func rejection(err error) error {
+	if r, ok := errors.AsType[intake.Rejection](err); ok {
+		return r
+	}
+	if e, ok := errors.AsType[*packaging.FilenameError](err); ok {
+		return e
+	}
+	return nil
+}
+
+// batchFiles is how many files of drop folders are decided about and taken at
+// once: enough to make one sync worth its while, few enough to be held.
+const batchFiles = 4096
+
+// localBatches gives the projects that must be looked at, sorted by name, in
+// batches of some thousand files, with their files.
+func (s *site) localBatches() iter.Seq2[map[packaging.Name][]drop.Entry, error] {
+	return func(yield func(map[packaging.Name][]drop.Entry, error) bool) {
+		names := slices.Sorted(maps.Keys(s.local.counts))
+		for len(names) > 0 {
+			want := map[packaging.Name]bool{}
+			files, n := 0, 0
+			for n < len(names) && (n == 0 || files+s.local.counts[names[n]] <= batchFiles) {
+				want[names[n]] = true
+				files += s.local.counts[names[n]]
+				n++
+			}
+			batch := make(map[packaging.Name][]drop.Entry, n)
+			for _, name := range names[:n] {
+				batch[name] = nil
+			}
+			if files > 0 {
+				for e, err := range s.local.view.Of(want) {
+					if err != nil {
+						yield(nil, err)
+						return
+					}
+					batch[e.Project] = append(batch[e.Project], e)
+				}
+			}
+			if !yield(batch, nil) {
+				return
+			}
+			names = names[n:]
+		}
+	}
+}
+
+// dropped makes plan's view of accepted entries.
+func (s *site) dropped(n packaging.Name, entries []drop.Entry) []plan.Dropped {
+	var all []plan.Dropped
+	for i, e := range entries {
+		if e.Kind != drop.Distribution || e.Verdict != drop.Accepted {
+			continue
+		}
+		name, err := packaging.ParseFilename(e.Filename(), n)
+		if err != nil {
+			continue // it was accepted for another project than its name says now
+		}
+		all = append(all, plan.Dropped{Where: s.short(e.Name()), File: e.Filename(), Filename: name, Size: e.Size, SHA256: e.SHA256, Entry: i})
+	}
+	return all
+}
+
+// dropLinks reads the development links of a project's snippets.
+func (s *site) dropLinks(entries []drop.Entry) ([]catalog.Link, error) {
+	var links []catalog.Link
+	for _, e := range entries {
+		if e.Kind != drop.Snippet {
+			continue
+		}
+		l, err := s.local.view.ReadLinks(e)
+		if err != nil && !errors.Is(err, drop.ErrSkipped) {
+			return nil, err
+		}
+		links = append(links, l...)
+	}
+	return links, nil
+}
+
+// reportDrop puts the notes of the scan into the report.
+func (s *site) reportDrop() {
+	r := s.local.view.Report()
+	for _, n := range r.Rejected {
+		s.report.problem(plan.Incomplete, s.short(n.File), n.Hint, "rejected: %s", n.Reason)
+	}
+	for _, n := range r.Missing {
+		s.report.problem(plan.Incomplete, s.short(n.File), "nothing that came from there was taken out of the index", "drop folder cannot be read: %s", n.Reason)
+	}
+	for _, n := range r.Waiting {
+		s.report.problem(plan.Warning, s.short(n.File), n.Hint, "left for the next run: %s", n.Reason)
+	}
+	for _, n := range r.Warned {
+		s.report.problem(plan.Warning, s.short(n.File), n.Hint, "%s", n.Reason)
+	}
+	for _, n := range r.Ignored {
+		s.log.Debug("ignored", "file", n.File, "reason", n.Reason)
+	}
+}

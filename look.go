@@ -1,0 +1,62 @@
+package nestgen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"path/filepath"
+
+	"nestgen/catalog"
+	"nestgen/packaging"
+)
+
+// look opens the catalog of a site for reading. It takes no lock.
+func look(c Config) (*catalog.Catalog, error) {
+	cat, err := catalog.OpenReadOnly(filepath.Join(c.State, "catalog.db"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &fault{ErrSettings, fmt.Errorf("%s: there is no catalog", c.State), `run "nestgen build" first`}
+	}
+	return cat, storage(err)
+}
+
+// List gives every project that the index lists, in the order of names.
+func List(ctx context.Context, c Config) iter.Seq2[*catalog.Project, error] {
+	return func(yield func(*catalog.Project, error) bool) {
+		cat, err := look(c)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer cat.Close()
+		for p, err := range cat.Projects(ctx) {
+			if !yield(p, storage(err)) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Show gives one project with its files, and the events of its history, oldest
+// first. The error matches [fs.ErrNotExist] for a name that the index has
+// never had.
+func Show(ctx context.Context, c Config, n packaging.Name) (*catalog.Project, []catalog.Event, error) {
+	cat, err := look(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer cat.Close()
+	p, err := cat.Project(ctx, n)
+	if err != nil {
+		return nil, nil, err
+	}
+	var events []catalog.Event
+	for e, err := range cat.ProjectEvents(ctx, n) {
+		if err != nil {
+			return nil, nil, storage(err)
+		}
+		events = append(events, e)
+	}
+	return p, events, nil
+}

@@ -1,0 +1,354 @@
+package nestgen
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"nestgen/catalog"
+	"nestgen/generate"
+	"nestgen/layout"
+	"nestgen/packaging"
+	"nestgen/publish"
+	"nestgen/templates"
+)
+
+// metaPages is the key under which the catalog keeps what the published pages
+// depend on besides the catalog itself.
+const metaPages = "pages"
+
+// pageFormat rises when the pages of an equal catalog change.
+const pageFormat = 1
+
+// pages gives what the settings say about the pages.
+func (c *Config) pages() (*generate.Site, error) {
+	set := templates.Default()
+	if c.Templates != "" {
+		var err error
+		if set, err = templates.Load(os.DirFS(c.Templates)); err != nil {
+			return nil, &fault{ErrSettings, err, ""}
+		}
+	}
+	g := &generate.Site{
+		Title: c.Title, BaseURL: c.BaseURL, People: c.People,
+		Legacy: c.LegacyJSON != "none", Releases: c.LegacyJSON == "releases", Has: c.indexPages(), Templates: set,
+	}
+	if err := g.Check(); err != nil {
+		return nil, &fault{ErrSettings, err, ""}
+	}
+	return g, nil
+}
+
+// indexPages gives which of the pages about all projects there are.
+func (c *Config) indexPages() generate.IndexPages {
+	which := generate.Root
+	if c.Flat {
+		which |= generate.Flat | generate.Easy
+	}
+	if c.People {
+		which |= generate.Front
+	}
+	return which
+}
+
+// pageRules names everything besides the catalog that the pages depend on.
+func (c *Config) pageRules(g *generate.Site) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d %q %q %v %v %v %d %v\n", pageFormat, g.Title, g.BaseURL, g.People, g.Legacy, g.Releases, g.Has, c.Gzip)
+	fmt.Fprintln(h, g.Templates.Digest())
+	return fmt.Sprintf("%x", h.Sum(nil))
+}
+
+// publish renders and publishes every project whose pages are out of date, and
+// then the pages about all projects.
+func (s *site) publish(ctx context.Context) error {
+	g, err := s.pages()
+	if err != nil {
+		return err
+	}
+	everything, err := s.outdateAll(ctx, g)
+	if err != nil {
+		return err
+	}
+	b, err := s.newBatch(ctx, g)
+	if err != nil {
+		return err
+	}
+	if everything {
+		// One pass over the catalog makes both kinds of pages.
+		if err := b.index(b.rendering(s.catalog.Projects(ctx))); err != nil {
+			return storage(err)
+		}
+		if err := b.render(s.catalog.Vanished(ctx)); err != nil {
+			return storage(err)
+		}
+	} else {
+		if err := b.render(s.catalog.Unpublished(ctx)); err != nil {
+			return storage(err)
+		}
+		if len(b.shown) == 0 {
+			return nil
+		}
+		if err := b.index(s.catalog.Projects(ctx)); err != nil {
+			return storage(err)
+		}
+	}
+	if err := b.publish(ctx); err != nil {
+		return storage(err)
+	}
+	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
+		for n, as := range b.shown {
+			if err := tx.MarkPublished(n, as.serial, as.spelling); err != nil {
+				return err
+			}
+		}
+		if everything {
+			return tx.SetMeta(metaPages, s.pageRules(g))
+		}
+		return nil
+	}))
+}
+
+// outdateAll makes every page out of date when the tree is a new one or the
+// settings of the pages have changed, and reports whether it did.
+func (s *site) outdateAll(ctx context.Context, g *generate.Site) (bool, error) {
+	rules, err := s.catalog.Meta(ctx, metaPages)
+	if err != nil {
+		return false, storage(err)
+	}
+	if s.exists(layout.RootJSON) {
+		if rules == s.pageRules(g) {
+			return false, nil
+		}
+	} else if err := s.checkStore(ctx); err != nil {
+		return false, err
+	}
+	return true, storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.Outdate() }))
+}
+
+// exists reports whether there is something at a path of the site.
+func (s *site) exists(path string) bool {
+	_, err := os.Lstat(filepath.Join(s.Site, filepath.FromSlash(path)))
+	return err == nil
+}
+
+// checkStore makes sure, before pages are made for a site that has none, that
+// it has the store which they will link to.
+func (s *site) checkStore(ctx context.Context) error {
+	n, err := s.catalog.Counts(ctx)
+	if err != nil {
+		return storage(err)
+	}
+	if n.Files == 0 || s.exists(layout.Packages) {
+		return nil
+	}
+	return &fault{ErrAlarm, fmt.Errorf("%s: the catalog lists %d files, but the store is not there; no page was made", filepath.Join(s.Site, layout.Packages), n.Files),
+		`put the folder back, or run "nestgen verify --repair", which takes the files from where they came from`}
+}
+
+// A pageBatch is pages on their way from the generator to the tree.
+type pageBatch struct {
+	*site
+	pages *generate.Site
+	batch *publish.Batch
+	gzip  []byte
+
+	// shown is what is rendered, and serial the catalog's when that began.
+	shown  map[packaging.Name]shownAs
+	serial int64
+}
+
+func (s *site) newBatch(ctx context.Context, g *generate.Site) (*pageBatch, error) {
+	serial, err := s.catalog.Serial(ctx)
+	return &pageBatch{site: s, pages: g, batch: s.tree.Batch(), shown: map[packaging.Name]shownAs{}, serial: serial}, storage(err)
+}
+
+// rendering passes projects on and renders each.
+func (b *pageBatch) rendering(projects iter.Seq2[*catalog.Project, error]) iter.Seq2[*catalog.Project, error] {
+	return func(yield func(*catalog.Project, error) bool) {
+		for p, err := range projects {
+			if err == nil {
+				err = b.project(p)
+			}
+			if !yield(p, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// render renders projects.
+func (b *pageBatch) render(projects iter.Seq2[*catalog.Project, error]) error {
+	for _, err := range b.rendering(projects) {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Put implements [generate.Sink].
+func (b *pageBatch) Put(path string, data []byte) error {
+	if b.Gzip && compressible(path) {
+		b.gzip = generate.Gzip(b.gzip[:0], data, generate.PageLevel)
+		if err := b.batch.Put(path+".gz", b.gzip); err != nil {
+			return err
+		}
+	}
+	return b.batch.Put(path, data)
+}
+
+// compressible reports whether a page may have a compressed sibling.
+func compressible(path string) bool {
+	return strings.HasSuffix(path, ".html") || strings.HasSuffix(path, ".v1_json") || strings.HasSuffix(path, ".css") || strings.HasSuffix(path, ".js") || strings.HasSuffix(path, ".svg")
+}
+
+// A shownAs is what the catalog keeps of a project's published pages.
+type shownAs struct {
+	serial   int64
+	spelling string
+}
+
+// spelling is what a project's pages are made for; empty for one without pages.
+func spelling(p *catalog.Project) string {
+	if generate.HasPages(p) {
+		return p.Display
+	}
+	return ""
+}
+
+// project stages the pages of a project, and has those go that it had before
+// and has no more.
+func (b *pageBatch) project(p *catalog.Project) error {
+	b.shown[p.Name] = shownAs{p.Serial, spelling(p)}
+	keep := map[string]bool{}
+	if spelling(p) != "" {
+		for _, path := range b.pages.Paths(p) {
+			keep[path] = true
+		}
+		if err := b.pages.Project(p, b); err != nil {
+			return err
+		}
+	}
+	if p.Shown != "" && p.Shown != p.Display || len(keep) == 0 {
+		before := *p
+		before.Display = p.Shown
+		for _, path := range b.pages.Paths(&before) {
+			folder, _, _ := strings.Cut(strings.TrimPrefix(path, layout.Simple+"/"), "/")
+			if strings.HasPrefix(path, layout.Simple+"/") && folder != string(p.Name) && !keep[path] {
+				if err := b.batch.RemoveFolder(layout.Simple + "/" + folder); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if len(keep) == 0 {
+		if err := b.batch.RemoveFolder(layout.Simple + "/" + string(p.Name)); err != nil {
+			return err
+		}
+	}
+	if !b.pages.People || len(keep) == 0 {
+		if err := b.batch.RemoveFolder(layout.People + "/" + string(p.Name)); err != nil {
+			return err
+		}
+	}
+	return b.legacyLeft(p.Name, keep)
+}
+
+// legacyLeft has the documents of releases go that are no more.
+func (b *pageBatch) legacyLeft(n packaging.Name, keep map[string]bool) error {
+	folder := layout.Legacy + "/" + string(n)
+	if !b.pages.Legacy || len(keep) == 0 {
+		return b.batch.RemoveFolder(folder)
+	}
+	entries, err := os.ReadDir(filepath.Join(b.Site, filepath.FromSlash(folder)))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		if path := layout.LegacyRelease(n, e.Name()); e.IsDir() && !keep[path] {
+			if err := b.batch.RemoveFolder(folder + "/" + e.Name()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// index stages the pages about all projects, in one pass.
+func (b *pageBatch) index(projects iter.Seq2[*catalog.Project, error]) error {
+	if b.People {
+		if err := b.pages.Assets(b); err != nil {
+			return err
+		}
+	}
+	for _, path := range (generate.AllIndexPages &^ b.indexPages()).Paths() {
+		if err := b.batch.Remove(path); err != nil {
+			return err
+		}
+	}
+	return b.pages.Index(projects, b.create, b.indexPages())
+}
+
+// create makes a page that is written as it grows, and its compressed sibling.
+func (b *pageBatch) create(path string) (io.WriteCloser, error) {
+	w, err := b.batch.Create(path)
+	if err != nil || !b.Gzip {
+		return w, err
+	}
+	z, err := b.batch.Create(path + ".gz")
+	if err != nil {
+		w.Close()
+		return nil, err
+	}
+	return &twin{w, z, generate.NewGzip(z, generate.IndexLevel)}, nil
+}
+
+// A twin writes a page and its compressed sibling.
+type twin struct {
+	plain, file, gzip io.WriteCloser
+}
+
+func (t *twin) Write(p []byte) (int, error) {
+	if n, err := t.plain.Write(p); err != nil {
+		return n, err
+	}
+	return t.gzip.Write(p)
+}
+
+func (t *twin) Close() error {
+	return errors.Join(t.gzip.Close(), t.file.Close(), t.plain.Close())
+}
+
+// publish makes the staged pages visible. A project that has changed since it
+// was rendered, because a file came in another way, keeps its newer pages.
+func (b *pageBatch) publish(ctx context.Context) error {
+	alone := sync.OnceValue(func() bool {
+		now, err := b.catalog.Serial(ctx)
+		return err == nil && now == b.serial
+	})
+	stats, err := b.batch.Publish(ctx, func(n packaging.Name) bool {
+		if alone() || n == "" {
+			return true
+		}
+		now, err := b.catalog.ProjectSerial(ctx, n)
+		if err != nil || now != b.shown[n].serial {
+			delete(b.shown, n)
+			return false
+		}
+		return true
+	})
+	p := &b.report.Pages
+	p.Written += stats.Written
+	p.Unchanged += stats.Unchanged
+	p.Removed += stats.Removed
+	p.Bytes += stats.Bytes
+	return err
+}

@@ -1,0 +1,199 @@
+package nestgen
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/google/renameio/v2"
+
+	"nestgen/catalog"
+	"nestgen/plan"
+)
+
+// A Report says what a run did. It holds no time of day, so that a run that
+// finds nothing new leaves the report of the last one as it is.
+type Report struct {
+	// Status is the exit status that the run ended with.
+	Status int `json:"status"`
+
+	// DryRun says that nothing was changed: what stands here would have been.
+	DryRun bool `json:"dry_run,omitempty"`
+
+	// Serial is that of the last event.
+	Serial int64 `json:"serial"`
+
+	Added     Changes `json:"added"`
+	Changed   Changes `json:"changed"`
+	Withdrawn Changes `json:"withdrawn"`
+
+	// Deleted counts the files whose bytes went after their grace period.
+	Deleted int `json:"deleted"`
+
+	Fetched Traffic `json:"fetched"`
+	Pages   Pages   `json:"pages"`
+	Listed  Counts  `json:"listed"`
+
+	// Problems are sorted by level, the worst first, then by place.
+	Problems []Problem `json:"problems"`
+
+	asked, unreachable int // projects at upstreams
+	mu                 sync.Mutex
+}
+
+// count adds to one of the report's numbers from several goroutines.
+func (r *Report) count(n *int64, more int64) {
+	r.mu.Lock()
+	*n += more
+	r.mu.Unlock()
+}
+
+// Changes are files that changed in one way. The list is cut after
+// [listedChanges]; the event log has them all.
+type Changes struct {
+	Count int          `json:"count"`
+	Bytes int64        `json:"bytes"`
+	Files []ChangeLine `json:"files"`
+}
+
+const listedChanges = 1000
+
+// A ChangeLine is one file of a report.
+type ChangeLine struct {
+	Project  string   `json:"project"`
+	Filename string   `json:"filename"`
+	Version  string   `json:"version,omitempty"`
+	Size     int64    `json:"size"`
+	SHA256   string   `json:"sha256,omitempty"`
+	Source   string   `json:"source"`
+	Why      []string `json:"why,omitempty"`
+}
+
+// Traffic is what came from upstreams.
+type Traffic struct {
+	Requests  int64 `json:"requests"`
+	Unchanged int64 `json:"unchanged_pages"`
+	Files     int64 `json:"files"`
+	Bytes     int64 `json:"bytes"`
+}
+
+// Pages counts the pages of a publish.
+type Pages struct {
+	Written   int   `json:"written"`
+	Unchanged int   `json:"unchanged"`
+	Removed   int   `json:"removed"`
+	Bytes     int64 `json:"bytes"`
+}
+
+// Counts is what the index lists after the run.
+type Counts struct {
+	Projects int64 `json:"projects"`
+	Files    int64 `json:"files"`
+	Bytes    int64 `json:"bytes"`
+}
+
+// A Problem is a line of the report for people.
+type Problem struct {
+	Level string `json:"level"` // alarm, incomplete or warning
+	Where string `json:"where"`
+	Text  string `json:"text"`
+	Hint  string `json:"hint,omitempty"`
+}
+
+func (p Problem) String() string {
+	if p.Where == "" {
+		return p.Text
+	}
+	return p.Where + ": " + p.Text
+}
+
+var levels = map[plan.Level]string{plan.Alarm: "alarm", plan.Incomplete: "incomplete", plan.Warning: "warning"}
+
+func (r *Report) problem(l plan.Level, where, hint, format string, args ...any) {
+	r.Problems = append(r.Problems, Problem{levels[l], where, fmt.Sprintf(format, args...), hint})
+}
+
+func (r *Report) planned(problems []plan.Problem) {
+	for _, p := range problems {
+		r.problem(p.Level, p.Where, p.Hint, "%s", p.Text)
+	}
+}
+
+func (c *Changes) add(f catalog.File, why []string) {
+	c.Count++
+	c.Bytes += f.Size
+	if len(c.Files) >= listedChanges {
+		return
+	}
+	sha := ""
+	if !f.SHA256.IsZero() {
+		sha = f.SHA256.String()
+	}
+	c.Files = append(c.Files, ChangeLine{string(f.Project), f.Filename, f.Version, f.Size, sha, f.Source, why})
+}
+
+// finish sorts the problems and finds the exit status.
+func (r *Report) finish() {
+	rank := map[string]int{"alarm": 0, "incomplete": 1, "warning": 2}
+	slices.SortStableFunc(r.Problems, func(a, b Problem) int {
+		if c := rank[a.Level] - rank[b.Level]; c != 0 {
+			return c
+		}
+		return strings.Compare(a.Where, b.Where)
+	})
+	r.Problems = slices.Compact(r.Problems)
+	r.Status = 0
+	for _, p := range r.Problems {
+		switch {
+		case p.Level == "alarm":
+			r.Status = 6
+		case p.Level == "incomplete" && r.Status == 0:
+			r.Status = 3
+		}
+	}
+	if r.asked > 0 && r.asked == r.unreachable && r.Status != 6 && !r.changes() {
+		r.Status = 5
+	}
+	for _, c := range []*Changes{&r.Added, &r.Changed, &r.Withdrawn} {
+		if c.Files == nil {
+			c.Files = []ChangeLine{}
+		}
+	}
+	if r.Problems == nil {
+		r.Problems = []Problem{}
+	}
+}
+
+// changes reports whether the run changed the index, or would have.
+func (r *Report) changes() bool {
+	return r.Added.Count+r.Changed.Count+r.Withdrawn.Count > 0
+}
+
+// JSON gives the report as it is written beside the state.
+func (r *Report) JSON() ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	err := enc.Encode(r)
+	return b.Bytes(), err
+}
+
+// save writes the report into the state folder, unless it stands there
+// already.
+func (r *Report) save(state string) error {
+	data, err := r.JSON()
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(state, "report.json")
+	if old, err := os.ReadFile(file); err == nil && bytes.Equal(old, data) {
+		return nil
+	}
+	return renameio.WriteFile(file, data, 0o644, renameio.IgnoreUmask(), renameio.WithTempDir(filepath.Join(state, "stage")))
+}

@@ -1,0 +1,267 @@
+package nestgen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"nestgen/catalog"
+	"nestgen/drop"
+	"nestgen/fetch"
+	"nestgen/intake"
+	"nestgen/plan"
+)
+
+// upstreams are the sources of a site, in the order in which they are asked.
+type upstreams struct {
+	list   []*fetch.Source
+	direct *fetch.Source // for what the allowlist names by its address
+
+	asked, same, failures atomic.Int64
+	unreachable           atomic.Int64
+}
+
+// open makes the upstreams ready. None is talked to.
+func (u *upstreams) open(s *site) error {
+	if u.list != nil || s.opts.Offline {
+		return nil
+	}
+	agent := "nestgen/" + Version()
+	if s.Contact != "" {
+		agent += " (+" + s.Contact + ")"
+	}
+	o := fetch.Options{
+		UserAgent: agent, Netrc: s.Netrc, Connections: s.Connections, MaxFile: int64(s.MaxFile),
+		Log: s.log, Progress: downloads{s.progress},
+	}
+	if !s.opts.DryRun {
+		o.Partials = filepath.Join(s.State, "partial")
+	}
+	add := func(up fetch.Upstream) error {
+		src, err := fetch.Open(up, o)
+		if err != nil {
+			return &fault{ErrSettings, err, ""}
+		}
+		u.list = append(u.list, src)
+		return nil
+	}
+	var faults []error
+	if !s.intent.options.NoIndex && s.intent.options.IndexURL.URL == "" {
+		for _, up := range s.Upstreams {
+			faults = append(faults, add(fetch.Upstream{
+				Name: up.Name, URL: up.URL, Credentials: up.Credentials, Proxy: up.Proxy, CAFile: up.CAFile,
+				Rate: up.Rate, Timeout: time.Duration(up.Timeout), RequireHashes: up.RequireHashes,
+			}))
+		}
+	}
+	// What the allowlist itself says about where to look: its -i takes the
+	// place of the settings' upstreams, the others come after them.
+	places := s.intent.options.ExtraIndexURLs
+	if i := s.intent.options.IndexURL; i.URL != "" {
+		faults = append(faults, add(fetch.Upstream{Name: i.String(), URL: i.URL, Form: fetch.Index}))
+	}
+	for _, p := range places {
+		faults = append(faults, add(fetch.Upstream{Name: p.String(), URL: p.URL, Form: fetch.Index}))
+	}
+	for _, p := range s.intent.options.FindLinks {
+		faults = append(faults, add(fetch.Upstream{Name: p.String(), URL: p.URL, Form: fetch.Page}))
+	}
+	return errors.Join(faults...)
+}
+
+// of gives the upstream of a name, or all of them for no name.
+func (u *upstreams) of(name string) []*fetch.Source {
+	if name == "" {
+		return u.list
+	}
+	for _, src := range u.list {
+		if src.Name() == name {
+			return []*fetch.Source{src}
+		}
+	}
+	return nil
+}
+
+func (u *upstreams) ask()       { u.asked.Add(1) }
+func (u *upstreams) unchanged() { u.same.Add(1) }
+
+// failed counts what could not be asked, and what could not even be reached.
+func (u *upstreams) failed(err error) {
+	u.failures.Add(1)
+	if fetch.KindOf(err) == fetch.Unreachable {
+		u.unreachable.Add(1)
+	}
+}
+
+func (u *upstreams) close() {
+	for _, src := range u.list {
+		src.Close()
+	}
+	if u.direct != nil {
+		u.direct.Close()
+	}
+}
+
+// count puts what the upstreams did into a report.
+func (u *upstreams) count(r *Report) {
+	for _, src := range u.list {
+		r.Fetched.Requests += src.Stats().Requests
+	}
+	r.Fetched.Unchanged = u.same.Load()
+	r.asked, r.unreachable = int(u.asked.Load()), int(u.unreachable.Load())
+}
+
+// fetchHint says what may be done about an upstream's error.
+func fetchHint(err error) string {
+	switch fetch.KindOf(err) {
+	case fetch.Unreachable, fetch.Stale:
+		return "the next run tries again"
+	case fetch.Denied:
+		return "look at the upstream's credentials in the settings"
+	case fetch.Altered:
+		return "find out why before you trust this upstream"
+	}
+	return ""
+}
+
+// jobs is how many files are worked on at once.
+func (s *site) jobs() int {
+	if s.Jobs > 0 {
+		return s.Jobs
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// fetch downloads a file into the stage and passes it through the gate. The
+// arrival is nil if the file could not be had.
+func (s *site) fetch(ctx context.Context, d *decided, c plan.Choice) (*arrival, error) {
+	a, err := s.download(ctx, d, c)
+	if err == nil {
+		s.report.count(&s.report.Fetched.Files, 1)
+		s.report.count(&s.report.Fetched.Bytes, a.file.Size)
+		return a, nil
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if fetch.KindOf(err) == fetch.Storage || isStorage(err) {
+		return nil, err
+	}
+	level := plan.Incomplete
+	if fetch.KindOf(err) == fetch.Altered {
+		level = plan.Alarm
+	}
+	s.lose(d, level, string(d.Name), fetchHint(err), "%s: %v", c.Offer.Filename, err)
+	return nil, nil
+}
+
+func (s *site) download(ctx context.Context, d *decided, c plan.Choice) (*arrival, error) {
+	src, err := s.sourceOf(c.Source, c.Offer.URL)
+	if err != nil {
+		return nil, err
+	}
+	temp, err := s.tree.TempPath()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := src.Download(ctx, c.Offer, temp); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(temp)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	sums, err := intake.Digest(f)
+	if err != nil {
+		return nil, err
+	}
+	facts, err := intake.Inspect(f, sums.Size, c.Offer.Filename, d.Name, intake.Mirrored)
+	if err != nil {
+		return nil, fmt.Errorf("rejected: %w", err)
+	}
+	a := newArrival(d.Name, c.Offer.Filename, sums, facts, temp)
+	a.why = c.Why
+	a.file.Source, a.file.URL = c.Source, c.Offer.URL
+	if c.Offer.RequiresPython != "" {
+		a.file.RequiresPython = plan.RequiresPython(c.Offer.RequiresPython, a.file.RequiresPython)
+	}
+	if a.file.Uploaded = c.Offer.Uploaded; a.file.Uploaded == 0 {
+		a.file.Uploaded = Now().Truncate(time.Second).UnixMicro()
+	}
+	a.file.Yanked = s.intent.policy.Yank(d.Name, a.file.Filename, a.file.Version, c.Offer.Yanked)
+	if want := c.Offer.Metadata.Hashes["sha256"]; want != "" && !a.file.Metadata.IsZero() && want != a.file.Metadata.String() {
+		s.warn(string(d.Name), "the file's own metadata is what is published", "%s: %s announces other metadata than the file holds", c.Offer.Filename, c.Source)
+	}
+	s.companions(ctx, src, c, a)
+	return a, nil
+}
+
+// companions fetches the signature and the attestations that an upstream has
+// for a file. Without them the file is published all the same.
+func (s *site) companions(ctx context.Context, src *fetch.Source, c plan.Choice, a *arrival) {
+	get := func(kind drop.Companion) {
+		data, err := s.companionOf(ctx, src, c.Offer, kind)
+		if err != nil {
+			s.warn(string(a.file.Project), "the file is published without it", "%s%s: %v", c.Offer.Filename, kind.Ending(), err)
+			return
+		}
+		a.beside(kind, data)
+	}
+	if c.Offer.Signed {
+		get(drop.Signature)
+	}
+	// Attestations can be announced by a whole address only (PEP 740).
+	if c.Offer.Provenance != "" && strings.HasPrefix(s.BaseURL, "https:") {
+		get(drop.Provenance)
+	}
+}
+
+func (s *site) companionOf(ctx context.Context, src *fetch.Source, o catalog.Offer, kind drop.Companion) ([]byte, error) {
+	temp, err := s.tree.TempPath()
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(temp)
+	if _, err := src.Companion(ctx, o, kind.Ending(), temp); err != nil {
+		return nil, err
+	}
+	return readCompanionAt(temp)
+}
+
+// sourceOf gives the upstream of a name, or one for what the allowlist names
+// by its address.
+func (s *site) sourceOf(name, address string) (*fetch.Source, error) {
+	if name != catalog.Direct {
+		if list := s.upstream.of(name); len(list) == 1 {
+			return list[0], nil
+		}
+		return nil, fmt.Errorf("the upstream %q is not in the settings", name)
+	}
+	return fetch.Open(fetch.Upstream{Name: catalog.Direct, URL: address}, fetch.Options{
+		UserAgent: "nestgen/" + Version(), Netrc: s.Netrc, MaxFile: int64(s.MaxFile), Log: s.log, Progress: downloads{s.progress},
+	})
+}
+
+// downloads shows the bytes of downloads in a [Progress].
+type downloads struct{ Progress }
+
+func (d downloads) Begin(string, int64) fetch.Meter { return &meter{progress: d.Progress} }
+
+type meter struct {
+	progress Progress
+	shown    int64
+}
+
+func (m *meter) Set(bytes int64) {
+	m.progress.Step(0, bytes-m.shown)
+	m.shown = bytes
+}
+
+func (m *meter) End(error) {}

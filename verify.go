@@ -1,0 +1,527 @@
+package nestgen
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"nestgen/catalog"
+	"nestgen/drop"
+	"nestgen/generate"
+	"nestgen/intake"
+	"nestgen/layout"
+	"nestgen/packaging"
+	"nestgen/publish"
+)
+
+// A Finding is one difference between what a site should be and what it is.
+type Finding struct {
+	// Path is relative to the site.
+	Path string `json:"path"`
+	Text string `json:"text"`
+
+	// Repaired says that the difference is no more.
+	Repaired bool `json:"repaired"`
+}
+
+// A Verification is what [Verify] did and found.
+type Verification struct {
+	Files    int64     `json:"files"`
+	Bytes    int64     `json:"bytes"`
+	Pages    int64     `json:"pages"`
+	Findings []Finding `json:"findings"`
+}
+
+// Whole reports whether nothing is left to be repaired.
+func (v *Verification) Whole() bool {
+	return !slices.ContainsFunc(v.Findings, func(f Finding) bool { return !f.Repaired })
+}
+
+// Verify reads the whole site and compares: every file of the store with its
+// digests in the catalog, every page with what the catalog would make of it
+// now, and what else lies in the tree with what belongs there. With repair it
+// fetches damaged files anew from where they came from and publishes the pages
+// that differ.
+func Verify(ctx context.Context, c Config, o Options, repair bool) (*Verification, error) {
+	o.DryRun = !repair
+	s, err := open(c, o)
+	if err != nil {
+		return nil, err
+	}
+	v := &verifier{site: s, found: &Verification{Findings: []Finding{}}, known: map[string]bool{}, stale: map[packaging.Name]bool{}}
+	err = v.verify(ctx)
+	if err == nil && repair && len(v.found.Findings) > 0 {
+		err = v.repair(ctx)
+	}
+	return v.found, errors.Join(err, s.close())
+}
+
+// A verifier walks a site and remembers what it found.
+type verifier struct {
+	*site
+	found *Verification
+	known map[string]bool // every path that belongs in the tree
+	stale map[packaging.Name]bool
+	index bool // a page about all projects differs
+	lost  []lost
+	extra []string
+}
+
+// A lost is a file of the store whose bytes are not what the catalog says.
+type lost struct {
+	file    catalog.File
+	finding int
+}
+
+func (v *verifier) find(path, format string, args ...any) int {
+	v.found.Findings = append(v.found.Findings, Finding{Path: path, Text: fmt.Sprintf(format, args...)})
+	return len(v.found.Findings) - 1
+}
+
+func (v *verifier) verify(ctx context.Context) error {
+	if err := v.catalog.Check(ctx); err != nil {
+		return &fault{ErrStorage, err, "restore the state folder from a backup; the published site is as it was"}
+	}
+	g, err := v.pages()
+	if err != nil {
+		return err
+	}
+	n, err := v.catalog.Counts(ctx)
+	if err != nil {
+		return storage(err)
+	}
+	v.progress.Stage("verifying", n.Files)
+	due, err := v.catalog.Due(ctx, 1<<62)
+	if err != nil {
+		return storage(err)
+	}
+	for _, p := range due {
+		v.known[p] = true
+	}
+	for p, err := range v.catalog.Projects(ctx) {
+		if err != nil {
+			return storage(err)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		for _, f := range p.Files {
+			v.file(f)
+			v.progress.Step(1, f.Size)
+		}
+		if spelling(p) == "" {
+			continue
+		}
+		sink := &comparing{verifier: v, differs: func() { v.stale[p.Name] = true }}
+		if err := g.Project(p, sink); err != nil {
+			return err
+		}
+	}
+	sink := &comparing{verifier: v, differs: func() { v.index = true }}
+	if v.People {
+		if err := g.Assets(sink); err != nil {
+			return err
+		}
+	}
+	if n.Projects > 0 || v.exists(layout.RootJSON) {
+		if err := g.Index(v.catalog.Projects(ctx), sink.create, v.indexPages()); err != nil {
+			return storage(err)
+		}
+	}
+	return v.strangers(ctx)
+}
+
+// file holds a file of the store and its companions against the catalog.
+func (v *verifier) file(f catalog.File) {
+	v.known[f.Path] = true
+	v.found.Files++
+	v.found.Bytes += f.Size
+	fault := ""
+	h, err := v.open(f.Path)
+	if err != nil {
+		fault = reasonOf(err)
+	} else {
+		d, err := intake.Digest(h)
+		h.Close()
+		switch {
+		case err != nil:
+			fault = reasonOf(err)
+		case d.Size != f.Size:
+			fault = fmt.Sprintf("%d bytes, want %d", d.Size, f.Size)
+		case d.SHA256 != f.SHA256:
+			fault = fmt.Sprintf("sha256 %s, want %s", d.SHA256, f.SHA256)
+		case d.BLAKE2b != f.BLAKE2b:
+			fault = fmt.Sprintf("blake2b %s, want %s", d.BLAKE2b, f.BLAKE2b)
+		}
+	}
+	if fault != "" {
+		v.lost = append(v.lost, lost{f, v.find(f.Path, "%s", fault)})
+	}
+	if !f.Metadata.IsZero() {
+		v.companion(f, layout.CoreMetadata(f.Path), f.Metadata)
+	}
+	if f.Signed {
+		v.companion(f, layout.Signature(f.Path), catalog.Digest{})
+	}
+	if f.Provenance {
+		v.companion(f, layout.Provenance(f.Path), catalog.Digest{})
+	}
+}
+
+// companion holds a companion against its digest, where there is one.
+func (v *verifier) companion(f catalog.File, path string, want catalog.Digest) {
+	v.known[path] = true
+	data, err := v.read(path)
+	switch {
+	case err != nil:
+		v.lost = append(v.lost, lost{f, v.find(path, "%s", reasonOf(err))})
+	case !want.IsZero() && sha256.Sum256(data) != want:
+		v.lost = append(v.lost, lost{f, v.find(path, "not the metadata that the catalog knows")})
+	}
+}
+
+func reasonOf(err error) string {
+	if errors.Is(err, fs.ErrNotExist) {
+		return "it is not there"
+	}
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err.Error()
+	}
+	return err.Error()
+}
+
+// open opens a file of the tree; a symbolic link is none.
+func (v *verifier) open(path string) (*os.File, error) {
+	name := filepath.Join(v.Site, filepath.FromSlash(path))
+	fi, err := os.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !fi.Mode().IsRegular() {
+		return nil, errors.New("it is not a regular file")
+	}
+	return os.Open(name)
+}
+
+func (v *verifier) read(path string) ([]byte, error) {
+	f, err := v.open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}
+
+// A comparing is a sink that holds pages against the tree.
+type comparing struct {
+	*verifier
+	differs func()
+	gzip    []byte
+}
+
+// Put implements [generate.Sink].
+func (c *comparing) Put(path string, data []byte) error {
+	c.compare(path, data)
+	if c.Gzip && compressible(path) {
+		c.gzip = generate.Gzip(c.gzip[:0], data, generate.PageLevel)
+		c.compare(path+".gz", c.gzip)
+	}
+	return nil
+}
+
+func (c *comparing) compare(path string, data []byte) {
+	c.known[path] = true
+	c.found.Pages++
+	live, err := c.read(path)
+	switch {
+	case err != nil:
+		c.find(path, "%s", reasonOf(err))
+	case !bytes.Equal(live, data):
+		c.find(path, "not the page that the catalog makes")
+	default:
+		return
+	}
+	c.differs()
+}
+
+// create makes a page that is compared when it is complete, by its digest: it
+// may be too large to hold.
+func (c *comparing) create(path string) (io.WriteCloser, error) {
+	page := &digesting{comparing: c, path: path, hash: sha256.New()}
+	if !c.Gzip {
+		return page, nil
+	}
+	z := &digesting{comparing: c, path: path + ".gz", hash: sha256.New()}
+	return &twin{page, z, generate.NewGzip(z, generate.IndexLevel)}, nil
+}
+
+type digesting struct {
+	*comparing
+	path string
+	hash hash.Hash
+}
+
+func (d *digesting) Write(p []byte) (int, error) { return d.hash.Write(p) }
+
+func (d *digesting) Close() error {
+	d.known[d.path] = true
+	d.found.Pages++
+	live := sha256.New()
+	f, err := d.verifier.open(d.path)
+	if err == nil {
+		_, err = io.Copy(live, f)
+		f.Close()
+	}
+	switch {
+	case err != nil:
+		d.find(d.path, "%s", reasonOf(err))
+	case !bytes.Equal(live.Sum(nil), d.hash.Sum(nil)):
+		d.find(d.path, "not the page that the catalog makes")
+	default:
+		return nil
+	}
+	d.differs()
+	return nil
+}
+
+// strangers finds what lies in the tree and does not belong there. Files of
+// the store that nothing refers to wait for the garbage collection and are no
+// finding.
+func (v *verifier) strangers(ctx context.Context) error {
+	root, err := os.OpenRoot(v.Site)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return storage(err)
+	}
+	defer root.Close()
+	return storage(fs.WalkDir(root.FS(), ".", func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if e.IsDir() || v.known[path] {
+			return nil
+		}
+		if strings.HasPrefix(path, layout.Packages+"/") && e.Type().IsRegular() {
+			return nil
+		}
+		v.extra = append(v.extra, path)
+		v.find(path, "it does not belong here")
+		return nil
+	}))
+}
+
+// repair mends what was found.
+func (v *verifier) repair(ctx context.Context) error {
+	if err := v.readIntent(); err != nil {
+		return err
+	}
+	if err := v.upstream.open(v.site); err != nil {
+		return err
+	}
+	if err := v.restoreFiles(ctx); err != nil {
+		return err
+	}
+	if err := v.republish(ctx); err != nil {
+		return err
+	}
+	return storage(v.removeStrangers(ctx))
+}
+
+// restoreFiles brings lost files back from where they came from.
+func (v *verifier) restoreFiles(ctx context.Context) error {
+	if len(v.lost) == 0 {
+		return nil
+	}
+	byDigest, err := v.droppedByDigest(ctx)
+	if err != nil {
+		return err
+	}
+	done := map[string]bool{}
+	for _, l := range v.lost {
+		if !done[l.file.Path] {
+			if err := v.restore(ctx, l.file, byDigest[l.file.SHA256]); err != nil {
+				if ctx.Err() != nil || isStorage(err) {
+					return storage(err)
+				}
+				v.found.Findings[l.finding].Text += "; not repaired: " + err.Error()
+				continue
+			}
+			done[l.file.Path] = true
+		}
+		v.found.Findings[l.finding].Repaired = true
+	}
+	return nil
+}
+
+// droppedByDigest gives the accepted files of the drop folders by content.
+func (v *verifier) droppedByDigest(ctx context.Context) (map[catalog.Digest]drop.Entry, error) {
+	if err := v.scanDrop(ctx); err != nil {
+		return nil, err
+	}
+	wanted := map[catalog.Digest]bool{}
+	for _, l := range v.lost {
+		wanted[l.file.SHA256] = true
+	}
+	found := map[catalog.Digest]drop.Entry{}
+	for e, err := range v.local.view.Entries() {
+		if err != nil {
+			return nil, err
+		}
+		if e.Verdict == drop.Accepted && wanted[e.SHA256] {
+			found[e.SHA256] = e
+		}
+	}
+	return found, nil
+}
+
+// restore brings one file back.
+func (v *verifier) restore(ctx context.Context, f catalog.File, e drop.Entry) error {
+	temp, err := v.obtain(ctx, f, e)
+	if err != nil {
+		return err
+	}
+	h, err := os.Open(temp)
+	if err != nil {
+		return err
+	}
+	sums, err := intake.Digest(h)
+	if err == nil && sums.SHA256 != f.SHA256 {
+		err = errors.New("its source now has other bytes")
+	}
+	var facts intake.Facts
+	if err == nil {
+		facts, err = intake.Inspect(h, sums.Size, f.Filename, f.Project, intake.Mirrored)
+	}
+	h.Close()
+	if err != nil {
+		return err
+	}
+	x := publish.Exposure{Temp: temp, Target: f.Path}
+	if facts.Metadata != nil {
+		x.Companions = append(x.Companions, publish.Companion{Path: layout.CoreMetadata(f.Path), Data: facts.Metadata})
+	}
+	for _, c := range []struct {
+		kind drop.Companion
+		path string
+		has  bool
+	}{{drop.Signature, layout.Signature(f.Path), f.Signed}, {drop.Provenance, layout.Provenance(f.Path), f.Provenance}} {
+		if !c.has {
+			continue
+		}
+		data, err := v.read(c.path)
+		if err != nil && e.SHA256 == f.SHA256 {
+			data, err = v.site.companion(e, c.kind)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.path, err)
+		}
+		x.Companions = append(x.Companions, publish.Companion{Path: c.path, Data: data})
+	}
+	if _, err := v.tree.Delete(ctx, []string{f.Path}); err != nil {
+		return err
+	}
+	altered, err := v.tree.Expose(ctx, []publish.Exposure{x})
+	if err == nil && len(altered) > 0 {
+		err = altered[0]
+	}
+	return err
+}
+
+// obtain brings the bytes of a file into the stage.
+func (v *verifier) obtain(ctx context.Context, f catalog.File, e drop.Entry) (temp string, err error) {
+	if e.SHA256 == f.SHA256 {
+		src, err := v.local.view.Open(e)
+		if err != nil {
+			return "", err
+		}
+		defer src.Close()
+		tmp, err := v.tree.NewFile()
+		if err != nil {
+			return "", err
+		}
+		_, err = intake.Copy(tmp, src, 0)
+		return tmp.Name(), errors.Join(err, tmp.Close())
+	}
+	if f.URL == "" {
+		return "", errors.New("no drop folder has it any more")
+	}
+	if v.opts.Offline {
+		return "", errors.New("this run is offline")
+	}
+	src, err := v.sourceOf(f.Source, f.URL)
+	if err != nil {
+		return "", err
+	}
+	if temp, err = v.tree.TempPath(); err != nil {
+		return "", err
+	}
+	_, err = src.Download(ctx, catalog.Offer{
+		Filename: f.Filename, URL: f.URL, Size: f.Size, Hashes: map[string]string{"sha256": f.SHA256.String()},
+	}, temp)
+	return temp, err
+}
+
+// republish makes the pages that differ anew.
+func (v *verifier) republish(ctx context.Context) error {
+	if len(v.stale) == 0 && !v.index {
+		return nil
+	}
+	err := v.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
+		for n := range v.stale {
+			if err := tx.OutdateProject(n); err != nil {
+				return err
+			}
+		}
+		return tx.SetMeta(metaPages, "")
+	})
+	if err != nil {
+		return storage(err)
+	}
+	if err := v.site.publish(ctx); err != nil {
+		return err
+	}
+	for i := range v.found.Findings {
+		f := &v.found.Findings[i]
+		if !strings.HasPrefix(f.Path, layout.Packages+"/") && v.known[f.Path] {
+			f.Repaired = true
+		}
+	}
+	return nil
+}
+
+// removeStrangers takes out of the tree what does not belong there, where it
+// looks like a page of ours.
+func (v *verifier) removeStrangers(ctx context.Context) error {
+	if len(v.extra) == 0 {
+		return nil
+	}
+	b := v.tree.Batch()
+	for _, path := range v.extra {
+		if err := b.Remove(path); err != nil {
+			return err
+		}
+	}
+	if _, err := b.Publish(ctx, nil); err != nil {
+		return err
+	}
+	for i := range v.found.Findings {
+		if f := &v.found.Findings[i]; slices.Contains(v.extra, f.Path) {
+			f.Repaired = !v.exists(f.Path)
+		}
+	}
+	return nil
+}
