@@ -1,0 +1,303 @@
+//go:build linux && amd64
+
+// Package sweep finds out whether a program survives its own death. It runs a
+// command again and again and kills it just before its first, second, third …
+// system call that changes a file, in the middle of a write, or lets a call
+// fail; looks at what is left; and runs the command once more, which must
+// bring about what it would have without the fault.
+//
+// The calls are counted over all threads and children, with a seccomp filter
+// and ptrace(2), so the command needs no help and may be a static binary. Only
+// linux/amd64 is known to it.
+//
+// A program that uses the package is started a second time under the name
+// killsweep-shim, and becomes the command before its main function runs.
+package sweep
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Mode is what happens to the command.
+type Mode int
+
+// The modes.
+const (
+	Kill  Mode = iota // SIGKILL before the call
+	Half              // half of the bytes of a write, then SIGKILL
+	Errno             // the call fails and the command goes on
+)
+
+func (m Mode) String() string { return [...]string{"kill", "half", "errno"}[m] }
+
+// A Sweep is one command and how to judge it.
+type Sweep struct {
+	// Command is the program and its arguments. It runs in the folder of its
+	// case, with paths relative to that, and must succeed when nothing goes
+	// wrong.
+	Command []string
+
+	// Env is added to the environment.
+	Env []string
+
+	// Setup makes the files that the command starts from. It runs once; each
+	// case gets a copy with the same times.
+	Setup func(dir string) error
+
+	// Check judges the folder after the fault and after the second run.
+	Check func(dir string) error
+
+	// Trees are the folders, in that of the case, whose bytes must be the
+	// same in the end as without a fault. If nil, "site".
+	Trees []string
+
+	// Ignore matches what may differ in them all the same, such as the time
+	// of the run. If nil, nothing.
+	Ignore *regexp.Regexp
+
+	Mode Mode
+
+	// Errno is what the call fails with in mode [Errno]. If zero, ENOSPC.
+	Errno syscall.Errno
+
+	// Points is how many calls are tried, evenly spread. If zero, all.
+	Points int
+
+	// Cut is called after a fault, before the check, to do more harm than a
+	// kill does: a power cut. Work is on disk before the command starts. If
+	// nil, nothing more is done.
+	Cut func() error
+
+	// Timeout is for one run. If zero, a minute.
+	Timeout time.Duration
+
+	// Work is an empty folder to work in. If empty, a temporary one.
+	Work string
+
+	// Progress is called after each case. If nil, it is not.
+	Progress func(done, of int)
+}
+
+// A Report says what came of a sweep.
+type Report struct {
+	Calls    int // the command makes when nothing goes wrong, of those counted
+	Cases    int // that were run
+	Hit      int // cases in which the fault took place
+	Failures []Failure
+
+	// Silent is the failed calls after which the command said all was well.
+	Silent []string
+}
+
+// A Failure is a case that ended badly.
+type Failure struct {
+	Point int
+	Call  string
+	When  string // "after the fault", "second run", "after the second run", "in the end"
+	Err   error
+}
+
+func (f Failure) String() string {
+	return fmt.Sprintf("point %d (%s), %s: %v", f.Point, f.Call, f.When, f.Err)
+}
+
+// Run runs the sweep. The error says that it could not be done; what the
+// command did wrong is in the report.
+func (s Sweep) Run(ctx context.Context) (*Report, error) {
+	if s.Errno == 0 {
+		s.Errno = syscall.ENOSPC
+	}
+	if s.Timeout == 0 {
+		s.Timeout = time.Minute
+	}
+	if s.Trees == nil {
+		s.Trees = []string{"site"}
+	}
+	if s.Work == "" {
+		dir, err := os.MkdirTemp("", "killsweep")
+		if err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(dir)
+		s.Work = dir
+	}
+	start := filepath.Join(s.Work, "start")
+	if err := os.MkdirAll(start, 0o755); err != nil {
+		return nil, err
+	}
+	if s.Setup != nil {
+		if err := s.Setup(start); err != nil {
+			return nil, fmt.Errorf("setup: %w", err)
+		}
+	}
+	if s.Check != nil {
+		if err := s.Check(start); err != nil {
+			return nil, fmt.Errorf("the check refuses what the setup made: %w", err)
+		}
+	}
+
+	// Without a fault: what it comes to, and how many calls there are.
+	dir, err := s.begin()
+	if err != nil {
+		return nil, err
+	}
+	o, err := trace(s.Command, s.env(), dir, fault{mode: s.Mode}, s.Timeout)
+	if err != nil {
+		return nil, err
+	}
+	if !o.status.Exited() || o.status.ExitStatus() != 0 {
+		return nil, fmt.Errorf("without a fault: %s\n%s", ending(o), o.output)
+	}
+	if s.Check != nil {
+		if err := s.Check(dir); err != nil {
+			return nil, fmt.Errorf("the check refuses the result without a fault: %w", err)
+		}
+	}
+	want, err := s.snapshot(dir)
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{Calls: len(o.calls)}
+	points := spread(len(o.calls), s.Points)
+	for i, point := range points {
+		if err := ctx.Err(); err != nil {
+			return r, err
+		}
+		if err := s.try(point, want, r); err != nil {
+			return r, fmt.Errorf("point %d: %w", point, err)
+		}
+		if s.Progress != nil {
+			s.Progress(i+1, len(points))
+		}
+	}
+	return r, nil
+}
+
+// try runs one case.
+func (s Sweep) try(point int, want snapshot, r *Report) error {
+	dir, err := s.begin()
+	if err != nil {
+		return err
+	}
+	o, err := trace(s.Command, s.env(), dir, fault{s.Mode, s.Errno, point}, s.Timeout)
+	r.Cases++
+	name := "none"
+	if o != nil && point <= len(o.calls) {
+		name = o.calls[point-1]
+	}
+	fail := func(when string, err error) error {
+		r.Failures = append(r.Failures, Failure{point, name, when, err})
+		return nil
+	}
+	if errors.Is(err, errTimeout) {
+		return fail("with the fault", err)
+	}
+	if err != nil {
+		return err
+	}
+	if o.hit {
+		r.Hit++
+		if s.Mode == Errno && o.status.Exited() && o.status.ExitStatus() == 0 {
+			r.Silent = append(r.Silent, fmt.Sprintf("point %d (%s)", point, name))
+		}
+	}
+	if s.Cut != nil {
+		if err := s.Cut(); err != nil {
+			return fmt.Errorf("power cut: %w", err)
+		}
+	}
+	if s.Check != nil {
+		if err := s.Check(dir); err != nil {
+			return fail("after the fault", err)
+		}
+	}
+	if err := s.again(dir); err != nil {
+		return fail("second run", err)
+	}
+	if s.Check != nil {
+		if err := s.Check(dir); err != nil {
+			return fail("after the second run", err)
+		}
+	}
+	got, err := s.snapshot(dir)
+	if err != nil {
+		return err
+	}
+	if err := want.same(got); err != nil {
+		return fail("in the end", err)
+	}
+	return nil
+}
+
+// begin gives a folder as the setup left it. It is always the same one, so
+// that absolute names in what the command writes are equal.
+func (s Sweep) begin() (string, error) {
+	dir := filepath.Join(s.Work, "case")
+	if err := os.RemoveAll(dir); err != nil {
+		return "", err
+	}
+	if err := copyTree(filepath.Join(s.Work, "start"), dir); err != nil || s.Cut == nil {
+		return dir, err
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	return dir, unix.Syncfs(int(f.Fd()))
+}
+
+// again runs the command untouched.
+func (s Sweep) again(dir string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.Timeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, s.Command[0], s.Command[1:]...)
+	cmd.Dir, cmd.Env = dir, s.env()
+	out, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		err = errTimeout
+	}
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+func (s Sweep) env() []string { return append(os.Environ(), s.Env...) }
+
+// ending says how a run ended.
+func ending(o *outcome) string {
+	if o.status.Signaled() {
+		return "killed by " + o.status.Signal().String()
+	}
+	return fmt.Sprintf("exit status %d", o.status.ExitStatus())
+}
+
+// String gives the report as a few lines for people.
+func (r *Report) String() string {
+	b := new(strings.Builder)
+	fmt.Fprintf(b, "%d calls, %d cases, %d faults, %d failures", r.Calls, r.Cases, r.Hit, len(r.Failures))
+	for i, f := range r.Failures {
+		if i == 20 {
+			fmt.Fprintf(b, "\n  … and %d more", len(r.Failures)-i)
+			break
+		}
+		fmt.Fprintf(b, "\n  %v", f)
+	}
+	if len(r.Silent) > 0 {
+		fmt.Fprintf(b, "\n  succeeded although a call had failed: %s", strings.Join(r.Silent, ", "))
+	}
+	return b.String()
+}

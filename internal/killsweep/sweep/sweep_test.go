@@ -1,0 +1,461 @@
+//go:build linux && amd64
+
+package sweep
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"nestgen/layout"
+	"nestgen/publish"
+)
+
+// TestMain lets the test's binary be the program under test.
+func TestMain(m *testing.M) {
+	if name := os.Getenv("KILLSWEEP_PROGRAM"); name != "" {
+		if err := programs[name](); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(7)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// An update is what the programs publish: two files and the pages of two
+// projects.
+type update map[string]string
+
+func newUpdate(version string) (files, pages update, order []string) {
+	files, pages = update{}, update{}
+	for _, name := range []string{"foo", "bar"} {
+		content := strings.Repeat(name+" "+version+"\n", 50)
+		sum := sha256.Sum256([]byte(content))
+		file := layout.File(sum, name+"-"+version+".tar.gz")
+		files[file] = content
+		html, js := "simple/"+name+"/index.html", "simple/"+name+"/index.v1_json"
+		pages[html] = fmt.Sprintf("<!DOCTYPE html>\n<html><body>\n<a href=\"../../%s#sha256=%x\">%[1]s</a>\n</body></html>\n", file, sum)
+		pages[js] = fmt.Sprintf(`{"meta":{"api-version":"1.1"},"name":%q,"files":[{"filename":"x","url":"../../%s","hashes":{"sha256":"%x"},"size":%d}]}`, name, file, sum, len(content))
+		order = append(order, html, js)
+	}
+	return files, pages, order
+}
+
+// programs are ways to bring a site to version 2, right and wrong ones.
+var programs = map[string]func() error{
+	"right":          func() error { return byHand(true, true, replace) },
+	"index first":    func() error { return byHand(false, true, replace) },
+	"in place":       func() error { return byHand(true, true, overwrite) },
+	"wedged":         wedged,
+	"errors ignored": func() error { byHand(true, true, replace); return nil },
+	"temp in site":   func() error { return byHand(true, true, replaceBeside) },
+	"not the same":   notTheSame,
+	"hangs":          hangs,
+	"never synced":   func() error { return byHand(true, false, replaceUnsynced) },
+	"publish":        withPublish,
+}
+
+// byHand writes files and pages, in one of both orders.
+func byHand(filesFirst, synced bool, put func(path, content string) error) error {
+	files, pages, order := newUpdate("2")
+	file := replace
+	if !synced {
+		file = replaceUnsynced
+	}
+	steps := []func() error{
+		func() error {
+			for path, content := range files {
+				if err := file(path, content); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		func() error {
+			for _, path := range order {
+				if err := put(path, pages[path]); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	if !filesFirst {
+		slices.Reverse(steps)
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func site(path string) string { return filepath.Join("site", path) }
+
+// replace writes outside the site and renames.
+func replace(path, content string) error { return replaceBy("temp", path, content) }
+
+// replaceBeside has its temporary file where readers see it.
+func replaceBeside(path, content string) error { return replaceBy(site(path)+".tmp", path, content) }
+
+// replaceUnsynced is how it is mostly done.
+func replaceUnsynced(path, content string) error {
+	if err := os.MkdirAll(filepath.Dir(site(path)), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile("temp", []byte(content), 0o644); err != nil {
+		return err
+	}
+	return os.Rename("temp", site(path))
+}
+
+func replaceBy(temp, path, content string) error {
+	if err := os.MkdirAll(filepath.Dir(site(path)), 0o755); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(content)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(temp, site(path))
+}
+
+func overwrite(path, content string) error {
+	return os.WriteFile(site(path), []byte(content), 0o644)
+}
+
+// wedged does not get past what its own death leaves behind.
+func wedged() error {
+	f, err := os.OpenFile("lock", os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer os.Remove("lock")
+	defer f.Close()
+	return byHand(true, true, replace)
+}
+
+// notTheSame writes what depends on how often it was run.
+func notTheSame() error {
+	n, _ := os.ReadFile("count")
+	if err := os.WriteFile("count", append(n, '.'), 0o600); err != nil {
+		return err
+	}
+	if err := byHand(true, true, replace); err != nil {
+		return err
+	}
+	return replace("count.txt", string(n))
+}
+
+// hangs when its death has left a mark.
+func hangs() error {
+	if _, err := os.Stat("mark"); err == nil {
+		time.Sleep(time.Hour)
+	}
+	if err := os.WriteFile("mark", nil, 0o600); err != nil {
+		return err
+	}
+	return os.Remove("mark")
+}
+
+// withPublish does it as nestgen does, in two rounds with one removal, and
+// writes from two threads.
+func withPublish() error {
+	tree, err := publish.Open(publish.Options{Site: "site", State: "state"})
+	if err != nil {
+		return err
+	}
+	defer tree.Close()
+	ctx := context.Background()
+	for _, version := range []string{"2", "3"} {
+		files, pages, order := newUpdate(version)
+		var batch []publish.Exposure
+		for path, content := range files {
+			f, err := tree.NewFile()
+			if err != nil {
+				return err
+			}
+			_, err = f.WriteString(content)
+			if err := errors.Join(err, f.Close()); err != nil {
+				return err
+			}
+			batch = append(batch, publish.Exposure{Temp: f.Name(), Target: path, Companions: []publish.Companion{
+				{Path: layout.CoreMetadata(path), Data: []byte("Metadata-Version: 2.1\n")},
+			}})
+		}
+		if altered, err := tree.Expose(ctx, batch); err != nil || altered != nil {
+			return fmt.Errorf("expose: %v %w", altered, err)
+		}
+		b := tree.Batch()
+		var wg sync.WaitGroup
+		errs := make([]error, len(order))
+		for i, path := range order {
+			wg.Go(func() { errs[i] = b.Put(path, []byte(pages[path])) })
+		}
+		wg.Wait()
+		if err := errors.Join(errs...); err != nil {
+			return err
+		}
+		name := "new" + version
+		root := fmt.Sprintf("<html><a href=\"foo/\">foo</a><a href=\"bar/\">bar</a><a href=\"%s/\">new</a></html>", name)
+		for _, p := range [][2]string{
+			{"simple/" + name + "/index.html", "<html></html>"},
+			{"simple/index.html", root},
+			{"index.html", "<html>front page of " + version + "</html>"},
+		} {
+			if err := b.Put(p[0], []byte(p[1])); err != nil {
+				return err
+			}
+		}
+		if version == "3" {
+			if err := b.RemoveFolder("simple/new2"); err != nil {
+				return err
+			}
+			if err := b.RemoveFolder("simple/old"); err != nil {
+				return err
+			}
+		}
+		if _, err := b.Publish(ctx, nil); err != nil {
+			return err
+		}
+	}
+	old, _, _ := newUpdate("1")
+	for path := range old {
+		if _, err := tree.Delete(ctx, []string{path}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setup makes a site of version 1.
+func setup(dir string) error {
+	files, pages, _ := newUpdate("1")
+	pages["simple/old/index.html"] = "<html></html>"
+	pages["simple/index.html"] = `<html><a href="foo/">foo</a><a href="bar/">bar</a><a href="old/">old</a></html>`
+	for _, m := range []update{files, pages} {
+		for path, content := range m {
+			path = filepath.Join(dir, "site", path)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				return err
+			}
+			if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// planted gives the sweep of one of the programs.
+func planted(t *testing.T, program string, mode Mode) Sweep {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Sweep{
+		Command: []string{self},
+		Env:     []string{"KILLSWEEP_PROGRAM=" + program},
+		Setup:   setup,
+		Check:   func(dir string) error { return CheckSite(filepath.Join(dir, "site")) },
+		Mode:    mode,
+		Timeout: 20 * time.Second,
+		Work:    memory(t),
+	}
+}
+
+// memory gives a folder in memory where there is one: the calls are the same,
+// and a sync takes no time.
+func memory(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "killsweep")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func run(t *testing.T, s Sweep) *Report {
+	t.Helper()
+	if out, err := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope"); err == nil && strings.TrimSpace(string(out)) == "3" {
+		t.Skip("ptrace is switched off on this machine")
+	}
+	r, err := s.Run(context.Background())
+	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSYS) {
+		t.Skip("no ptrace here: ", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(s.Mode, r)
+	return r
+}
+
+// The harness finds nothing in a program that is right, and finds what was
+// planted.
+func TestPlanted(t *testing.T) {
+	tests := []struct {
+		program string
+		mode    Mode
+		when    string // of some failure; empty for none
+	}{
+		{"right", Kill, ""},
+		{"right", Half, ""},
+		{"right", Errno, ""},
+		{"index first", Kill, "after the fault"},
+		{"index first", Half, "after the fault"},
+		{"in place", Kill, "after the fault"},
+		{"in place", Half, "after the fault"},
+		{"in place", Errno, "after the fault"},
+		{"temp in site", Kill, "after the fault"},
+		{"wedged", Kill, "second run"},
+		{"not the same", Kill, "in the end"},
+	}
+	for _, tt := range tests {
+		t.Run(fmt.Sprintf("%s, %v", tt.program, tt.mode), func(t *testing.T) {
+			r := run(t, planted(t, tt.program, tt.mode))
+			if r.Calls == 0 || r.Hit != r.Cases || r.Cases != r.Calls {
+				t.Errorf("%d calls, %d cases, %d faults: want all of them", r.Calls, r.Cases, r.Hit)
+			}
+			if tt.when == "" && len(r.Failures) > 0 {
+				t.Error("a right program was flagged")
+			}
+			if tt.when != "" && !slices.ContainsFunc(r.Failures, func(f Failure) bool { return f.When == tt.when }) {
+				t.Errorf("no failure %q", tt.when)
+			}
+		})
+	}
+}
+
+// A program that hides failed calls is told.
+func TestSilent(t *testing.T) {
+	if r := run(t, planted(t, "errors ignored", Errno)); len(r.Silent) != r.Cases {
+		t.Errorf("%d of %d failed calls were hidden", len(r.Silent), r.Cases)
+	}
+	if r := run(t, planted(t, "right", Errno)); len(r.Silent) != 0 {
+		t.Errorf("hidden: %v", r.Silent)
+	}
+}
+
+// A run that hangs ends.
+func TestTimeout(t *testing.T) {
+	s := planted(t, "hangs", Kill)
+	s.Timeout = 500 * time.Millisecond
+	r := run(t, s)
+	if !slices.ContainsFunc(r.Failures, func(f Failure) bool { return errors.Is(f.Err, errTimeout) }) {
+		t.Error("the hang was not flagged")
+	}
+	s = planted(t, "hangs", Kill)
+	s.Timeout = 500 * time.Millisecond
+	s.Setup = func(dir string) error { return os.WriteFile(filepath.Join(dir, "mark"), nil, 0o600) }
+	s.Check = nil
+	if _, err := s.Run(context.Background()); !errors.Is(err, errTimeout) {
+		t.Errorf("a traced run that hangs: %v", err)
+	}
+}
+
+// The calls are counted by name and in order, of children too, and only those
+// that change a file.
+func TestCalls(t *testing.T) {
+	dir := t.TempDir()
+	o, err := trace([]string{"sh", "-c", `echo out; : >a; cat a >/dev/null; (echo x >>a); mv a b; rm b; mkdir c; rmdir c; exit 3`}, os.Environ(), dir, fault{}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Join(o.calls, " ")
+	want := regexp.MustCompile(`^open(at)? open(at)? open(at)? write rename(at|at2)? unlink(at)? mkdir(at)? rmdir$`)
+	// The shell opens /dev/null for writing; that is an open like any other.
+	if !want.MatchString(got) {
+		t.Errorf("calls = %s, want %s", got, want)
+	}
+	if o.status.ExitStatus() != 3 || o.output != "out\n" {
+		t.Errorf("status %v, output %q", o.status, o.output)
+	}
+}
+
+func TestHalf(t *testing.T) {
+	dir := t.TempDir()
+	o, err := trace([]string{"sh", "-c", "echo 0123456789a >f; echo never >g"}, os.Environ(), dir, fault{mode: Half, point: 1}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "f"))
+	if err != nil || string(b) != "012345" || !o.hit || o.status.Signal() != syscall.SIGKILL {
+		t.Errorf("file %q, %v, hit %v, status %v", b, err, o.hit, o.status)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "g")); err == nil {
+		t.Error("the command went on")
+	}
+}
+
+func TestErrno(t *testing.T) {
+	dir := t.TempDir()
+	o, err := trace([]string{"sh", "-c", "mkdir a; mkdir b"}, append(os.Environ(), "LC_ALL=C"), dir, fault{mode: Errno, errno: syscall.EDQUOT, point: 1}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, a := os.Stat(filepath.Join(dir, "a"))
+	_, b := os.Stat(filepath.Join(dir, "b"))
+	if a == nil || b != nil || !strings.Contains(o.output, "Disk quota exceeded") || !o.hit {
+		t.Errorf("a: %v, b: %v, output %q", a, b, o.output)
+	}
+}
+
+func TestSpread(t *testing.T) {
+	tests := []struct {
+		total, n int
+		want     []int
+	}{
+		{0, 0, []int{}}, {3, 0, []int{1, 2, 3}}, {3, 9, []int{1, 2, 3}}, {9, 1, []int{1}}, {9, 3, []int{1, 5, 9}}, {1, 5, []int{1}},
+	}
+	for _, tt := range tests {
+		if got := spread(tt.total, tt.n); !slices.Equal(got, tt.want) {
+			t.Errorf("spread(%d, %d) = %v, want %v", tt.total, tt.n, got, tt.want)
+		}
+	}
+}
+
+// Package publish survives, at some forty points in each mode; `make
+// killsweep` tries all.
+func TestPublish(t *testing.T) {
+	for _, mode := range []Mode{Kill, Half, Errno} {
+		t.Run(mode.String(), func(t *testing.T) {
+			s := planted(t, "publish", mode)
+			s.Points = 40
+			if os.Getenv("KILLSWEEP_POINTS") == "all" {
+				s.Points = 0
+			}
+			if mode == Errno {
+				s.Errno = syscall.EIO
+			}
+			r := run(t, s)
+			if len(r.Failures) > 0 {
+				t.Error("it does not survive")
+			}
+			if mode == Errno && len(r.Silent) > 0 {
+				t.Errorf("failed calls are hidden: %v", r.Silent)
+			}
+			if r.Hit < r.Cases*9/10 {
+				t.Errorf("only %d of %d faults took place", r.Hit, r.Cases)
+			}
+		})
+	}
+}
