@@ -123,8 +123,8 @@ type site struct {
 
 // open takes the lock of a site, unless the run is a dry one, and opens its
 // catalog.
-func open(c Config, o Options) (s *site, err error) {
-	s = &site{Config: c, opts: o, log: o.Log, progress: o.Progress, report: &Report{DryRun: o.DryRun}}
+func open(c Config, o Options) (_ *site, err error) {
+	s := &site{Config: c, opts: o, log: o.Log, progress: o.Progress, report: &Report{DryRun: o.DryRun}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -102,43 +103,65 @@ type arrival struct {
 // them all.
 func (s *site) stage(ctx context.Context, batch []*decided) (map[*decided][]*arrival, error) {
 	arrivals := map[*decided][]*arrival{}
-	total, bytes := 0, int64(0)
+	downloading := 0
 	for _, d := range batch {
-		n := len(d.Take) + len(d.Fetch)
-		if n > 0 {
+		if n := len(d.Take) + len(d.Fetch); n > 0 {
 			arrivals[d] = make([]*arrival, n)
 		}
-		total += n
-		for _, c := range d.Fetch {
-			bytes += max(c.Offer.Size, 0)
-		}
+		downloading += len(d.Fetch)
 	}
-	if total == 0 {
+	if len(arrivals) == 0 {
 		return arrivals, nil
 	}
-	s.progress.Stage("taking in", int64(total))
-	takes, tctx := errgroup.WithContext(ctx)
+	if downloading > 0 {
+		s.progress.Stage("fetching", int64(downloading))
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var takes, downloads errgroup.Group
 	takes.SetLimit(s.jobs())
-	downloads, dctx := errgroup.WithContext(tctx)
 	downloads.SetLimit(4 * s.jobs())
+	// An error of one file is one for all: the others need not go on.
+	all := func(err error) error {
+		if err != nil {
+			stop()
+		}
+		return err
+	}
 	for _, d := range batch {
 		slots := arrivals[d]
 		for i, t := range d.Take {
 			takes.Go(func() (err error) {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
 				slots[i], err = s.take(d, t)
 				s.progress.Step(1, t.Size)
-				return err
+				return all(err)
 			})
 		}
 		for i, c := range d.Fetch {
 			downloads.Go(func() (err error) {
-				slots[len(d.Take)+i], err = s.fetch(dctx, d, c)
+				slots[len(d.Take)+i], err = s.fetch(ctx, d, c)
 				s.progress.Step(1, 0)
-				return err
+				return all(err)
 			})
 		}
 	}
-	return arrivals, errors.Join(takes.Wait(), downloads.Wait(), ctx.Err())
+	return arrivals, firstCause(takes.Wait(), downloads.Wait(), ctx.Err())
+}
+
+// firstCause gives the first error that is not merely the echo of another one.
+func firstCause(errs ...error) error {
+	var echo error
+	for _, err := range errs {
+		if errors.Is(err, context.Canceled) {
+			echo = err
+		} else if err != nil {
+			return err
+		}
+	}
+	return echo
 }
 
 // take copies a file of a drop folder into the stage. The copy is what is
@@ -280,6 +303,16 @@ func (s *site) lose(d *decided, level plan.Level, where, hint, format string, ar
 	s.report.problem(level, where, hint, format, args...)
 }
 
+// refuse reports a file that did not pass the gate, and remembers it.
+func (s *site) refuse(d *decided, c plan.Choice, reason error) {
+	r := refusalOf(c.Source, c.Offer)
+	r.Reason = reason.Error()
+	s.lose(d, plan.Incomplete, string(d.Name), "it is not fetched again unless the upstream changes it", "%s: %s: rejected: %v", c.Source, c.Offer.Filename, reason)
+	s.mu.Lock()
+	d.refused = append(d.refused, r)
+	s.mu.Unlock()
+}
+
 // warn reports what is odd, from where several files are worked on at once.
 func (s *site) warn(where, hint, format string, args ...any) {
 	s.mu.Lock()
@@ -337,8 +370,14 @@ func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival) er
 			return err
 		}
 	}
+	for _, r := range d.refused {
+		if err := tx.Refuse(r); err != nil {
+			return err
+		}
+	}
 	arrivals = slices.DeleteFunc(arrivals, func(a *arrival) bool { return a == nil || a.refused })
-	if d.Current == nil && len(arrivals) == 0 && len(d.links) == 0 && d.Status == (catalog.Status{}) {
+	// A project without files has a page only if its source gave it a status.
+	if d.Current == nil && len(arrivals) == 0 && len(d.links) == 0 && (d.Status == catalog.Status{} || len(d.answers) == 0) {
 		return nil // nothing of it is here
 	}
 	if err := tx.Claim(d.Name, display(d, arrivals), d.owner); err != nil {
@@ -479,13 +518,18 @@ func (s *site) remember(ctx context.Context) error {
 		applied = ""
 	}
 	old := map[string]string{}
-	for _, key := range []string{metaScan, metaRules} {
+	for _, key := range []string{metaScan, metaRules, metaTold} {
 		if old[key], err = s.catalog.Meta(ctx, key); err != nil {
 			return storage(err)
 		}
 	}
-	now := map[string]string{metaScan: applied, metaRules: s.localRules()}
-	if old[metaScan] != now[metaScan] || old[metaRules] != now[metaRules] {
+	var told []string
+	for n := range s.local.told {
+		told = append(told, string(n))
+	}
+	slices.Sort(told)
+	now := map[string]string{metaScan: applied, metaRules: s.localRules(), metaTold: strings.Join(told, " ")}
+	if !maps.Equal(old, now) {
 		err := s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
 			for key, value := range now {
 				if err := tx.SetMeta(key, value); err != nil {

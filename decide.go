@@ -31,6 +31,9 @@ type decided struct {
 	// answers are what upstreams said anew, to be kept.
 	answers []answer
 
+	// refused are files that were fetched and did not pass the gate.
+	refused []catalog.Refusal
+
 	// failed says that a file could not be had, so that nothing of the project
 	// leaves the index in this run.
 	failed bool
@@ -46,13 +49,18 @@ func (d *decided) changes() bool {
 func (s *site) decide(ctx context.Context) iter.Seq2[[]*decided, error] {
 	return func(yield func([]*decided, error) bool) {
 		owners := map[packaging.Name]string{}
-		if len(s.local.counts) > 0 || len(s.intent.wants) > 0 || s.mayHaveMirrored(ctx) {
+		if len(s.local.counts)+len(s.intent.wants)+len(s.intent.projects) > 0 || s.mayHaveMirrored(ctx) {
 			var err error
 			if owners, err = s.catalog.Owners(ctx); err != nil {
 				yield(nil, storage(err))
 				return
 			}
 		}
+		files := 0
+		for _, n := range s.local.counts {
+			files += n
+		}
+		s.progress.Stage("taking in", int64(files))
 		for batch, err := range s.localBatches() {
 			if err != nil {
 				yield(nil, err)
@@ -66,6 +74,7 @@ func (s *site) decide(ctx context.Context) iter.Seq2[[]*decided, error] {
 					return
 				}
 				s.report.planned(d.Problems)
+				s.progress.Step(int64(len(batch[n])-len(d.Take)), 0)
 				if d.changes() {
 					out = append(out, d)
 				}
@@ -128,7 +137,21 @@ func (s *site) input(ctx context.Context, n packaging.Name) (plan.Input, error) 
 		e, err := s.catalog.FirstSeen(ctx, filename)
 		return e.SHA256, err == nil
 	}
+	in.Refused = func(source string, o catalog.Offer) (string, bool) {
+		reason, refused, err := s.catalog.Refusal(ctx, refusalOf(source, o))
+		return reason, refused && err == nil
+	}
 	return in, nil
+}
+
+// refusalOf names an upstream's file for the list of those that did not pass
+// the gate.
+func refusalOf(source string, o catalog.Offer) catalog.Refusal {
+	r := catalog.Refusal{Source: source, Filename: o.Filename, Digest: o.URL, Rules: inspection}
+	if sha := o.Hashes["sha256"]; sha != "" {
+		r.Digest = "sha256=" + sha
+	}
+	return r
 }
 
 // decideLocal decides about a project whose drop folder files may have
@@ -145,19 +168,48 @@ func (s *site) decideLocal(ctx context.Context, n packaging.Name, owner string, 
 	}
 	if !local {
 		for _, f := range s.dropped(n, entries) {
+			s.local.told[n] = true
 			s.report.problem(plan.Incomplete, f.Where, `to list both, give the project sources = "both" in a [[project]] table`,
 				"not listed: the name %s belongs to %s", n, cmp.Or(owner, "an upstream"))
 		}
 	} else {
 		in.Dropped = s.dropped(n, entries)
 	}
-	if upstream && len(in.Wants) > 0 {
+	var told []plan.Problem
+	if upstream {
 		// Its upstream will be asked later; until then what it gave stays.
 		in.Source = cmp.Or(owner, "upstream")
 		in.Wants = nil
+	} else {
+		told = ownOnly(&in)
+	}
+	if upstream && owner == "" && asksIndex(s.intent.wants[n]) {
+		// Whether an upstream has it decides whose name it is. Its links come
+		// with the answer.
+		d.links, d.relink = nil, false
 	}
 	d.Project = plan.Decide(in)
+	d.Problems = append(told, d.Problems...)
+	if len(d.Problems) > 0 {
+		s.local.told[n] = true
+	}
 	return d, nil
+}
+
+// ownOnly takes out the lines that name an archive by its address: the name is
+// this site's own, and nothing under it comes from elsewhere.
+func ownOnly(in *plan.Input) (told []plan.Problem) {
+	in.Wants = slices.DeleteFunc(slices.Clone(in.Wants), func(w allowlist.Want) bool {
+		if w.Kind != allowlist.Archive {
+			return false
+		}
+		told = append(told, plan.Problem{
+			Level: plan.Incomplete, Where: w.Position.String(), Hint: `give the project sources = "both" in a [[project]] table`,
+			Text: fmt.Sprintf("%s: the name %s belongs to this site, so that nothing is fetched for it", strings.TrimSpace(w.Text), in.Name),
+		})
+		return true
+	})
+	return told
 }
 
 func hasFiles(entries []drop.Entry) bool {
@@ -260,7 +312,7 @@ func (s *site) upstreamProjects(owners map[packaging.Name]string) []packaging.Na
 		}
 	}
 	for n, owner := range owners {
-		if owner != catalog.Local && len(s.intent.wants[n]) == 0 {
+		if len(s.intent.wants[n]) == 0 && (owner != catalog.Local || s.intent.projects[n].Sources == "both") {
 			set[n] = true
 		}
 	}
@@ -287,10 +339,26 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 		if a.nobody {
 			in.Wants = slices.DeleteFunc(slices.Clone(in.Wants), func(w allowlist.Want) bool { return w.Kind == allowlist.FromIndex })
 		}
-	} else if upstream && len(in.Wants) > 0 {
+		if owner == "" && (a.listing != nil || a.nobody) {
+			if err := s.decideLinks(d, in.Current, n, nil); err != nil {
+				return nil, err
+			}
+			if a.nobody && len(d.links) > 0 {
+				d.owner = catalog.Local
+			}
+		}
+	} else if !upstream {
+		told = ownOnly(&in)
+	} else if len(in.Wants) > 0 {
 		d.owner = cmp.Or(owner, catalog.Direct)
 	}
 	d.Project = plan.Decide(in)
+	if s.opts.Offline {
+		for _, c := range d.Fetch {
+			told = append(told, plan.Problem{Level: plan.Incomplete, Where: c.Why[0], Text: "not here yet, and this run is offline", Hint: "run again without --offline"})
+		}
+		d.Fetch = nil
+	}
 	d.Problems = append(told, d.Problems...)
 	return d, nil
 }
@@ -337,6 +405,10 @@ func (s *site) ask(ctx context.Context, n packaging.Name, owner string, in plan.
 				"%s: it belongs to the upstream %q, which the settings no longer have; its files stay", n, owner)
 			return a, nil
 		}
+	}
+	if len(list) == 0 && in.Current != nil && len(in.Current.Files) > 0 {
+		problem("put the upstream back", "%s: there is no upstream to ask; its files stay", n)
+		return a, nil
 	}
 	if len(list) == 0 {
 		problem("add an [[upstream]] table to the settings, or put files into a drop folder", "%s: there is no upstream to ask, and no drop folder has it", n)

@@ -32,8 +32,9 @@ type fault struct {
 	hint string
 }
 
-func (f *fault) Error() string   { return f.err.Error() }
-func (f *fault) Unwrap() []error { return []error{f.end, f.err} }
+func (f *fault) Error() string        { return f.err.Error() }
+func (f *fault) Unwrap() error        { return f.err }
+func (f *fault) Is(target error) bool { return target == f.end }
 
 // Hint says what the person who reads an error may do about it; empty if there
 // is nothing to say that the error does not.

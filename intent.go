@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ type intent struct {
 	wants       map[packaging.Name][]allowlist.Want
 	constraints map[packaging.Name][]allowlist.Want
 	links       map[packaging.Name][]catalog.Link
+	logins      map[string]*url.Userinfo // of archives, by their address without it
 	policy      *policy.Policy
 	projects    map[packaging.Name]ProjectConfig
 }
@@ -36,6 +38,7 @@ func (s *site) readIntent() error {
 	in.wants = map[packaging.Name][]allowlist.Want{}
 	in.constraints = map[packaging.Name][]allowlist.Want{}
 	in.links = map[packaging.Name][]catalog.Link{}
+	in.logins = map[string]*url.Userinfo{}
 	in.projects = map[packaging.Name]ProjectConfig{}
 	for _, p := range s.Projects {
 		in.projects[packaging.NormalizeName(p.Name)] = p
@@ -79,10 +82,13 @@ func (s *site) want(w allowlist.Want) {
 	case allowlist.FromIndex:
 		in.wants[w.Project] = append(in.wants[w.Project], w)
 	case allowlist.Archive:
-		_, f, err := plan.Direct(w)
+		o, f, err := plan.Direct(w)
 		if err != nil {
 			s.report.problem(plan.Incomplete, where, "", "%v", err)
 			return
+		}
+		if u, err := url.Parse(w.URL); err == nil && u.User != nil {
+			in.logins[o.URL] = u.User
 		}
 		in.wants[f.Project] = append(in.wants[f.Project], w)
 	case allowlist.VCS:

@@ -59,16 +59,20 @@ var layers = []row{
 	{"intake/intaketest", []string{"packaging"}},
 	{"fetch/fetchtest", []string{"packaging", "intake/intaketest"}},
 	{"serve/servetest", []string{"packaging", "layout", "catalog", "intake", "intake/intaketest", "generate", "publish"}},
-	{"internal/acceptance", []string{".", "packaging", "layout", "catalog", "intake/intaketest", "fetch/fetchtest", "serve/servetest"}},
-	{"internal/docstest", []string{".", "policy"}},
-	{"bench", []string{".", "packaging", "layout", "catalog", "generate", "publish", "intake/intaketest"}},
+	{"internal/acceptance", []string{
+		".", "packaging", "templates", "layout", "catalog", "serve",
+		"intake/intaketest", "fetch/fetchtest", "serve/servetest",
+	}},
+	{"internal/docstest", []string{".", "allowlist", "policy"}},
+	{"bench/dataset", []string{"packaging", "layout", "catalog", "intake/intaketest"}},
+	{"bench", []string{".", "packaging", "layout", "catalog", "generate", "publish", "intake/intaketest", "bench/dataset"}},
 }
 
 // stages are the steps of the walk, which know nothing of each other.
 var stages = []string{"plan", "drop", "fetch", "intake", "generate", "publish"}
 
 // helpers are for tests alone: no program may import them.
-var helpers = []string{"intake/intaketest", "fetch/fetchtest", "serve/servetest", "internal/acceptance", "internal/docstest", "bench"}
+var helpers = []string{"intake/intaketest", "fetch/fetchtest", "serve/servetest", "internal/acceptance", "internal/docstest", "bench/dataset", "bench"}
 
 // only says which packages a library may be used in, tests apart. A library
 // that is not here may be used anywhere but in the packages of plain.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -30,6 +31,10 @@ type localFiles struct {
 	// be looked at. A project that has lost its last entry is there with 0.
 	counts map[packaging.Name]int
 
+	// told is the projects about whose files something had to be told. The next
+	// run looks at them again, so that it is told as long as it is so.
+	told map[packaging.Name]bool
+
 	// failed says that something accepted could not be taken: the next run
 	// must look at everything again.
 	failed atomic.Bool
@@ -43,11 +48,13 @@ func (l *localFiles) close() error {
 }
 
 // The values that the catalog keeps about the drop folders: the digest of the
-// scan that was applied last, empty if it could not be applied whole, and of
-// the rules that it was applied by.
+// scan that was applied last, empty if it could not be applied whole, of the
+// rules that it was applied by, and the projects about whose files something
+// was told.
 const (
 	metaScan  = "drop.scan"
 	metaRules = "drop.rules"
+	metaTold  = "drop.told"
 )
 
 // inspection is the version of what package intake and plan accept; a new one
@@ -59,6 +66,7 @@ const inspection = "1"
 func (s *site) scanDrop(ctx context.Context) error {
 	l := &s.local
 	l.counts = map[packaging.Name]int{}
+	l.told = map[packaging.Name]bool{}
 	if !s.opts.DryRun {
 		if err := os.MkdirAll(s.State, 0o700); err != nil {
 			return storage(err)
@@ -95,9 +103,16 @@ func (s *site) scanDrop(ctx context.Context) error {
 	if err != nil {
 		return storage(err)
 	}
+	told, err := s.catalog.Meta(ctx, metaTold)
+	if err != nil {
+		return storage(err)
+	}
+	for n := range strings.FieldsSeq(told) {
+		touched[packaging.Name(n)] = true
+	}
 	everything := l.view.Cold() != nil || applied == "" || rules != s.localRules()
 	switch {
-	case !everything && applied == scan.String():
+	case !everything && applied == scan.String() && told == "":
 		return nil
 	case !everything:
 		for n := range touched {
@@ -112,6 +127,13 @@ func (s *site) scanDrop(ctx context.Context) error {
 	}
 	if err != nil {
 		return storage(err)
+	}
+	linked, err := s.catalog.Linked(ctx)
+	if err != nil {
+		return storage(err)
+	}
+	for n := range linked {
+		l.counts[n] = 0
 	}
 	for n := range s.intent.links {
 		l.counts[n] = 0

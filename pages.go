@@ -237,15 +237,10 @@ func (b *pageBatch) project(p *catalog.Project) error {
 			return err
 		}
 	}
-	if p.Shown != "" && p.Shown != p.Display || len(keep) == 0 {
-		before := *p
-		before.Display = p.Shown
-		for _, path := range b.pages.Paths(&before) {
-			folder, _, _ := strings.Cut(strings.TrimPrefix(path, layout.Simple+"/"), "/")
-			if strings.HasPrefix(path, layout.Simple+"/") && folder != string(p.Name) && !keep[path] {
-				if err := b.batch.RemoveFolder(layout.Simple + "/" + folder); err != nil {
-					return err
-				}
+	for _, spelling := range layout.Aliases(p.Shown) {
+		if !keep[layout.Alias(spelling)] {
+			if err := b.batch.RemoveFolder(layout.Simple + "/" + spelling); err != nil {
+				return err
 			}
 		}
 	}

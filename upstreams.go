@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,28 +24,28 @@ import (
 
 // upstreams are the sources of a site, in the order in which they are asked.
 type upstreams struct {
-	list   []*fetch.Source
-	direct *fetch.Source // for what the allowlist names by its address
+	list []*fetch.Source
+
+	// direct are the sources of what the allowlist names by its address, by
+	// scheme, login and host.
+	direct map[string]*fetch.Source
+	mu     sync.Mutex // held to use direct
 
 	asked, same, failures atomic.Int64
 	unreachable           atomic.Int64
 }
+
+// impatient shortens the waits of package fetch; only tests set it.
+var impatient = func(*fetch.Options) {}
 
 // open makes the upstreams ready. None is talked to.
 func (u *upstreams) open(s *site) error {
 	if u.list != nil || s.opts.Offline {
 		return nil
 	}
-	agent := "nestgen/" + Version()
-	if s.Contact != "" {
-		agent += " (+" + s.Contact + ")"
-	}
-	o := fetch.Options{
-		UserAgent: agent, Netrc: s.Netrc, Connections: s.Connections, MaxFile: int64(s.MaxFile),
-		Log: s.log, Progress: downloads{s.progress},
-	}
-	if !s.opts.DryRun {
-		o.Partials = filepath.Join(s.State, "partial")
+	o, err := u.options(s)
+	if err != nil {
+		return err
 	}
 	add := func(up fetch.Upstream) error {
 		src, err := fetch.Open(up, o)
@@ -75,6 +79,45 @@ func (u *upstreams) open(s *site) error {
 	return errors.Join(faults...)
 }
 
+// options are what all sources share.
+func (u *upstreams) options(s *site) (fetch.Options, error) {
+	agent := "nestgen/" + Version()
+	if s.Contact != "" {
+		agent += " (+" + s.Contact + ")"
+	}
+	o := fetch.Options{
+		UserAgent: agent, Netrc: s.Netrc, Connections: s.Connections, MaxFile: int64(s.MaxFile),
+		Log: s.log, Progress: downloads{s.progress},
+	}
+	if !s.opts.DryRun {
+		o.Partials = filepath.Join(s.State, "partial")
+		if err := preparePartials(o.Partials, time.Duration(s.Grace)); err != nil {
+			return o, storage(err)
+		}
+	}
+	return o, nil
+}
+
+// preparePartials makes the folder for downloads that broke off, and removes
+// those from it that nobody took up again for a long time.
+func preparePartials(dir string, old time.Duration) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if fi, err := e.Info(); err == nil && time.Since(fi.ModTime()) > old {
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // of gives the upstream of a name, or all of them for no name.
 func (u *upstreams) of(name string) []*fetch.Source {
 	if name == "" {
@@ -103,14 +146,14 @@ func (u *upstreams) close() {
 	for _, src := range u.list {
 		src.Close()
 	}
-	if u.direct != nil {
-		u.direct.Close()
+	for _, src := range u.direct {
+		src.Close()
 	}
 }
 
 // count puts what the upstreams did into a report.
 func (u *upstreams) count(r *Report) {
-	for _, src := range u.list {
+	for _, src := range slices.Concat(u.list, slices.Collect(maps.Values(u.direct))) {
 		r.Fetched.Requests += src.Stats().Requests
 	}
 	r.Fetched.Unchanged = u.same.Load()
@@ -153,6 +196,10 @@ func (s *site) fetch(ctx context.Context, d *decided, c plan.Choice) (*arrival, 
 	if fetch.KindOf(err) == fetch.Storage || isStorage(err) {
 		return nil, err
 	}
+	if reason := rejection(err); reason != nil {
+		s.refuse(d, c, reason)
+		return nil, nil
+	}
 	level := plan.Incomplete
 	if fetch.KindOf(err) == fetch.Altered {
 		level = plan.Alarm
@@ -184,7 +231,7 @@ func (s *site) download(ctx context.Context, d *decided, c plan.Choice) (*arriva
 	}
 	facts, err := intake.Inspect(f, sums.Size, c.Offer.Filename, d.Name, intake.Mirrored)
 	if err != nil {
-		return nil, fmt.Errorf("rejected: %w", err)
+		return nil, err
 	}
 	a := newArrival(d.Name, c.Offer.Filename, sums, facts, temp)
 	a.why = c.Why
@@ -244,9 +291,35 @@ func (s *site) sourceOf(name, address string) (*fetch.Source, error) {
 		}
 		return nil, fmt.Errorf("the upstream %q is not in the settings", name)
 	}
-	return fetch.Open(fetch.Upstream{Name: catalog.Direct, URL: address}, fetch.Options{
-		UserAgent: "nestgen/" + Version(), Netrc: s.Netrc, MaxFile: int64(s.MaxFile), Log: s.log, Progress: downloads{s.progress},
-	})
+	return s.upstream.directOf(s, address)
+}
+
+// directOf gives the source of a file that the allowlist names by its address.
+// The login that the list gives with it goes to that host alone.
+func (u *upstreams) directOf(s *site, address string) (*fetch.Source, error) {
+	root, err := url.Parse(address)
+	if err != nil {
+		return nil, fmt.Errorf("%s: not an address", address)
+	}
+	root = &url.URL{Scheme: root.Scheme, Host: root.Host, Path: "/", User: s.intent.logins[address]}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	src, ok := u.direct[root.String()]
+	if ok {
+		return src, nil
+	}
+	o, err := u.options(s)
+	if err != nil {
+		return nil, err
+	}
+	if src, err = fetch.Open(fetch.Upstream{Name: catalog.Direct, URL: root.String(), Form: fetch.Index}, o); err != nil {
+		return nil, err
+	}
+	if u.direct == nil {
+		u.direct = map[string]*fetch.Source{}
+	}
+	u.direct[root.String()] = src
+	return src, nil
 }
 
 // downloads shows the bytes of downloads in a [Progress].

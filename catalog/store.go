@@ -83,6 +83,15 @@ CREATE TABLE due (
 	due    INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+CREATE TABLE refusals (
+	source   TEXT NOT NULL,
+	filename TEXT NOT NULL,
+	digest   TEXT NOT NULL,
+	rules    TEXT NOT NULL,
+	reason   TEXT NOT NULL,
+	PRIMARY KEY (source, filename)
+) WITHOUT ROWID;
+
 CREATE TABLE listings (
 	upstream      TEXT NOT NULL,
 	project       TEXT NOT NULL,

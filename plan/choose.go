@@ -19,8 +19,9 @@ type candidate struct {
 	key     packaging.VersionKey
 
 	// listed says that the index has it, vanished that the upstream no longer
-	// does.
+	// does, yanked that installers pass it over: the policy has the last word.
 	listed, vanished bool
+	yanked           catalog.Yank
 }
 
 // choose gives the files that the allowlist asks for, in the order of their
@@ -97,7 +98,7 @@ func Direct(want allowlist.Want) (catalog.Offer, packaging.Filename, error) {
 			o.Hashes[alg] = digests[0]
 		}
 	}
-	u.Fragment, u.RawFragment = "", ""
+	u.User, u.Fragment, u.RawFragment = nil, "", ""
 	o.URL = u.String()
 	return o, f, nil
 }
@@ -111,7 +112,7 @@ func (p *Project) checkLocal(in Input, want allowlist.Want) {
 			return
 		}
 	}
-	if in.Current != nil {
+	if in.Current != nil && (in.SkipLocal || in.KeepLocal) {
 		for _, f := range in.Current.Files {
 			if f.Source == catalog.Local && spec.MatchesString(f.Version, packaging.AllowPrereleases) {
 				return
@@ -145,6 +146,7 @@ func (p *Project) candidates(in Input, here map[string]catalog.File) []candidate
 		c.version, _ = packaging.ParseVersion(c.Filename.Version)
 		c.key = packaging.VersionKeyOf(c.Filename.Version)
 		_, c.listed = here[c.Offer.Filename]
+		c.yanked = in.Policy.Yank(in.Name, c.Offer.Filename, c.Filename.Version, c.Offer.Yanked)
 		all = append(all, c)
 	}
 	offered := map[string]bool{}
@@ -215,7 +217,7 @@ func (p *Project) answer(in Input, want allowlist.Want, all []candidate) []candi
 			continue
 		}
 		// Only a pin selects what is yanked (PEP 592).
-		if c.Offer.Yanked.Yanked && !pin {
+		if c.yanked.Yanked && !pin {
 			yanked = append(yanked, c)
 			continue
 		}
@@ -223,20 +225,23 @@ func (p *Project) answer(in Input, want allowlist.Want, all []candidate) []candi
 	}
 	version := func(c candidate) (packaging.Version, string) { return c.version, c.Filename.Version }
 	found := packaging.FilterFunc(spec, suitable, pre, version)
-	if len(found) == 0 {
-		p.unanswered(in, want, all, packaging.FilterFunc(spec, yanked, pre, version))
-		return nil
-	}
+	yanked = packaging.FilterFunc(spec, yanked, pre, version)
 	if !pin {
 		found = newest(found, in.Keep)
-		// What was listed before it was yanked stays, with its mark, beside the
-		// versions that were chosen without it: others may have pinned it.
-		last := found[len(found)-1].key
-		for _, c := range packaging.FilterFunc(spec, yanked, pre, version) {
-			if c.listed && c.key >= last {
-				found = append(found, c)
-			}
+	}
+	// What was listed before it was yanked stays, with its mark, beside the
+	// versions that were chosen without it: others may have pinned it.
+	var last packaging.VersionKey
+	if len(found) > 0 {
+		last = found[len(found)-1].key
+	}
+	for _, c := range yanked {
+		if c.listed && c.key >= last {
+			found = append(found, c)
 		}
+	}
+	if len(found) == 0 {
+		p.unanswered(in, want, all, yanked)
 	}
 	return found
 }
@@ -279,7 +284,7 @@ func (p *Project) unanswered(in Input, want allowlist.Want, all, yanked []candid
 	switch {
 	case len(yanked) > 0:
 		p.problem(Incomplete, where, fmt.Sprintf("pin it with == to list it all the same, for example %s==%s", want.Requirement.Name, yanked[0].Filename.Version),
-			"%s: every file that fits is yanked%s", line, because(yanked[0].Offer.Yanked.Reason))
+			"%s: every file that fits is yanked%s", line, because(yanked[0].yanked.Reason))
 	case len(all) == 0:
 		p.problem(Incomplete, where, "", "%s: %s has no file that may be listed", line, in.Source)
 	case len(want.Hashes) > 0:

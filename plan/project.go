@@ -89,6 +89,10 @@ type Input struct {
 
 	// Known gives the digest that a file name was first seen with.
 	Known func(filename string) (catalog.Digest, bool)
+
+	// Refused says whether just this file was fetched before and did not pass
+	// the gate, and why. If nil, none was.
+	Refused func(source string, o catalog.Offer) (reason string, refused bool)
 }
 
 // A Choice is a file that should be fetched from an upstream.
@@ -284,7 +288,9 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 				p.Withdraw = append(p.Withdraw, Withdrawal{f, "the policy blocks it: " + reason})
 				continue
 			}
-			p.Keep = append(p.Keep, Kept{File: f, Why: []string{"the upstream could not be asked"}})
+			now := f
+			now.Yanked = in.Policy.Yank(in.Name, f.Filename, f.Version, f.Yanked)
+			p.Keep = append(p.Keep, Kept{now, now != f, []string{"the upstream could not be asked"}})
 		}
 		return
 	}
@@ -295,6 +301,13 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 				p.problem(Alarm, string(in.Name), "find out why before you trust this upstream",
 					"%s: %s now offers sha256 %s, but it was first seen with sha256 %s; it is not listed", c.Offer.Filename, c.Source, c.Offer.Hashes["sha256"], known)
 				continue
+			}
+			if in.Refused != nil {
+				if reason, refused := in.Refused(c.Source, c.Offer); refused {
+					p.problem(Incomplete, string(in.Name), "it is not fetched again unless the upstream changes it",
+						"%s: %s: not listed: %s", c.Source, c.Offer.Filename, reason)
+					continue
+				}
 			}
 			p.Fetch = append(p.Fetch, c.Choice)
 			continue

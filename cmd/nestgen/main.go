@@ -57,6 +57,7 @@ const (
 	exitUnreachable = 5
 	exitAlarm       = 6
 	exitStorage     = 7
+	exitInterrupted = 130
 )
 
 const exitHelp = `
@@ -68,7 +69,8 @@ Exit status:
   4  another run holds the lock; nothing was done
   5  no upstream could be reached; the site is as it was
   6  an alarm: bytes that changed, or a removal that looks like an accident; the site is safe
-  7  the disk or the file system failed; the site is safe`
+  7  the disk or the file system failed; the site is safe
+  130  interrupted; what is published stands, and the next run goes on from there`
 
 // A statusError ends the program with a status after everything there is to
 // say has been said.
@@ -89,6 +91,8 @@ func exitStatus(err error) int {
 	switch {
 	case errors.As(err, &status):
 		return status.code
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
 	case errors.As(err, &usage), errors.As(err, &setting), errors.Is(err, nestgen.ErrSettings):
 		return exitUsage
 	case errors.Is(err, nestgen.ErrLocked):
@@ -109,6 +113,10 @@ func printError(w io.Writer, err error) {
 		for _, e := range joined.Unwrap() {
 			printError(w, e)
 		}
+		return
+	}
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(w, "nestgen: interrupted; what is published stands, and the next run goes on from there")
 		return
 	}
 	fmt.Fprintf(w, "nestgen: %v\n", err)
