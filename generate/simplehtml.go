@@ -32,7 +32,7 @@ func (s *Site) appendHTML(b []byte, p *catalog.Project) []byte {
 	files := visible(p)
 	signed, base := anySigned(files), s.secureBase()
 	for i := range files {
-		if f := &files[i]; offered(f) {
+		if f := &files[i]; current(f) {
 			b = appendAnchor(b, f, "../../", base, signed)
 		}
 	}

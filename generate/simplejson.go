@@ -39,7 +39,7 @@ func (s *Site) appendJSON(b []byte, sc *scratch, p *catalog.Project) []byte {
 	first := true
 	for i := range files {
 		f := &files[i]
-		if !offered(f) {
+		if !current(f) {
 			continue
 		}
 		if !first {
@@ -103,7 +103,7 @@ func appendFile(b []byte, f *catalog.File, base string) []byte {
 func (sc *scratch) listVersions(files []catalog.File) []string {
 	sc.versions.reset()
 	for i := range files {
-		if f := &files[i]; offered(f) {
+		if f := &files[i]; current(f) {
 			sc.versions.add(f.Version)
 		}
 	}

@@ -308,3 +308,8 @@ func visible(p *catalog.Project) []catalog.File {
 // offered reports whether installers may see a file. A bdist_dumb archive has
 // the name of an sdist, and every installer would take it for one.
 func offered(f *catalog.File) bool { return f.Kind != packaging.Dumb }
+
+// current reports whether a file may stand on the pages of the simple API. A
+// version that does not follow PEP 440 means nothing to whoever reads them
+// today; the two pages that list every file have it.
+func current(f *catalog.File) bool { return offered(f) && packaging.ValidVersion(f.Version) }

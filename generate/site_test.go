@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -336,7 +337,7 @@ func TestPagesAreAFunctionOfTheProject(t *testing.T) {
 func TestManyVersions(t *testing.T) {
 	p := &catalog.Project{Name: "foo", Display: "foo"}
 	for i := range 500 {
-		v := "1." + string(rune('a'+i%26)) + string(rune('a'+i/26))
+		v := "1." + strconv.Itoa(i)
 		for _, spelling := range []string{v, v + ".0", v} {
 			name := "foo-" + spelling + "-" + string(rune('a'+len(p.Files)%26)) + ".tar.gz"
 			p.Files = append(p.Files, newFile("foo", name, spelling, packaging.Sdist))
@@ -423,6 +424,30 @@ func TestFrontPageOfALargeSite(t *testing.T) {
 		links := strings.Count(string(page), `<li><a href="project/`)
 		if n == 1000 && links != 1000+12 || n == 1001 && links != 12 {
 			t.Errorf("%d projects: %d links to projects", n, links)
+		}
+	}
+}
+
+// Contract §7 row 7: a file whose version is none stands on the pages for
+// easy_install and for people, and on no page of the simple API.
+func TestAFileWithoutAVersionIsForOldClients(t *testing.T) {
+	p := &catalog.Project{Name: "foo", Display: "foo"}
+	p.Files = append(p.Files, newFile("foo", "foo-dev.tar.gz", "dev", packaging.Sdist), newFile("foo", "foo-1.0.tar.gz", "1.0", packaging.Sdist))
+	site, pages := everything(), tree{}
+	if err := site.Project(p, pages); err != nil {
+		t.Fatal(err)
+	}
+	easy := string(site.appendEasy(nil, p))
+	for path, page := range map[string]string{
+		layout.ProjectHTML("foo"): pages[layout.ProjectHTML("foo")], layout.ProjectJSON("foo"): pages[layout.ProjectJSON("foo")],
+	} {
+		if strings.Contains(page, "foo-dev.tar.gz") || !strings.Contains(page, "foo-1.0.tar.gz") {
+			t.Errorf("%s:\n%s\nwant foo-1.0.tar.gz alone", path, page)
+		}
+	}
+	for path, page := range map[string]string{layout.Easy: easy, layout.PeopleProject("foo"): pages[layout.PeopleProject("foo")]} {
+		if !strings.Contains(page, "foo-dev.tar.gz") {
+			t.Errorf("%s does not have foo-dev.tar.gz", path)
 		}
 	}
 }
