@@ -437,7 +437,9 @@ func TestAFileWithoutAVersionIsForOldClients(t *testing.T) {
 	if err := site.Project(p, pages); err != nil {
 		t.Fatal(err)
 	}
-	easy := string(site.appendEasy(nil, p))
+	if err := site.Index(each([]*catalog.Project{p}), pages.create, generate.Easy); err != nil {
+		t.Fatal(err)
+	}
 	for path, page := range map[string]string{
 		layout.ProjectHTML("foo"): pages[layout.ProjectHTML("foo")], layout.ProjectJSON("foo"): pages[layout.ProjectJSON("foo")],
 	} {
@@ -445,7 +447,7 @@ func TestAFileWithoutAVersionIsForOldClients(t *testing.T) {
 			t.Errorf("%s:\n%s\nwant foo-1.0.tar.gz alone", path, page)
 		}
 	}
-	for path, page := range map[string]string{layout.Easy: easy, layout.PeopleProject("foo"): pages[layout.PeopleProject("foo")]} {
+	for path, page := range map[string]string{layout.Easy: pages[layout.Easy], layout.PeopleProject("foo"): pages[layout.PeopleProject("foo")]} {
 		if !strings.Contains(page, "foo-dev.tar.gz") {
 			t.Errorf("%s does not have foo-dev.tar.gz", path)
 		}
