@@ -91,7 +91,7 @@ func (s *Source) download(ctx context.Context, o catalog.Offer, dest string, lim
 	if name, ok := s.localPath(o.URL); ok {
 		return s.copyLocal(ctx, o, name, dest, limit, meter)
 	}
-	part, release := s.parts.claim(s.opts.Partials, o.URL, dest)
+	part, release := s.parts.claim(s.opts.Partials, o.URL, dest, o.Size)
 	defer release()
 	t := transfer{s: s, offer: o, part: part, limit: limit, meter: meter}
 	r, err = retry(ctx, s, o.Filename, func(int) (Result, error) { return t.attempt(ctx) })
@@ -145,7 +145,7 @@ func (s *Source) copyLocal(ctx context.Context, o catalog.Offer, name, dest stri
 	if info, err := in.Stat(); err != nil || !info.Mode().IsRegular() {
 		return Result{}, fault(Invalid, "not a regular file")
 	}
-	part := partial{dest + ".part"}
+	part := partial{name: dest + ".part"}
 	if err := part.remove(); err != nil {
 		return Result{}, fault(Storage, "%w", err)
 	}

@@ -24,15 +24,28 @@ func quick() fetch.Options {
 		UserAgent:  "nestgen/test (+nobody)",
 		Retries:    1,
 		RetryDelay: time.Millisecond,
-		StallTime:  500 * time.Millisecond,
+		StallTime:  20 * time.Second,
 		MaxPage:    4 << 20,
 		MaxFile:    16 << 20,
 	}
 }
 
+// hasty gives up soon where a fault is one of time; elsewhere a slow machine
+// must not be taken for one.
+func hasty(f fetchtest.Fault) func(*fetch.Upstream, *fetch.Options) {
+	return func(u *fetch.Upstream, o *fetch.Options) {
+		switch f {
+		case fetchtest.StallBeforeHeaders:
+			u.Timeout = 500 * time.Millisecond
+		case fetchtest.StallAfterHeaders, fetchtest.StallInBody, fetchtest.SlowDrip:
+			o.StallTime = 400 * time.Millisecond
+		}
+	}
+}
+
 func open(t testing.TB, url string, change ...func(*fetch.Upstream, *fetch.Options)) *fetch.Source {
 	t.Helper()
-	u, o := fetch.Upstream{Name: "up", URL: url, Timeout: 1500 * time.Millisecond}, quick()
+	u, o := fetch.Upstream{Name: "up", URL: url, Timeout: 20 * time.Second}, quick()
 	for _, f := range change {
 		f(&u, &o)
 	}
@@ -165,7 +178,7 @@ func TestFileFaults(t *testing.T) {
 				t.Parallel()
 				data := fetchtest.Bytes(size, 1)
 				srv := fetchtest.New(t, fetchtest.File{Project: "a", Filename: name, Data: data})
-				src := open(t, srv.URL+fetchtest.Index)
+				src := open(t, srv.URL+fetchtest.Index, hasty(tt.fault))
 				o := list(t, src, "a").Offers[0]
 				srv.Always(srv.Path(name), tt.fault)
 				st := newStage(t)
@@ -201,7 +214,7 @@ func TestFileFaults(t *testing.T) {
 			}
 			data := fetchtest.Bytes(5000, 2)
 			srv := fetchtest.New(t, fetchtest.File{Project: "a", Filename: name, Data: data, NoHash: true, NoSize: true})
-			src := open(t, srv.URL+fetchtest.Index)
+			src := open(t, srv.URL+fetchtest.Index, hasty(tt.fault))
 			o := list(t, src, "a").Offers[0]
 			srv.Always(srv.Path(name), tt.fault)
 			st := newStage(t)
@@ -238,7 +251,7 @@ func TestFileFaultsThatPass(t *testing.T) {
 			t.Parallel()
 			data := fetchtest.Bytes(2<<20, 3)
 			srv := fetchtest.New(t, fetchtest.File{Project: "a", Filename: name, Data: data})
-			src := open(t, srv.URL+fetchtest.Index)
+			src := open(t, srv.URL+fetchtest.Index, hasty(fault))
 			o := list(t, src, "a").Offers[0]
 			srv.Script(srv.Path(name), fault)
 			st := newStage(t)
@@ -465,7 +478,7 @@ func TestPageFaults(t *testing.T) {
 					fetchtest.File{Project: "a", Filename: "a-2.0.tar.gz", Data: []byte("two"), RequiresPython: ">=3.9"},
 					fetchtest.File{Project: "a", Filename: "a-3.0.tar.gz", Data: []byte("three")},
 				)
-				src := open(t, srv.URL+form, func(u *fetch.Upstream, _ *fetch.Options) { u.Form = fetch.Index })
+				src := open(t, srv.URL+form, hasty(tt.fault), func(u *fetch.Upstream, _ *fetch.Options) { u.Form = fetch.Index })
 				page := srv.Page(form, "a")
 				srv.Always(page, tt.fault)
 				check := func(l catalog.Listing, err error) {

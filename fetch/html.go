@@ -49,12 +49,22 @@ type htmlPage struct {
 	state, reason string // the project's status
 }
 
+// maxTree is the size of a page up to which a tree is built of it, which takes
+// some ten times as much memory.
+const maxTree = 8 << 20
+
+var errTooLarge = errors.New("too large for a tree")
+
 // read takes the elements out of a page. Where the tree builder gives up, as it
 // does on a page that nests too deep, the elements are taken as they come
 // (reliability.md §3 row 12).
 func (p *htmlPage) read(text []byte) error {
 	p.links = resolver{base: p.base, local: p.base.Scheme == "file"}
-	doc, err := goquery.NewDocumentFromReader(bytes.NewReader(text))
+	var doc *goquery.Document
+	err := errTooLarge
+	if len(text) <= maxTree {
+		doc, err = goquery.NewDocumentFromReader(bytes.NewReader(text))
+	}
 	if err == nil {
 		// The base holds for all links, wherever it stands.
 		doc.Find("base[href]").EachWithBreak(func(_ int, s *goquery.Selection) bool {

@@ -17,17 +17,25 @@ func redact(s string) string {
 	u, err := url.Parse(s)
 	if err != nil {
 		if i := strings.LastIndexByte(s, '@'); i >= 0 {
-			scheme, _, _ := strings.Cut(s, ":")
-			return scheme + "://…@…"
+			scheme, _, _ := strings.Cut(s[:min(i, 10)], ":")
+			return quoteless(scheme) + "://…@…"
 		}
 		s, _, _ = strings.Cut(s, "?")
-		return s
+		return quoteless(s)
 	}
 	if u.Host == "" && u.Scheme != "file" {
-		return s
+		return quoteless(s)
 	}
 	u.User, u.RawQuery, u.ForceQuery, u.Fragment, u.RawFragment = nil, "", false, "", ""
 	return u.String()
+}
+
+// quoteless makes a text fit for a line of a report, without quotes.
+func quoteless(s string) string {
+	if len(s) > 200 {
+		s = s[:200] + "…"
+	}
+	return strings.ToValidUTF8(strings.Map(printable, s), "?")
 }
 
 // A resolver makes the links of one page absolute.

@@ -95,7 +95,8 @@ func (s *Source) pageOnce(ctx context.Context, u *url.URL, accept string, prev V
 			pageBuffers.Put(buf)
 		}
 	}()
-	framed, err := s.readPage(buf, resp)
+	framed, done, err := s.readPage(ctx, buf, resp)
+	defer done()
 	if err != nil {
 		return listed{}, err
 	}
@@ -134,36 +135,55 @@ func (s *Source) pageOnce(ctx context.Context, u *url.URL, accept string, prev V
 
 var pageBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
+// ordinary is the size of pages that any number of requests may hold at once.
+// Of larger ones there are few, and a hostile server could fill the memory with
+// them: they are read two at a time.
+const ordinary = 4 << 20
+
 // readPage reads the whole of a page, unpacked, up to the limit. It says
-// whether something else than the end of the connection marks its end.
-func (s *Source) readPage(buf *bytes.Buffer, resp *http.Response) (framed bool, err error) {
+// whether something else than the end of the connection marks its end. The
+// function that it gives is to be called when the page is not needed any more.
+func (s *Source) readPage(ctx context.Context, buf *bytes.Buffer, resp *http.Response) (framed bool, done func(), err error) {
+	done = func() {}
 	framed = resp.ContentLength >= 0 || len(resp.TransferEncoding) > 0 || resp.ProtoMajor >= 2
 	var body io.Reader = resp.Body
 	switch enc := strings.ToLower(strings.TrimSpace(resp.Header.Get("Content-Encoding"))); enc {
 	case "", "identity":
 		if n := resp.ContentLength; n > s.opts.MaxPage {
-			return framed, fault(Invalid, "page of %d bytes, more than %d", n, s.opts.MaxPage)
+			return framed, done, fault(Invalid, "page of %d bytes, more than %d", n, s.opts.MaxPage)
 		} else if n > 0 {
-			buf.Grow(int(n) + bytes.MinRead)
+			buf.Grow(int(min(n, ordinary)) + bytes.MinRead)
 		}
 	case "gzip", "x-gzip":
 		framed = true // gzip has a check of its own at its end
 		z, err := gzip.NewReader(resp.Body)
 		if err != nil {
-			return framed, readFault(err)
+			return framed, done, readFault(err)
 		}
 		body = z
 	default:
-		return framed, fault(Invalid, "content encoding %q was not asked for", clip([]byte(enc)))
+		return framed, done, fault(Invalid, "content encoding %q was not asked for", clip([]byte(enc)))
 	}
-	n, err := buf.ReadFrom(io.LimitReader(body, s.opts.MaxPage+1))
+	most := s.opts.MaxPage + 1
+	n, err := buf.ReadFrom(io.LimitReader(body, min(most, ordinary)))
+	if err == nil && n == ordinary && most > ordinary {
+		select {
+		case s.large <- struct{}{}:
+			done = func() { <-s.large }
+		case <-ctx.Done():
+			return framed, done, context.Cause(ctx)
+		}
+		var more int64
+		more, err = buf.ReadFrom(io.LimitReader(body, most-ordinary))
+		n += more
+	}
 	if err != nil {
-		return framed, readFault(err)
+		return framed, done, readFault(err)
 	}
 	if n > s.opts.MaxPage {
-		return framed, fault(Invalid, "page of more than %d bytes", s.opts.MaxPage)
+		return framed, done, fault(Invalid, "page of more than %d bytes", s.opts.MaxPage)
 	}
-	return framed, nil
+	return framed, done, nil
 }
 
 // readFault classifies the error of reading a body.

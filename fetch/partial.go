@@ -29,6 +29,9 @@ const minPartial = 1 << 20
 // A partial is the place of a download that is not complete.
 type partial struct {
 	name string // of the bytes; the record has ".json" behind it
+
+	// recorded says that there may be a record. A small file has none.
+	recorded bool
 }
 
 // partials hands out places.
@@ -40,9 +43,10 @@ type partials struct {
 // claim gives the place for a download of address to dest, and a function that
 // gives it back. In the folder for partials it depends on the address only, so
 // that a later run finds it.
-func (p *partials) claim(folder, address, dest string) (partial, func()) {
-	beside := partial{dest + ".part"}
-	if folder == "" {
+func (p *partials) claim(folder, address, dest string, size int64) (partial, func()) {
+	recorded := size < 0 || size >= minPartial
+	beside := partial{dest + ".part", recorded}
+	if folder == "" || !recorded {
 		return beside, func() {}
 	}
 	sum := sha256.Sum256([]byte(address))
@@ -56,7 +60,7 @@ func (p *partials) claim(folder, address, dest string) (partial, func()) {
 		p.used = map[string]bool{}
 	}
 	p.used[name] = true
-	return partial{name}, func() {
+	return partial{name, true}, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		delete(p.used, name)
@@ -92,14 +96,16 @@ func (p partial) remove() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
-	os.Remove(p.name + ".json")
+	if p.recorded {
+		os.Remove(p.name + ".json")
+	}
 	return err
 }
 
 // finish makes the partial the file dest. There must be none of that name: it
 // would be another download of the same file.
 func (p partial) finish(dest string) error {
-	if err := os.Rename(p.name, dest); err != nil {
+	if err := os.Rename(p.name, dest); err != nil || !p.recorded {
 		return err
 	}
 	if err := os.Remove(p.name + ".json"); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -25,14 +25,14 @@ func retry[T any](ctx context.Context, s *Source, what string, op func(attempt i
 	delays.Multiplier = 2
 	delays.RandomizationFactor = 0.5
 	attempt := 0
-	return backoff.Retry(ctx, func() (T, error) {
+	v, err := backoff.Retry(ctx, func() (T, error) {
 		attempt++
 		v, err := op(attempt)
 		if err == nil {
 			return v, nil
 		}
 		if ctx.Err() != nil {
-			return v, backoff.Permanent(error(&Error{Kind: Stopped, Err: context.Cause(ctx)}))
+			return v, backoff.Permanent(err)
 		}
 		e, ok := errors.AsType[*Error](err)
 		if !ok {
@@ -51,6 +51,10 @@ func retry[T any](ctx context.Context, s *Source, what string, op func(attempt i
 		backoff.WithMaxTries(uint(s.opts.Retries)+1),
 		backoff.WithMaxElapsedTime(0),
 	)
+	if err != nil && ctx.Err() != nil {
+		err = &Error{Kind: Stopped, Err: context.Cause(ctx)}
+	}
+	return v, err
 }
 
 // classify makes an Error of one that a library gave.

@@ -58,7 +58,7 @@ func (t *transfer) once(ctx context.Context) (Result, error) {
 	var rec record
 	var have int64
 	var resume bool
-	if t.offer.Size < 0 || t.offer.Size >= minPartial {
+	if t.part.recorded {
 		rec, have, resume = t.part.load(t.offer.URL, t.offer.Size)
 	} else if err := t.part.remove(); err != nil {
 		return Result{}, fault(Storage, "%w", err)
@@ -293,7 +293,7 @@ func (d *door) inspect(resp *http.Response) error {
 	if d.body.total < 0 {
 		d.body.total = length
 	}
-	if tag := resp.Header.Get("ETag"); d.body.total >= minPartial && isStrongETag(tag) && len(tag) <= 1024 {
+	if tag := resp.Header.Get("ETag"); d.t.part.recorded && d.body.total >= minPartial && isStrongETag(tag) && len(tag) <= 1024 {
 		// The record goes first: should the machine stop now, there are bytes
 		// with a record, and their hash will tell whether they are any good.
 		if err := d.t.part.save(record{d.t.offer.URL, tag, d.body.total}); err != nil {

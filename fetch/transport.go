@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/net/http/httpproxy"
@@ -97,13 +98,14 @@ func (s *Source) setProxy(t *http.Transport) error {
 
 // parseProxy reads the address of a proxy, which may leave out the scheme.
 func parseProxy(s string) (*url.URL, error) {
-	for _, text := range []string{s, "http://" + s} {
-		u, err := url.Parse(text)
-		if err == nil && u.Host != "" {
-			switch u.Scheme {
-			case "http", "https", "socks5", "socks5h":
-				return u, nil
-			}
+	text := s
+	if !strings.Contains(text, "://") {
+		text = "http://" + text
+	}
+	if u, err := url.Parse(text); err == nil && u.Host != "" {
+		switch u.Scheme {
+		case "http", "https", "socks5", "socks5h":
+			return u, nil
 		}
 	}
 	return nil, fmt.Errorf("address %s: neither http, https nor socks5", redact(s))

@@ -183,7 +183,8 @@ type Source struct {
 	guard   *guard
 	client  *http.Client
 	limiter *rate.Limiter // nil for any rate
-	slots   chan struct{}
+	slots   chan struct{} // one for each request in flight
+	large   chan struct{} // one for each large page in memory
 	pauses  pauses
 
 	form  atomic.Uint32 // a Form, once it is known
@@ -203,7 +204,7 @@ func Open(u Upstream, opts Options) (*Source, error) {
 	if u.Timeout == 0 {
 		u.Timeout = 30 * time.Second
 	}
-	s := &Source{up: u, opts: opts, slots: make(chan struct{}, opts.Connections)}
+	s := &Source{up: u, opts: opts, slots: make(chan struct{}, opts.Connections), large: make(chan struct{}, 2)}
 	root, path, err := parseRoot(u.URL)
 	if err != nil {
 		return nil, fmt.Errorf("upstream %s: %w", u.Name, err)
@@ -248,7 +249,7 @@ func Open(u Upstream, opts Options) (*Source, error) {
 
 // parseRoot reads the address of an upstream. The path is set for a local one.
 func parseRoot(s string) (root *url.URL, path string, err error) {
-	if scheme, _, ok := strings.Cut(s, ":"); !ok || len(scheme) < 2 || strings.ContainsAny(scheme, `/\.`) {
+	if scheme, _, ok := strings.Cut(s, ":"); !strings.Contains(s, "://") && (!ok || len(scheme) < 2 || strings.ContainsAny(scheme, `/\.`)) {
 		if s == "" {
 			return nil, "", fmt.Errorf("no address")
 		}
@@ -288,6 +289,9 @@ func hasPageName(path string) bool {
 
 // Name gives the upstream's name.
 func (s *Source) Name() string { return s.up.Name }
+
+// URL gives the upstream's address, without user information.
+func (s *Source) URL() string { return s.up.URL }
 
 // Local reports whether the upstream is a folder or a page on a local disk.
 func (s *Source) Local() bool { return s.local != nil }

@@ -193,7 +193,7 @@ func (s *Server) spoilBody(w http.ResponseWriter, r *http.Request, a *answer, fa
 		return send(http.StatusOK, other)
 	case CutGzip:
 		var b bytes.Buffer
-		z := gzip.NewWriter(&b)
+		z, _ := gzip.NewWriterLevel(&b, gzip.NoCompression)
 		z.Write(a.data)
 		z.Close()
 		h.Set("Content-Encoding", "gzip")
@@ -216,7 +216,7 @@ func (s *Server) spoilBody(w http.ResponseWriter, r *http.Request, a *answer, fa
 		return chunked(half)
 	case Gzipped:
 		var b bytes.Buffer
-		z := gzip.NewWriter(&b)
+		z, _ := gzip.NewWriterLevel(&b, gzip.NoCompression)
 		z.Write(a.data)
 		z.Close()
 		h.Set("Content-Encoding", "gzip")

@@ -44,6 +44,7 @@ type Server struct {
 type Request struct {
 	Method string
 	Path   string
+	Proto  string
 	Header http.Header
 }
 
@@ -188,7 +189,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	for m := s.most.Load(); n > m && !s.most.CompareAndSwap(m, n); m = s.most.Load() {
 	}
 	s.mu.Lock()
-	s.requests = append(s.requests, Request{r.Method, r.URL.Path, r.Header.Clone()})
+	s.requests = append(s.requests, Request{r.Method, r.URL.Path, r.Proto, r.Header.Clone()})
 	fault := s.always[r.URL.Path]
 	if script := s.scripts[r.URL.Path]; len(script) > 0 {
 		fault, s.scripts[r.URL.Path] = script[0], script[1:]
