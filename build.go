@@ -114,7 +114,8 @@ type site struct {
 	local    localFiles
 	upstream upstreams
 	report   *Report
-	mu       sync.Mutex // held to write to report while files are worked on
+	mu       sync.Mutex    // held to write to report while files are worked on
+	home     func() string // the folder of the settings
 
 	// withdrawals wait until everything else is done.
 	withdrawals []withdrawal
@@ -125,6 +126,7 @@ type site struct {
 // catalog.
 func open(c Config, o Options) (_ *site, err error) {
 	s := &site{Config: c, opts: o, log: o.Log, progress: o.Progress, report: &Report{DryRun: o.DryRun}}
+	s.home = sync.OnceValue(func() string { return homeOf(c.File) })
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -174,6 +176,15 @@ func (s *site) close() error {
 		faults = append(faults, s.tree.Close())
 	}
 	return errors.Join(faults...)
+}
+
+// homeOf gives the folder of the settings file. Finding it takes system calls.
+func homeOf(file string) string {
+	dir := filepath.Dir(file)
+	if abs, err := filepath.Abs(dir); err == nil {
+		return abs
+	}
+	return dir
 }
 
 func (s *site) catalogFile() string { return filepath.Join(s.State, "catalog.db") }

@@ -1,6 +1,7 @@
 package nestgen
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -208,6 +209,9 @@ func (s *site) takeFrom(f *os.File, e drop.Entry, d *decided, t plan.Take) (*arr
 	a.file.Source = catalog.Local
 	a.file.Uploaded = firstSeen(e.CTime)
 	a.file.Yanked = s.intent.policy.Yank(d.Name, t.File, a.file.Version, catalog.Yank{})
+	if err := s.checkMetadata(e, t, facts); err != nil {
+		return nil, err
+	}
 	for _, c := range []drop.Companion{drop.Signature, drop.Provenance} {
 		data, err := s.companion(e, c)
 		if err != nil {
@@ -216,6 +220,19 @@ func (s *site) takeFrom(f *os.File, e drop.Entry, d *decided, t plan.Take) (*arr
 		a.beside(c, data)
 	}
 	return a, nil
+}
+
+// checkMetadata holds a metadata file that lies beside a dropped file against
+// what the file itself says, which is what is published (PEP 658).
+func (s *site) checkMetadata(e drop.Entry, t plan.Take, facts intake.Facts) error {
+	data, err := s.companion(e, drop.Metadata)
+	if err != nil {
+		return err
+	}
+	if data != nil && !bytes.Equal(data, facts.Metadata) {
+		s.warn(t.Where+drop.Metadata.Ending(), "remove it: what the file itself holds is published", "it is not the metadata that %s holds", t.File)
+	}
+	return nil
 }
 
 // firstSeen is when a local file was put where it was found: the time of its

@@ -133,6 +133,10 @@ type Upstream struct {
 	// a password: see Credentials.
 	URL string `toml:"url"`
 
+	// Form says what is at URL: "index" for a page for each project, "page" for
+	// all files on one page. Default: it is found out.
+	Form string `toml:"form"`
+
 	// Credentials is a file that holds user:password on its first line.
 	// Default none.
 	Credentials string `toml:"credentials"`
@@ -295,6 +299,9 @@ func (c *Config) resolveUpstreams(abs func(*string)) (faults []error) {
 		}
 		abs(&u.Credentials)
 		abs(&u.CAFile)
+		if _, ok := forms[u.Form]; !ok {
+			fault("form %q: want index or page", u.Form)
+		}
 		if u.Rate < 0 || u.Timeout < 0 {
 			fault("rate and timeout must not be negative")
 		}

@@ -421,7 +421,7 @@ func (s *site) ask(ctx context.Context, n packaging.Name, owner string, in plan.
 		case err == nil:
 			a.source, a.listing = src.Name(), l
 			if fresh {
-				a.answers = append(a.answers, answer{src.Name(), *l})
+				a.answers = append(a.answers, answer{listingKey(src), *l})
 			}
 			for _, w := range l.Warnings {
 				s.log.Warn("odd page", "upstream", src.Name(), "project", n, "warning", w)
@@ -446,9 +446,13 @@ func (s *site) ask(ctx context.Context, n packaging.Name, owner string, in plan.
 	return a, nil
 }
 
+// listingKey names an upstream for its listings. What another address once
+// said must not be held for what this one says.
+func listingKey(src *fetch.Source) string { return src.Name() + " " + src.URL() }
+
 // list gives an upstream's listing of a project, and whether it is a new one.
 func (s *site) list(ctx context.Context, src *fetch.Source, n packaging.Name) (*catalog.Listing, bool, error) {
-	old, err := s.catalog.Listing(ctx, src.Name(), n)
+	old, err := s.catalog.Listing(ctx, listingKey(src), n)
 	had := err == nil
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, false, storage(err)

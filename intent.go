@@ -113,11 +113,7 @@ func (s *site) want(w allowlist.Want) {
 
 // short gives a path relative to the settings, where that is how people know it.
 func (s *site) short(path string) string {
-	dir := filepath.Dir(s.File)
-	if abs, err := filepath.Abs(dir); err == nil {
-		dir = abs
-	}
-	if rest, ok := strings.CutPrefix(path, dir+string(filepath.Separator)); ok {
+	if rest, ok := strings.CutPrefix(path, s.home()+string(filepath.Separator)); ok {
 		return rest
 	}
 	return path

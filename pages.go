@@ -163,11 +163,17 @@ type pageBatch struct {
 	// shown is what is rendered, and serial the catalog's when that began.
 	shown  map[packaging.Name]shownAs
 	serial int64
+
+	// hasPeople and hasLegacy say that there may be pages to remove there.
+	hasPeople, hasLegacy bool
 }
 
 func (s *site) newBatch(ctx context.Context, g *generate.Site) (*pageBatch, error) {
 	serial, err := s.catalog.Serial(ctx)
-	return &pageBatch{site: s, pages: g, batch: s.tree.Batch(), shown: map[packaging.Name]shownAs{}, serial: serial}, storage(err)
+	return &pageBatch{
+		site: s, pages: g, batch: s.tree.Batch(), shown: map[packaging.Name]shownAs{}, serial: serial,
+		hasPeople: s.exists(layout.People), hasLegacy: s.exists(layout.Legacy),
+	}, storage(err)
 }
 
 // rendering passes projects on and renders each.
@@ -249,10 +255,13 @@ func (b *pageBatch) project(p *catalog.Project) error {
 			return err
 		}
 	}
-	if !b.pages.People || len(keep) == 0 {
+	if b.hasPeople && (!b.pages.People || len(keep) == 0) {
 		if err := b.batch.RemoveFolder(layout.People + "/" + string(p.Name)); err != nil {
 			return err
 		}
+	}
+	if !b.hasLegacy {
+		return nil
 	}
 	return b.legacyLeft(p.Name, keep)
 }

@@ -38,6 +38,13 @@ type upstreams struct {
 // impatient shortens the waits of package fetch; only tests set it.
 var impatient = func(*fetch.Options) {}
 
+// forms are the values of an upstream's setting "form".
+var forms = map[string]fetch.Form{"": fetch.AnyForm, "index": fetch.Index, "page": fetch.Page}
+
+// maxRetryAfter is the longest that a run waits because an upstream asks it to;
+// what is not had by then is had by the next run.
+const maxRetryAfter = 5 * time.Minute
+
 // open makes the upstreams ready. None is talked to.
 func (u *upstreams) open(s *site) error {
 	if u.list != nil || s.opts.Offline {
@@ -60,7 +67,7 @@ func (u *upstreams) open(s *site) error {
 		for _, up := range s.Upstreams {
 			faults = append(faults, add(fetch.Upstream{
 				Name: up.Name, URL: up.URL, Credentials: up.Credentials, Proxy: up.Proxy, CAFile: up.CAFile,
-				Rate: up.Rate, Timeout: time.Duration(up.Timeout), RequireHashes: up.RequireHashes,
+				Form: forms[up.Form], Rate: up.Rate, Timeout: time.Duration(up.Timeout), RequireHashes: up.RequireHashes,
 			}))
 		}
 	}
@@ -87,7 +94,7 @@ func (u *upstreams) options(s *site) (fetch.Options, error) {
 	}
 	o := fetch.Options{
 		UserAgent: agent, Netrc: s.Netrc, Connections: s.Connections, MaxFile: int64(s.MaxFile),
-		Log: s.log, Progress: downloads{s.progress},
+		MaxRetryAfter: maxRetryAfter, Log: s.log, Progress: downloads{s.progress},
 	}
 	if !s.opts.DryRun {
 		o.Partials = filepath.Join(s.State, "partial")
@@ -193,7 +200,7 @@ func (s *site) fetch(ctx context.Context, d *decided, c plan.Choice) (*arrival, 
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	if fetch.KindOf(err) == fetch.Storage || isStorage(err) {
+	if fetch.KindOf(err) == fetch.Storage || errors.Is(err, ErrStorage) || isStorage(err) {
 		return nil, err
 	}
 	if reason := rejection(err); reason != nil {
@@ -217,7 +224,8 @@ func (s *site) download(ctx context.Context, d *decided, c plan.Choice) (*arriva
 	if err != nil {
 		return nil, err
 	}
-	if _, err := src.Download(ctx, c.Offer, temp); err != nil {
+	got, err := src.Download(ctx, c.Offer, temp)
+	if err != nil {
 		return nil, err
 	}
 	f, err := os.Open(temp)
@@ -228,6 +236,9 @@ func (s *site) download(ctx context.Context, d *decided, c plan.Choice) (*arriva
 	sums, err := intake.Digest(f)
 	if err != nil {
 		return nil, err
+	}
+	if sums.SHA256 != got.SHA256 {
+		return nil, &fault{ErrStorage, fmt.Errorf("%s: the disk gives other bytes than were written to it", temp), ""}
 	}
 	facts, err := intake.Inspect(f, sums.Size, c.Offer.Filename, d.Name, intake.Mirrored)
 	if err != nil {

@@ -375,11 +375,11 @@ func FuzzFacts(f *testing.F) {
 	f.Add(encodeFacts(aFile("foo", "foo-1.0.tar.gz", "1.0", 1)))
 	f.Add([]byte{factsForm, 0xff, 1})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := decodeFacts("foo", "foo-1.0.tar.gz", b)
+		got, err := decodeFacts("foo", "foo-1.0.tar.gz", b, &File{Version: "1.0"})
 		if err != nil {
 			return
 		}
-		again, err := decodeFacts("foo", "foo-1.0.tar.gz", encodeFacts(got))
+		again, err := decodeFacts("foo", "foo-1.0.tar.gz", encodeFacts(got), &got)
 		if err != nil || again != got {
 			t.Errorf("%+v came back as %+v, %v", got, again, err)
 		}

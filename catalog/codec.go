@@ -80,6 +80,26 @@ func (d *decoder) text() string {
 	return s
 }
 
+// textLike is text that is likely to be the same as another.
+func (d *decoder) textLike(likely string) string {
+	n := d.count()
+	if n > uint64(len(d.rest)) {
+		d.fail()
+		return ""
+	}
+	b := d.rest[:n]
+	d.rest = d.rest[n:]
+	return same(b, likely)
+}
+
+// same gives b as a string. It does not allocate if that is likely.
+func same(b []byte, likely string) string {
+	if string(b) == likely {
+		return likely
+	}
+	return string(b)
+}
+
 func (d *decoder) digest() (g Digest) {
 	if len(d.rest) < len(g) {
 		d.fail()

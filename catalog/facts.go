@@ -50,7 +50,8 @@ func encodeFacts(f File) []byte {
 	return appendText(b, f.URL)
 }
 
-func decodeFacts(project packaging.Name, filename string, b []byte) (File, error) {
+// decodeFacts takes text that is the same in last from there.
+func decodeFacts(project packaging.Name, filename string, b []byte, last *File) (File, error) {
 	f := File{Project: project, Filename: filename}
 	d := decoder{rest: b}
 	if d.byte() != factsForm {
@@ -65,10 +66,10 @@ func decodeFacts(project packaging.Name, filename string, b []byte) (File, error
 	}
 	f.Size = d.number()
 	f.Uploaded = d.number()
-	f.Version = d.text()
-	f.RequiresPython = d.text()
-	f.Yanked = Yank{flags&yankedFact != 0, d.text()}
-	f.Source = d.source()
+	f.Version = d.textLike(last.Version)
+	f.RequiresPython = d.textLike(last.RequiresPython)
+	f.Yanked = Yank{flags&yankedFact != 0, d.textLike(last.Yanked.Reason)}
+	f.Source = d.textLike(last.Source)
 	f.URL = d.text()
 	f.Signed = flags&signedFact != 0
 	f.Provenance = flags&provenanceFact != 0
@@ -77,20 +78,4 @@ func decodeFacts(project packaging.Name, filename string, b []byte) (File, error
 	}
 	f.Path = layout.File(f.BLAKE2b, filename)
 	return f, nil
-}
-
-// source is text for one that is nearly always the same.
-func (d *decoder) source() string {
-	n := d.count()
-	if n == uint64(len(Local)) && uint64(len(d.rest)) >= n && string(d.rest[:n]) == Local {
-		d.rest = d.rest[n:]
-		return Local
-	}
-	if n > uint64(len(d.rest)) {
-		d.fail()
-		return ""
-	}
-	s := string(d.rest[:n])
-	d.rest = d.rest[n:]
-	return s
 }

@@ -16,7 +16,7 @@ import (
 func (c *Catalog) Listing(ctx context.Context, upstream string, n packaging.Name) (Listing, error) {
 	var l Listing
 	var body []byte
-	err := c.db.QueryRowContext(ctx, "SELECT etag, last_modified, serial, body FROM listings WHERE upstream = ? AND project = ?", upstream, n).
+	err := c.one.QueryRowContext(ctx, "SELECT etag, last_modified, serial, body FROM listings WHERE upstream = ? AND project = ?", upstream, n).
 		Scan(&l.ETag, &l.LastModified, &l.Serial, &body)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):

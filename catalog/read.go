@@ -18,14 +18,61 @@ import (
 // [fs.ErrNotExist] if the catalog has never heard of it; a project that has
 // lost all its files is still known, because its name keeps its owner.
 func (c *Catalog) Project(ctx context.Context, n packaging.Name) (*Project, error) {
-	return project(ctx, c.db, n)
+	return project(ctx, c.one, n)
 }
 
+// project reads one project. It has one cursor open at a time, because many
+// projects are read one by one, at once, and each cursor needs a connection.
 func project(ctx context.Context, q querier, n packaging.Name) (*Project, error) {
-	for p, err := range projects(ctx, q, "WHERE name = ?", "WHERE project = ?", n) {
-		return p, err
+	p := &Project{Name: n}
+	err := q.QueryRowContext(ctx, "SELECT display, owner, state, reason, note, serial, shown FROM projects WHERE name = ?", n).
+		Scan(&p.Display, &p.Owner, &p.Status.State, &p.Status.Reason, &p.Note, &p.Serial, &p.Shown)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("project %s: %w", n, fs.ErrNotExist)
 	}
-	return nil, fmt.Errorf("project %s: %w", n, fs.ErrNotExist)
+	if err != nil {
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
+	if err := readFiles(ctx, q, p); err != nil {
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
+	if err := readLinks(ctx, q, p); err != nil {
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
+	return p, nil
+}
+
+func readFiles(ctx context.Context, q querier, p *Project) error {
+	rows, err := q.QueryContext(ctx, "SELECT "+fileColumns+" FROM files WHERE project = ?", p.Name)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	last := File{Project: p.Name}
+	for rows.Next() {
+		if last, err = scanFile(rows, &last); err != nil {
+			return err
+		}
+		p.Files = append(p.Files, last)
+	}
+	SortFiles(p.Files)
+	return rows.Err()
+}
+
+func readLinks(ctx context.Context, q querier, p *Project) error {
+	rows, err := q.QueryContext(ctx, "SELECT "+linkColumns+" FROM links WHERE project = ? ORDER BY url, egg, version", p.Name)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var l Link
+		if err := scanLink(rows, &l); err != nil {
+			return err
+		}
+		p.Links = append(p.Links, l)
+	}
+	return rows.Err()
 }
 
 // Projects reads every project that the index lists or links to, in the order
@@ -83,7 +130,7 @@ func (r *readers) open(ctx context.Context, q querier, where, whereProject strin
 	if r.files, err = q.QueryContext(ctx, "SELECT "+fileColumns+" FROM files "+whereProject+" ORDER BY project, filename", args...); err != nil {
 		return err
 	}
-	if r.links, err = q.QueryContext(ctx, "SELECT project, url, egg, version, source FROM links "+whereProject+" ORDER BY project, url, egg, version", args...); err != nil {
+	if r.links, err = q.QueryContext(ctx, "SELECT "+linkColumns+" FROM links "+whereProject+" ORDER BY project, url, egg, version", args...); err != nil {
 		return err
 	}
 	if err := r.nextFile(); err != nil {
@@ -133,7 +180,7 @@ func (r *readers) nextFile() (err error) {
 	if r.haveFile = r.files.Next(); !r.haveFile {
 		return r.files.Err()
 	}
-	r.file, err = scanFile(r.files)
+	r.file, err = scanFile(r.files, &r.file)
 	return err
 }
 
@@ -141,19 +188,26 @@ func (r *readers) nextLink() error {
 	if r.haveLink = r.links.Next(); !r.haveLink {
 		return r.links.Err()
 	}
-	l := &r.link
-	return r.links.Scan(&l.Project, &l.URL, &l.Egg, &l.Version, &l.Source)
+	return scanLink(r.links, &r.link)
+}
+
+const linkColumns = "project, url, egg, version, source"
+
+func scanLink(rows *sql.Rows, l *Link) error {
+	return rows.Scan(&l.Project, &l.URL, &l.Egg, &l.Version, &l.Source)
 }
 
 const fileColumns = "project, filename, facts"
 
-func scanFile(rows *sql.Rows) (File, error) {
-	var project, filename string
-	var facts sql.RawBytes
+// scanFile reads a file. What it has in common with the one before it, as most
+// files of a project have, is not made anew.
+func scanFile(rows *sql.Rows, last *File) (File, error) {
+	var project, facts sql.RawBytes
+	var filename string
 	if err := rows.Scan(&project, &filename, &facts); err != nil {
 		return File{}, err
 	}
-	return decodeFacts(packaging.Name(project), filename, facts)
+	return decodeFacts(packaging.Name(same(project, string(last.Project))), filename, facts, last)
 }
 
 // SortFiles sorts the files of a project by version (PEP 440), then by name.
@@ -228,7 +282,7 @@ func (c *Catalog) Linked(ctx context.Context) (map[packaging.Name]bool, error) {
 // none.
 func (c *Catalog) ProjectSerial(ctx context.Context, n packaging.Name) (int64, error) {
 	var s int64
-	err := c.db.QueryRowContext(ctx, "SELECT serial FROM projects WHERE name = ?", n).Scan(&s)
+	err := c.one.QueryRowContext(ctx, "SELECT serial FROM projects WHERE name = ?", n).Scan(&s)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}
@@ -296,7 +350,7 @@ func (c *Catalog) events(ctx context.Context, which string, arg any) iter.Seq2[E
 // digest is the only one that the name may ever stand for. The error matches
 // [fs.ErrNotExist] for a new name.
 func (c *Catalog) FirstSeen(ctx context.Context, filename string) (Event, error) {
-	return firstSeen(ctx, c.db, filename)
+	return firstSeen(ctx, c.one, filename)
 }
 
 func firstSeen(ctx context.Context, q querier, filename string) (Event, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"sync"
 )
 
 // statements are those of one transaction, each prepared at its first use: a
@@ -50,6 +51,47 @@ func (s statements) QueryRowContext(ctx context.Context, query string, args ...a
 	p, err := s.prepared(ctx, query)
 	if err != nil {
 		return s.tx.QueryRowContext(ctx, query, args...) // its Row carries the error
+	}
+	return p.QueryRowContext(ctx, args...)
+}
+
+// reads are the questions about one project that are asked outside of
+// transactions, for project after project and from several goroutines. Each is
+// prepared once for a connection.
+type reads struct {
+	db   *sql.DB
+	mu   sync.Mutex
+	made map[string]*sql.Stmt
+}
+
+func (r *reads) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p := r.made[query]; p != nil {
+		return p, nil
+	}
+	p, err := r.db.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	r.made[query] = p
+	return p, nil
+}
+
+// QueryContext and QueryRowContext make reads a querier.
+func (r *reads) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	p, err := r.prepared(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return p.QueryContext(ctx, args...)
+}
+
+// QueryRowContext is QueryContext for one row.
+func (r *reads) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	p, err := r.prepared(ctx, query)
+	if err != nil {
+		return r.db.QueryRowContext(ctx, query, args...) // its Row carries the error
 	}
 	return p.QueryRowContext(ctx, args...)
 }

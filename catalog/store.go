@@ -17,7 +17,16 @@ import (
 // event that made it so, and what is known of the upstreams. Several processes
 // may have it open at once; [Catalog.Update] calls follow one another.
 type Catalog struct {
-	db *sql.DB
+	db  *sql.DB
+	one *reads // what is asked of one project
+}
+
+// idleConnections stay open. Opening one costs more than most questions do.
+const idleConnections = 8
+
+func opened(db *sql.DB) *Catalog {
+	db.SetMaxIdleConns(idleConnections)
+	return &Catalog{db, &reads{db: db, made: map[string]*sql.Stmt{}}}
 }
 
 // schemaVersion is kept in the database as its user_version.
@@ -131,7 +140,7 @@ func open(file, more string) (*Catalog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open catalog: %w", err)
 	}
-	c := &Catalog{db: db}
+	c := opened(db)
 	if err := c.prepare(more == ""); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("open catalog %s: %w", file, err)
@@ -196,7 +205,7 @@ func (c *Catalog) Check(ctx context.Context) error {
 
 // Meta gives a value that was kept with [Tx.SetMeta]; empty when there is none.
 func (c *Catalog) Meta(ctx context.Context, key string) (string, error) {
-	return meta(ctx, c.db, key)
+	return meta(ctx, c.one, key)
 }
 
 type querier interface {
@@ -222,7 +231,7 @@ func OpenEmpty() (*Catalog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open catalog: %w", err)
 	}
-	c := &Catalog{db: db}
+	c := opened(db)
 	if err := c.prepare(true); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("open catalog: %w", err)

@@ -145,7 +145,7 @@ func (t *Tx) file(n packaging.Name, filename string) (File, bool, error) {
 	if !rows.Next() {
 		return File{}, false, rows.Err()
 	}
-	f, err := scanFile(rows)
+	f, err := scanFile(rows, &File{Project: n})
 	return f, err == nil, err
 }
 
