@@ -310,14 +310,16 @@ func TestOnlyCurrentGroups(t *testing.T) {
 }
 
 // The order in which names change is what readers rely on: a project's pages
-// back to back with siblings first, lists after all projects, the front page
-// last, removals at the very end.
+// back to back with siblings first, and each page after those that it links to:
+// lists after the projects, pages for people after the lists, the front page
+// last; removals at the very end, the other way round.
 func TestOrder(t *testing.T) {
 	s := open(t)
 	old := []string{
 		"simple/foo/index.html", "simple/foo/index.v1_json", "simple/foo/index.html.gz", "simple/foo/index.v1_json.gz",
 		"simple/gone/index.html", "simple/index.html", "simple/index.v1_json", "flat/index.html", "easy/index.html", "index.html",
 		"project/foo/index.html", "simple/Foo/index.html", "static/site.css",
+		"project/gone/index.html", "old/index.html",
 	}
 	var first []string
 	for _, p := range old {
@@ -327,13 +329,15 @@ func TestOrder(t *testing.T) {
 	got := s.renames(func() {
 		b := s.tree.Batch()
 		for _, p := range slices.Backward(old) {
-			if p != "simple/gone/index.html" {
+			if !strings.Contains(p, "gone/") && p != "old/index.html" {
 				s.must(b.Put(p, []byte("2")))
 			}
 		}
 		s.must(b.Put("simple/new/index.v1_json", []byte("2")))
 		s.must(b.Put("simple/new/index.html", []byte("2")))
 		s.must(b.RemoveFolder("simple/gone"))
+		s.must(b.RemoveFolder("project/gone"))
+		s.must(b.Remove("old/index.html"))
 		_, err := b.Publish(context.Background(), nil)
 		s.must(err)
 	})
@@ -341,10 +345,11 @@ func TestOrder(t *testing.T) {
 		"static/site.css",
 		"simple/Foo/index.html",
 		"simple/foo/index.html.gz", "simple/foo/index.v1_json.gz", "simple/foo/index.html", "simple/foo/index.v1_json",
-		"project/foo/index.html",
 		"simple/new",
-		"simple/index.html", "simple/index.v1_json", "easy/index.html", "flat/index.html", "index.html",
-		"-simple/gone",
+		"simple/index.html", "simple/index.v1_json", "easy/index.html", "flat/index.html",
+		"project/foo/index.html",
+		"index.html",
+		"-project/gone", "-old", "-simple/gone",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("order:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -14,10 +14,12 @@ import (
 	"nestgen/packaging"
 )
 
-// Publish makes the staged pages durable and then renames them into place:
-// what pages are shown with first, then project by project, the pages that list
-// others after all of them, removals last. When it returns without an error all of it is durable. The batch is
-// empty afterwards, whatever came of it.
+// Publish makes the staged pages durable and then renames them into place, each
+// after the pages that it links to: what pages are shown with; project by
+// project the pages for programs; those that list projects or files; the
+// projects' pages for people; the front page. Removals come last, in the
+// opposite order. When it returns without an error all of it is durable. The
+// batch is empty afterwards, whatever came of it.
 //
 // current is asked about each project just before its pages change, and about
 // the empty name for the pages that list others, at a time when nobody else
@@ -70,53 +72,67 @@ type step struct {
 
 // rename changes the site.
 func (b *Batch) rename(ctx context.Context, current func(packaging.Name) bool) error {
-	projects, lists, gone, err := b.steps()
+	steps, err := b.steps()
 	if err != nil {
 		return err
 	}
-	r := renamer{b: b, t: b.t, current: current, asked: map[packaging.Name]bool{}, shelves: map[string]int{}}
+	r := renamer{b: b, t: b.t, current: current, asked: map[packaging.Name]bool{}, skipped: map[packaging.Name]bool{}, shelves: map[string]int{}}
 	defer r.close()
-	for len(projects) > 0 {
-		n := min(namesPerLock, len(projects))
-		for n < len(projects) && projects[n].group == projects[n-1].group {
+	for len(steps) > 0 {
+		n := min(namesPerLock, len(steps))
+		for n < len(steps) && steps[n].group == steps[n-1].group {
 			n++ // all of a project under one hold
 		}
-		if err := b.t.locked(ctx, func() error { return r.run(projects[:n]) }); err != nil {
+		if err := b.t.locked(ctx, func() error { return r.run(steps[:n]) }); err != nil {
 			return err
 		}
-		projects = projects[n:]
+		steps = steps[n:]
 	}
-	if len(lists) == 0 && len(gone) == 0 {
-		return nil
+	return nil
+}
+
+// The ranks of pages: one links to those of lower rank only. The one exception
+// cannot be avoided, and shows only while a site appears or its pages for
+// people go: these link back to the front page.
+const (
+	rankStatic  = iota // what pages are shown with
+	rankProject        // a project's pages for programs
+	rankLists          // pages that list projects or files
+	rankPeople         // a project's pages for people
+	rankFront
+)
+
+// rank gives that of a folder's pages.
+func rank(dir string) int {
+	top, _, below := strings.Cut(dir, "/")
+	switch {
+	case dir == ".":
+		return rankFront
+	case top == layout.Static:
+		return rankStatic
+	case top == layout.People:
+		return rankPeople
+	case below && shelf(top):
+		return rankProject
 	}
-	return b.t.locked(ctx, func() error {
-		if err := r.run(lists); err != nil {
-			return err
-		}
-		return r.run(gone)
-	})
+	return rankLists
 }
 
 // steps puts the work in order.
-func (b *Batch) steps() (projects, lists, gone []step, err error) {
+func (b *Batch) steps() ([]step, error) {
+	var put, gone []step
 	for _, f := range b.folders {
 		if f.top != nil || f.stage == "" && len(f.pages) == 0 {
 			continue
 		}
 		slices.SortFunc(f.pages, comparePages)
-		top, _, _ := strings.Cut(f.path, "/")
-		if g := group(f.path); g != "" || top == layout.Static {
-			// What pages are shown with sorts before them all.
-			projects = append(projects, step{group: g, folder: f})
-		} else {
-			lists = append(lists, step{folder: f})
-		}
+		put = append(put, step{group: group(f.path), folder: f})
 	}
 	slices.Sort(b.gone)
 	for _, path := range slices.Compact(b.gone) {
 		dir, name := splitPath(strings.TrimSuffix(path, "/"))
 		if b.staged(strings.TrimSuffix(path, "/"), dir, name) {
-			return nil, nil, nil, fmt.Errorf("page %s: put and removed at once", path)
+			return nil, fmt.Errorf("page %s: put and removed at once", path)
 		}
 		if strings.HasSuffix(path, "/") {
 			path = strings.TrimSuffix(path, "/")
@@ -129,13 +145,16 @@ func (b *Batch) steps() (projects, lists, gone []step, err error) {
 		}
 		gone = append(gone, step{group: group(dir), path: dir, names: []string{name}})
 	}
-	slices.SortFunc(projects, func(x, y step) int {
-		return cmp.Or(cmp.Compare(x.group, y.group), cmp.Compare(shelfOrder(x.folder.path), shelfOrder(y.folder.path)), cmp.Compare(x.folder.path, y.folder.path))
+	slices.SortFunc(put, func(x, y step) int {
+		return cmp.Or(
+			cmp.Compare(rank(x.folder.path), rank(y.folder.path)), cmp.Compare(x.group, y.group),
+			cmp.Compare(listOrder(x.folder.path), listOrder(y.folder.path)), cmp.Compare(x.folder.path, y.folder.path),
+		)
 	})
-	slices.SortFunc(lists, func(x, y step) int {
-		return cmp.Or(cmp.Compare(listOrder(x.folder.path), listOrder(y.folder.path)), cmp.Compare(x.folder.path, y.folder.path))
+	slices.SortStableFunc(gone, func(x, y step) int {
+		return cmp.Or(cmp.Compare(rank(y.path), rank(x.path)), cmp.Compare(x.group, y.group))
 	})
-	return projects, lists, gone, nil
+	return append(put, gone...), nil
 }
 
 // staged reports whether something that is to go was put as well.
@@ -150,22 +169,10 @@ func (b *Batch) staged(path, dir, name string) bool {
 	return f.stage != "" || slices.ContainsFunc(f.pages, func(p page) bool { return p.name == name })
 }
 
-// shelfOrder has a project's pages for people last, as they link to the others.
-func shelfOrder(path string) int {
-	if strings.HasPrefix(path, layout.People+"/") {
-		return 1
-	}
-	return 0
-}
-
-// listOrder has the root pages first, then the other lists, and the front page
-// last.
+// listOrder has the pages that installers begin with before the other lists.
 func listOrder(path string) int {
-	switch path {
-	case layout.Simple:
+	if path == layout.Simple {
 		return 0
-	case ".":
-		return 2
 	}
 	return 1
 }
@@ -192,6 +199,7 @@ type renamer struct {
 	t       *Tree
 	current func(packaging.Name) bool
 	asked   map[packaging.Name]bool // of the hold that runs
+	skipped map[packaging.Name]bool // for good
 	shelves map[string]int          // open folders
 }
 
@@ -201,16 +209,21 @@ func (r *renamer) close() {
 	}
 }
 
-// isCurrent asks once for each group and hold of the lock.
+// isCurrent asks once for each group and hold of the lock. What was not current
+// once never is again.
 func (r *renamer) isCurrent(g packaging.Name) bool {
 	if r.current == nil {
 		return true
+	}
+	if r.skipped[g] {
+		return false
 	}
 	ok, seen := r.asked[g]
 	if !seen {
 		ok = r.current(g)
 		r.asked[g] = ok
 		if !ok {
+			r.skipped[g] = true
 			r.b.stats.Skipped++
 		}
 	}

@@ -45,7 +45,7 @@ func run(ctx context.Context) error {
 	check := flag.String("check", "site", "\"site\" for a built-in look at the tree below -site, \"none\", or a shell `script` that fails when something is wrong")
 	site := flag.String("site", "site", "the served tree, a `folder` below the working folder; it must come out the same")
 	points := flag.String("points", "all", "how many calls are tried, evenly spread: all or a `number`")
-	mode := flag.String("mode", "kill", "kill before the call, half of a write and then kill, or errno: the call fails")
+	mode := flag.String("mode", "kill", "kill before the call, half of a write and then kill, errno: the call fails, or term: SIGTERM")
 	errno := flag.String("errno", "ENOSPC", "the `error` in mode errno")
 	ignore := flag.String("ignore", "", "`regexp` of what may differ in the tree in the end")
 	timeout := flag.Duration("timeout", time.Minute, "for each run of the command")
@@ -86,8 +86,10 @@ func run(ctx context.Context) error {
 		s.Mode = sweep.Half
 	case "errno":
 		s.Mode = sweep.Errno
+	case "term":
+		s.Mode = sweep.Term
 	default:
-		return fmt.Errorf("-mode %s: want kill, half or errno", *mode)
+		return fmt.Errorf("-mode %s: want kill, half, errno or term", *mode)
 	}
 	for e := syscall.Errno(1); e < 200 && s.Errno == 0; e++ {
 		if unix.ErrnoName(e) == *errno {

@@ -209,8 +209,9 @@ func (c *checker) link(page, href string) (string, error) {
 		return "", fmt.Errorf("dangling: %w", err)
 	}
 	if fi.IsDir() {
-		if to == "" || to == "simple" && !c.complete() {
-			// The way back to a page that lists this one, and so comes after it.
+		if to == "" {
+			// The way back to the front page: it comes last, as it links to
+			// the pages that link to it.
 			return "", nil
 		}
 		if _, err := os.Stat(filepath.Join(c.site, to, "index.html")); err != nil {
@@ -222,12 +223,6 @@ func (c *checker) link(page, href string) (string, error) {
 		return to, c.hash(to, want)
 	}
 	return to, nil
-}
-
-// complete reports whether the site has its front page, which comes last.
-func (c *checker) complete() bool {
-	_, err := os.Stat(filepath.Join(c.site, "index.html"))
-	return err == nil
 }
 
 func (c *checker) hash(rel, want string) error {

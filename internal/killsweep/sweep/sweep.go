@@ -38,9 +38,10 @@ const (
 	Kill  Mode = iota // SIGKILL before the call
 	Half              // half of the bytes of a write, then SIGKILL
 	Errno             // the call fails and the command goes on
+	Term              // SIGTERM before the call, and the command may end as it likes
 )
 
-func (m Mode) String() string { return [...]string{"kill", "half", "errno"}[m] }
+func (m Mode) String() string { return [...]string{"kill", "half", "errno", "term"}[m] }
 
 // A Sweep is one command and how to judge it.
 type Sweep struct {
@@ -56,8 +57,19 @@ type Sweep struct {
 	// case gets a copy with the same times.
 	Setup func(dir string) error
 
-	// Check judges the folder after the fault and after the second run.
+	// Check judges the folder after the fault and after the second run. What
+	// the setup made is in the folder "start" beside it.
 	Check func(dir string) error
+
+	// Ended judges, in the modes in which the command ends by itself after the
+	// fault, how it ended: its exit status, 128 and the signal's number for one
+	// that a signal has killed, and what it said. If nil, any end will do. A
+	// command that ends with 0 must have done its work whatever this says.
+	Ended func(status int, output string) error
+
+	// Final judges the folder once more when all else is well, and may change
+	// it. If nil, it is not called.
+	Final func(dir string) error
 
 	// Trees are the folders, in that of the case, whose bytes must be the
 	// same in the end as without a fault. If nil, "site".
@@ -72,11 +84,16 @@ type Sweep struct {
 	// Errno is what the call fails with in mode [Errno]. If zero, ENOSPC.
 	Errno syscall.Errno
 
+	// Lasting has every call after the point fail too in mode [Errno], as on a
+	// file system that has become read-only, or is full and stays so.
+	Lasting bool
+
 	// Points is how many calls are tried, evenly spread. If zero, all.
 	Points int
 
 	// Cut is called after a fault, before the check, to do more harm than a
-	// kill does: a power cut. Work is on disk before the command starts. If
+	// kill does: a power cut. Work is on disk before the command starts. It is
+	// also called after the run without a fault, which must lose nothing. If
 	// nil, nothing more is done.
 	Cut func() error
 
@@ -105,7 +122,7 @@ type Report struct {
 type Failure struct {
 	Point int
 	Call  string
-	When  string // "after the fault", "second run", "after the second run", "in the end"
+	When  string // "with the fault", "after the fault", "second run", "after the second run", "in the end"
 	Err   error
 }
 
@@ -169,6 +186,24 @@ func (s Sweep) Run(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.Cut != nil {
+		// What a command has said is done must be on disk.
+		if err := s.Cut(); err != nil {
+			return nil, fmt.Errorf("power cut: %w", err)
+		}
+		got, err := s.snapshot(dir)
+		if err == nil {
+			err = want.same(got)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("a power cut after the end has lost what was done: %w", err)
+		}
+	}
+	if s.Final != nil {
+		if err := s.Final(dir); err != nil {
+			return nil, fmt.Errorf("the final check refuses the result without a fault: %w", err)
+		}
+	}
 	r := &Report{Calls: len(o.calls)}
 	points := spread(len(o.calls), s.Points)
 	for i, point := range points {
@@ -191,7 +226,7 @@ func (s Sweep) try(point int, want snapshot, r *Report) error {
 	if err != nil {
 		return err
 	}
-	o, err := trace(s.Command, s.env(), dir, fault{s.Mode, s.Errno, point}, s.Timeout)
+	o, err := trace(s.Command, s.env(), dir, fault{s.Mode, s.Errno, s.Lasting, point}, s.Timeout)
 	r.Cases++
 	name := "none"
 	if o != nil && point <= len(o.calls) {
@@ -209,7 +244,10 @@ func (s Sweep) try(point int, want snapshot, r *Report) error {
 	}
 	if o.hit {
 		r.Hit++
-		if s.Mode == Errno && o.status.Exited() && o.status.ExitStatus() == 0 {
+		if err := s.ended(o, dir, want); err != nil {
+			return fail("with the fault", err)
+		}
+		if s.Mode == Errno && status(o) == 0 {
 			r.Silent = append(r.Silent, fmt.Sprintf("point %d (%s)", point, name))
 		}
 	}
@@ -237,6 +275,33 @@ func (s Sweep) try(point int, want snapshot, r *Report) error {
 	}
 	if err := want.same(got); err != nil {
 		return fail("in the end", err)
+	}
+	if s.Final != nil {
+		if err := s.Final(dir); err != nil {
+			return fail("in the end", err)
+		}
+	}
+	return nil
+}
+
+// ended judges how a command ended that was not killed.
+func (s Sweep) ended(o *outcome, dir string, want snapshot) error {
+	if s.Mode == Kill || s.Mode == Half {
+		return nil
+	}
+	if status(o) == 0 {
+		got, err := s.snapshot(dir)
+		if err == nil {
+			err = want.same(got)
+		}
+		if err != nil {
+			return fmt.Errorf("it says that all is well, but %w\n%s", err, o.output)
+		}
+	}
+	if s.Ended != nil {
+		if err := s.Ended(status(o), o.output); err != nil {
+			return fmt.Errorf("%w\n%s", err, strings.TrimSpace(o.output))
+		}
 	}
 	return nil
 }
@@ -276,6 +341,14 @@ func (s Sweep) again(dir string) error {
 }
 
 func (s Sweep) env() []string { return append(os.Environ(), s.Env...) }
+
+// status gives the end of a run as a shell does.
+func status(o *outcome) int {
+	if o.status.Signaled() {
+		return 128 + int(o.status.Signal())
+	}
+	return o.status.ExitStatus()
+}
 
 // ending says how a run ended.
 func ending(o *outcome) string {

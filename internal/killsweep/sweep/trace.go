@@ -22,6 +22,7 @@ import (
 type fault struct {
 	mode  Mode
 	errno syscall.Errno
+	lasts bool // errno goes on after the point
 	point int
 }
 
@@ -229,7 +230,7 @@ func (t *tracer) called(tid int) error {
 		return nil
 	}
 	t.o.calls = append(t.o.calls, c.name)
-	if len(t.o.calls) != t.point {
+	if n := len(t.o.calls); n != t.point && !(t.lasts && t.o.hit) {
 		t.resume(tid, 0)
 		return nil
 	}
@@ -251,6 +252,10 @@ func (t *tracer) called(tid int) error {
 		if err := unix.PtraceSetRegs(tid, &regs); err != nil {
 			return err
 		}
+		t.resume(tid, 0)
+	case Term:
+		t.o.hit = true
+		unix.Kill(t.main, unix.SIGTERM)
 		t.resume(tid, 0)
 	}
 	return nil
