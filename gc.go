@@ -54,7 +54,12 @@ func (s *site) gc(ctx context.Context) (*Garbage, error) {
 		return nil, err
 	}
 	g.Paths = append(g.Paths, due...)
+	var empty []string
 	err = s.walkStore(ctx, func(path string, fi os.FileInfo) error {
+		if fi.IsDir() {
+			empty = append(empty, path)
+			return nil
+		}
 		switch {
 		case known[path] || known[layout.Owner(path)]:
 		case fi.ModTime().Add(time.Duration(s.Grace)).After(now):
@@ -73,7 +78,13 @@ func (s *site) gc(ctx context.Context) (*Garbage, error) {
 			g.Bytes += fi.Size()
 		}
 	}
-	if s.opts.DryRun || len(g.Paths) == 0 {
+	if s.opts.DryRun {
+		return g, nil
+	}
+	if err := s.tree.Prune(ctx, empty); err != nil {
+		return nil, storage(err)
+	}
+	if len(g.Paths) == 0 {
 		return g, nil
 	}
 	if _, err := s.tree.Delete(ctx, g.Paths); err != nil {
@@ -100,7 +111,8 @@ func (s *site) knownPaths(ctx context.Context, due []string) (map[string]bool, e
 	return known, nil
 }
 
-// walkStore calls f for every file of the store.
+// walkStore calls f for every file of the store, and for every folder of it
+// that is empty.
 func (s *site) walkStore(ctx context.Context, f func(path string, fi os.FileInfo) error) error {
 	root, err := os.OpenRoot(s.Site)
 	if errors.Is(err, os.ErrNotExist) {
@@ -123,6 +135,12 @@ func (s *site) walkStore(ctx context.Context, f func(path string, fi os.FileInfo
 			return err
 		}
 		entries, err := d.ReadDir(-1)
+		if err == nil && len(entries) == 0 && dir != layout.Packages {
+			var fi os.FileInfo
+			if fi, err = d.Stat(); err == nil {
+				err = f(dir, fi)
+			}
+		}
 		d.Close()
 		if err != nil {
 			return err

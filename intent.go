@@ -28,6 +28,11 @@ type intent struct {
 	logins      map[string]*url.Userinfo // of archives, by their address without it
 	policy      *policy.Policy
 	projects    map[packaging.Name]ProjectConfig
+
+	// faulty says that the allowlist could not be read whole. Then nothing that
+	// came from an upstream leaves the index: the line that wants it may be the
+	// one that cannot be read.
+	faulty bool
 }
 
 // readIntent reads the allowlist and the policy. A faulty line of an allowlist
@@ -53,12 +58,16 @@ func (s *site) readIntent() error {
 	}
 	list := allowlist.Read(allowlist.Sources{}, s.Allowlist...)
 	in.options = list.Options
+	in.faulty = list.Failed()
 	for _, p := range list.Problems {
 		level := plan.Incomplete
 		if p.Severity == allowlist.Warning {
 			level = plan.Warning
 		}
 		s.report.problem(level, s.short(p.Position.String()), p.Hint, "%s", p.Text)
+	}
+	if in.faulty {
+		s.report.problem(plan.Warning, "", "", "because the allowlist has errors, nothing that came from an upstream leaves the index in this run")
 	}
 	for _, w := range list.Constraints {
 		in.constraints[w.Project] = append(in.constraints[w.Project], w)

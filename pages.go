@@ -81,6 +81,7 @@ func (s *site) publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	b.everything = everything
 	if everything {
 		// One pass over the catalog makes both kinds of pages.
 		if err := b.index(b.rendering(s.catalog.Projects(ctx))); err != nil {
@@ -160,6 +161,10 @@ type pageBatch struct {
 	batch *publish.Batch
 	gzip  []byte
 
+	// everything says that the settings may have changed: what they have no
+	// more may still be there.
+	everything bool
+
 	// shown is what is rendered, and serial the catalog's when that began.
 	shown  map[packaging.Name]shownAs
 	serial int64
@@ -208,7 +213,18 @@ func (b *pageBatch) Put(path string, data []byte) error {
 			return err
 		}
 	}
+	if err := b.siblingLeft(path); err != nil {
+		return err
+	}
 	return b.batch.Put(path, data)
+}
+
+// siblingLeft has the compressed sibling of a page go that has none any more.
+func (b *pageBatch) siblingLeft(path string) error {
+	if b.Gzip || !b.everything || !compressible(path) || !b.exists(path+".gz") {
+		return nil
+	}
+	return b.batch.Remove(path + ".gz")
 }
 
 // compressible reports whether a page may have a compressed sibling.
@@ -292,6 +308,10 @@ func (b *pageBatch) index(projects iter.Seq2[*catalog.Project, error]) error {
 		if err := b.pages.Assets(b); err != nil {
 			return err
 		}
+	} else if b.everything {
+		if err := b.batch.RemoveFolder(layout.Static); err != nil {
+			return err
+		}
 	}
 	for _, path := range (generate.AllIndexPages &^ b.indexPages()).Paths() {
 		if err := b.batch.Remove(path); err != nil {
@@ -303,6 +323,9 @@ func (b *pageBatch) index(projects iter.Seq2[*catalog.Project, error]) error {
 
 // create makes a page that is written as it grows, and its compressed sibling.
 func (b *pageBatch) create(path string) (io.WriteCloser, error) {
+	if err := b.siblingLeft(path); err != nil {
+		return nil, err
+	}
 	w, err := b.batch.Create(path)
 	if err != nil || !b.Gzip {
 		return w, err

@@ -423,22 +423,28 @@ func (v *verifier) restore(ctx context.Context, f catalog.File, e drop.Entry) er
 			continue
 		}
 		data, err := v.read(c.path)
-		if err != nil && e.SHA256 == f.SHA256 {
+		switch {
+		case err == nil:
+		case e.SHA256 == f.SHA256:
 			data, err = v.site.companion(e, c.kind)
+		case f.URL != "" && !v.opts.Offline:
+			data, err = v.fetchCompanion(ctx, f, c.kind)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.path, err)
 		}
 		x.Companions = append(x.Companions, publish.Companion{Path: c.path, Data: data})
 	}
-	if _, err := v.tree.Delete(ctx, []string{f.Path}); err != nil {
-		return err
+	return v.tree.Replace(ctx, x)
+}
+
+// fetchCompanion brings a companion of a file that came from an upstream.
+func (v *verifier) fetchCompanion(ctx context.Context, f catalog.File, kind drop.Companion) ([]byte, error) {
+	src, err := v.sourceOf(f.Source, f.URL)
+	if err != nil {
+		return nil, err
 	}
-	altered, err := v.tree.Expose(ctx, []publish.Exposure{x})
-	if err == nil && len(altered) > 0 {
-		err = altered[0]
-	}
-	return err
+	return v.companionOf(ctx, src, catalog.Offer{Filename: f.Filename, URL: f.URL}, kind)
 }
 
 // obtain brings the bytes of a file into the stage.

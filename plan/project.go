@@ -79,6 +79,10 @@ type Input struct {
 	KeepLocal bool
 	SkipLocal bool
 
+	// KeepMirrored says that the allowlist could not be read whole, so that
+	// what no line asks for must not be taken for unwanted.
+	KeepMirrored bool
+
 	// Keep is how many versions a line that is not pinned keeps.
 	Keep Keep
 
@@ -341,6 +345,9 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 		reason := "no allowlist line asks for " + string(in.Name)
 		if why, blocked := in.Policy.Blocked(in.Name, f.Filename, f.Version); blocked {
 			reason = "the policy blocks it: " + why
+		} else if in.KeepMirrored {
+			p.Keep = append(p.Keep, Kept{File: f, Why: []string{"the allowlist has errors"}})
+			continue
 		} else if len(in.Wants) > 0 {
 			reason = "the allowlist keeps other versions"
 		}
