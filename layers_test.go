@@ -65,14 +65,16 @@ var layers = []row{
 	}},
 	{"internal/docstest", []string{".", "allowlist", "policy"}},
 	{"bench/dataset", []string{"packaging", "layout", "catalog", "intake/intaketest"}},
-	{"bench", []string{".", "packaging", "layout", "catalog", "generate", "publish", "intake/intaketest", "bench/dataset"}},
+	{"bench/floor", []string{"packaging", "layout", "bench/dataset"}},
+	{"bench/timed", nil},
+	{"bench", []string{".", "packaging", "layout", "catalog", "bench/dataset"}},
 }
 
 // stages are the steps of the walk, which know nothing of each other.
 var stages = []string{"plan", "drop", "fetch", "intake", "generate", "publish"}
 
 // helpers are for tests alone: no program may import them.
-var helpers = []string{"intake/intaketest", "fetch/fetchtest", "serve/servetest", "internal/acceptance", "internal/docstest", "bench/dataset", "bench"}
+var helpers = []string{"intake/intaketest", "fetch/fetchtest", "serve/servetest", "internal/acceptance", "internal/docstest", "bench/dataset", "bench/floor", "bench/timed", "bench"}
 
 // only says which packages a library may be used in, tests apart. A library
 // that is not here may be used anywhere but in the packages of plain.

@@ -27,6 +27,10 @@ type call struct {
 	// counts when that is of a file. Zero: it counts always.
 	fdArg int
 
+	// nameArg is the argument, counted from 1, that points to a path. Zero:
+	// there is none.
+	nameArg int
+
 	// sizeArg is the argument, counted from 1, that says how many bytes to
 	// write. Zero: the call cannot be cut in half.
 	sizeArg int
@@ -36,10 +40,10 @@ type call struct {
 const creates = unix.O_CREAT | unix.O_TRUNC | (unix.O_TMPFILE &^ unix.O_DIRECTORY)
 
 var calls = []call{
-	{nr: unix.SYS_OPEN, name: "open", flagArg: 2, flags: creates},
-	{nr: unix.SYS_CREAT, name: "creat"},
-	{nr: unix.SYS_OPENAT, name: "openat", flagArg: 3, flags: creates},
-	{nr: unix.SYS_OPENAT2, name: "openat2"}, // the flags are behind a pointer
+	{nr: unix.SYS_OPEN, name: "open", nameArg: 1, flagArg: 2, flags: creates},
+	{nr: unix.SYS_CREAT, name: "creat", nameArg: 1},
+	{nr: unix.SYS_OPENAT, name: "openat", nameArg: 2, flagArg: 3, flags: creates},
+	{nr: unix.SYS_OPENAT2, name: "openat2", nameArg: 2}, // the flags are behind a pointer
 	{nr: unix.SYS_WRITE, name: "write", fdArg: 1, sizeArg: 3},
 	{nr: unix.SYS_PWRITE64, name: "pwrite64", fdArg: 1, sizeArg: 3},
 	{nr: unix.SYS_WRITEV, name: "writev", fdArg: 1},
@@ -48,21 +52,21 @@ var calls = []call{
 	{nr: unix.SYS_COPY_FILE_RANGE, name: "copy_file_range", fdArg: 3, sizeArg: 5},
 	{nr: unix.SYS_SENDFILE, name: "sendfile", fdArg: 1, sizeArg: 4},
 	{nr: unix.SYS_SPLICE, name: "splice", fdArg: 3, sizeArg: 5},
-	{nr: unix.SYS_RENAME, name: "rename"},
-	{nr: unix.SYS_RENAMEAT, name: "renameat"},
-	{nr: unix.SYS_RENAMEAT2, name: "renameat2"},
-	{nr: unix.SYS_LINK, name: "link"},
-	{nr: unix.SYS_LINKAT, name: "linkat"},
-	{nr: unix.SYS_SYMLINK, name: "symlink"},
-	{nr: unix.SYS_SYMLINKAT, name: "symlinkat"},
-	{nr: unix.SYS_UNLINK, name: "unlink"},
-	{nr: unix.SYS_UNLINKAT, name: "unlinkat"},
-	{nr: unix.SYS_MKDIR, name: "mkdir"},
-	{nr: unix.SYS_MKDIRAT, name: "mkdirat"},
-	{nr: unix.SYS_RMDIR, name: "rmdir"},
-	{nr: unix.SYS_MKNOD, name: "mknod"},
-	{nr: unix.SYS_MKNODAT, name: "mknodat"},
-	{nr: unix.SYS_TRUNCATE, name: "truncate"},
+	{nr: unix.SYS_RENAME, name: "rename", nameArg: 1},
+	{nr: unix.SYS_RENAMEAT, name: "renameat", nameArg: 2},
+	{nr: unix.SYS_RENAMEAT2, name: "renameat2", nameArg: 2},
+	{nr: unix.SYS_LINK, name: "link", nameArg: 1},
+	{nr: unix.SYS_LINKAT, name: "linkat", nameArg: 2},
+	{nr: unix.SYS_SYMLINK, name: "symlink", nameArg: 2},
+	{nr: unix.SYS_SYMLINKAT, name: "symlinkat", nameArg: 3},
+	{nr: unix.SYS_UNLINK, name: "unlink", nameArg: 1},
+	{nr: unix.SYS_UNLINKAT, name: "unlinkat", nameArg: 2},
+	{nr: unix.SYS_MKDIR, name: "mkdir", nameArg: 1},
+	{nr: unix.SYS_MKDIRAT, name: "mkdirat", nameArg: 2},
+	{nr: unix.SYS_RMDIR, name: "rmdir", nameArg: 1},
+	{nr: unix.SYS_MKNOD, name: "mknod", nameArg: 1},
+	{nr: unix.SYS_MKNODAT, name: "mknodat", nameArg: 2},
+	{nr: unix.SYS_TRUNCATE, name: "truncate", nameArg: 1},
 	{nr: unix.SYS_FTRUNCATE, name: "ftruncate"},
 	{nr: unix.SYS_FALLOCATE, name: "fallocate"},
 	{nr: unix.SYS_FSYNC, name: "fsync"},
@@ -71,18 +75,18 @@ var calls = []call{
 	{nr: unix.SYS_SYNCFS, name: "syncfs"},
 	{nr: unix.SYS_SYNC, name: "sync"},
 	{nr: unix.SYS_MSYNC, name: "msync"},
-	{nr: unix.SYS_CHMOD, name: "chmod"},
+	{nr: unix.SYS_CHMOD, name: "chmod", nameArg: 1},
 	{nr: unix.SYS_FCHMOD, name: "fchmod"},
-	{nr: unix.SYS_FCHMODAT, name: "fchmodat"},
-	{nr: unix.SYS_FCHMODAT2, name: "fchmodat2"},
-	{nr: unix.SYS_CHOWN, name: "chown"},
+	{nr: unix.SYS_FCHMODAT, name: "fchmodat", nameArg: 2},
+	{nr: unix.SYS_FCHMODAT2, name: "fchmodat2", nameArg: 2},
+	{nr: unix.SYS_CHOWN, name: "chown", nameArg: 1},
 	{nr: unix.SYS_FCHOWN, name: "fchown"},
-	{nr: unix.SYS_LCHOWN, name: "lchown"},
-	{nr: unix.SYS_FCHOWNAT, name: "fchownat"},
+	{nr: unix.SYS_LCHOWN, name: "lchown", nameArg: 1},
+	{nr: unix.SYS_FCHOWNAT, name: "fchownat", nameArg: 2},
 	{nr: unix.SYS_UTIME, name: "utime"},
 	{nr: unix.SYS_UTIMES, name: "utimes"},
 	{nr: unix.SYS_FUTIMESAT, name: "futimesat"},
-	{nr: unix.SYS_UTIMENSAT, name: "utimensat"},
+	{nr: unix.SYS_UTIMENSAT, name: "utimensat", nameArg: 2},
 	{nr: unix.SYS_SETXATTR, name: "setxattr"},
 	{nr: unix.SYS_FSETXATTR, name: "fsetxattr"},
 	{nr: unix.SYS_IOCTL, name: "ioctl FICLONE", flagArg: 2, flags: unix.FICLONE, exact: true},
@@ -123,5 +127,27 @@ func (c *call) counts(pid int, r *unix.PtraceRegs, log string) bool {
 		return false
 	}
 	path, err := os.Readlink(link)
-	return err == nil && path != log && !strings.HasPrefix(path, "/proc/") && !strings.HasPrefix(path, "/sys/")
+	// What has no path, such as the eventfd of a runtime, looks like a regular
+	// file to newer kernels.
+	return err == nil && strings.HasPrefix(path, "/") && path != log && !strings.HasPrefix(path, "/proc/") && !strings.HasPrefix(path, "/sys/")
+}
+
+// file says which file a call is about, for people: the path that it names, or
+// that of its first argument, a descriptor.
+func (c *call) file(pid int, r *unix.PtraceRegs) string {
+	if c.nameArg == 0 {
+		link, err := os.Readlink("/proc/" + strconv.Itoa(pid) + "/fd/" + strconv.Itoa(int(int32(r.Rdi))))
+		if err != nil {
+			return "?"
+		}
+		return link
+	}
+	// No further than the page ends: what follows may not be there.
+	at := uintptr(*arg(r, c.nameArg))
+	b := make([]byte, min(512, 4096-at%4096))
+	if _, err := unix.PtracePeekData(pid, at, b); err != nil {
+		return "?"
+	}
+	name, _, _ := strings.Cut(string(b), "\x00")
+	return name
 }

@@ -16,13 +16,16 @@ import (
 // again, to put itself under the filter and become the command.
 const shimName = "killsweep-shim"
 
+// shimFault begins what is said when that cannot be done.
+const shimFault = "killsweep-shim:"
+
 // A filter can only be put on by the process that it is for, and os/exec has no
 // place for that between fork and exec. So the binary starts itself, and here,
 // before main, becomes something else.
 func init() {
 	if len(os.Args) > 1 && os.Args[0] == shimName {
 		err := becomeFiltered(os.Args[1], os.Args[1:])
-		fmt.Fprintln(os.Stderr, "killsweep:", err)
+		fmt.Fprintln(os.Stderr, shimFault, err)
 		os.Exit(126)
 	}
 }

@@ -122,7 +122,7 @@ type Report struct {
 type Failure struct {
 	Point int
 	Call  string
-	When  string // "with the fault", "after the fault", "second run", "after the second run", "in the end"
+	When  string // "with the fault", "after the fault", "second run", "after the second run", "in the end", "after the end"
 	Err   error
 }
 
@@ -186,17 +186,19 @@ func (s Sweep) Run(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	r := &Report{Calls: len(o.calls)}
 	if s.Cut != nil {
 		// What a command has said is done must be on disk.
 		if err := s.Cut(); err != nil {
 			return nil, fmt.Errorf("power cut: %w", err)
 		}
 		got, err := s.snapshot(dir)
-		if err == nil {
-			err = want.same(got)
-		}
 		if err != nil {
-			return nil, fmt.Errorf("a power cut after the end has lost what was done: %w", err)
+			return nil, err
+		}
+		if err := want.same(got); err != nil {
+			r.Failures = append(r.Failures, Failure{len(o.calls) + 1, "none", "after the end", err})
+			return r, nil
 		}
 	}
 	if s.Final != nil {
@@ -204,7 +206,6 @@ func (s Sweep) Run(ctx context.Context) (*Report, error) {
 			return nil, fmt.Errorf("the final check refuses the result without a fault: %w", err)
 		}
 	}
-	r := &Report{Calls: len(o.calls)}
 	points := spread(len(o.calls), s.Points)
 	for i, point := range points {
 		if err := ctx.Err(); err != nil {
@@ -230,7 +231,7 @@ func (s Sweep) try(point int, want snapshot, r *Report) error {
 	r.Cases++
 	name := "none"
 	if o != nil && point <= len(o.calls) {
-		name = o.calls[point-1]
+		name = o.calls[point-1] + " " + strings.TrimPrefix(o.file, dir+"/")
 	}
 	fail := func(when string, err error) error {
 		r.Failures = append(r.Failures, Failure{point, name, when, err})
@@ -244,11 +245,11 @@ func (s Sweep) try(point int, want snapshot, r *Report) error {
 	}
 	if o.hit {
 		r.Hit++
-		if err := s.ended(o, dir, want); err != nil {
-			return fail("with the fault", err)
-		}
 		if s.Mode == Errno && status(o) == 0 {
 			r.Silent = append(r.Silent, fmt.Sprintf("point %d (%s)", point, name))
+		}
+		if err := s.ended(o, dir, want); err != nil {
+			return fail("with the fault", err)
 		}
 	}
 	if s.Cut != nil {

@@ -295,12 +295,9 @@ func memory(t *testing.T) string {
 
 func run(t *testing.T, s Sweep) *Report {
 	t.Helper()
-	if out, err := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope"); err == nil && strings.TrimSpace(string(out)) == "3" {
-		t.Skip("ptrace is switched off on this machine")
-	}
 	r, err := s.Run(context.Background())
-	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSYS) {
-		t.Skip("no ptrace here: ", err)
+	if errors.Is(err, ErrForbidden) {
+		t.Skip("a sweep takes ptrace and seccomp: ", err)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -320,6 +317,7 @@ func TestPlanted(t *testing.T) {
 		{"right", Kill, ""},
 		{"right", Half, ""},
 		{"right", Errno, ""},
+		{"right", Term, ""},
 		{"index first", Kill, "after the fault"},
 		{"index first", Half, "after the fault"},
 		{"in place", Kill, "after the fault"},
@@ -352,6 +350,46 @@ func TestSilent(t *testing.T) {
 	}
 	if r := run(t, planted(t, "right", Errno)); len(r.Silent) != 0 {
 		t.Errorf("hidden: %v", r.Silent)
+	}
+}
+
+// With a fault that lasts, nothing after it succeeds, and what a program that
+// hides its errors calls done is seen not to be.
+func TestLasting(t *testing.T) {
+	s := planted(t, "errors ignored", Errno)
+	s.Lasting = true
+	if r := run(t, s); len(r.Failures) != r.Cases || r.Failures[0].When != "with the fault" {
+		t.Errorf("of %d runs that hide that nothing was done, %d were seen", r.Cases, len(r.Failures))
+	}
+	s = planted(t, "right", Errno)
+	s.Lasting = true
+	s.Ended = func(status int, output string) error {
+		if status != 7 || !strings.Contains(output, "no space left") {
+			return fmt.Errorf("status %d", status)
+		}
+		return nil
+	}
+	if r := run(t, s); len(r.Failures) > 0 {
+		t.Error("a right program was flagged")
+	}
+	s.Ended = func(int, string) error { return errors.New("not so") }
+	if r := run(t, s); len(r.Failures) != r.Cases {
+		t.Errorf("of %d ends that were judged wrong, %d were told", r.Cases, len(r.Failures))
+	}
+}
+
+// The last look is taken, and counts.
+func TestFinal(t *testing.T) {
+	s := planted(t, "right", Kill)
+	seen := 0
+	s.Final = func(string) error {
+		if seen++; seen > 1 {
+			return errors.New("not so")
+		}
+		return nil
+	}
+	if r := run(t, s); len(r.Failures) != r.Cases || r.Failures[0].When != "in the end" {
+		t.Errorf("%d cases, %d failures", r.Cases, len(r.Failures))
 	}
 }
 
@@ -398,7 +436,7 @@ func TestHalf(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, err := os.ReadFile(filepath.Join(dir, "f"))
-	if err != nil || string(b) != "012345" || !o.hit || o.status.Signal() != syscall.SIGKILL {
+	if err != nil || string(b) != "012345" || !o.hit || o.file != filepath.Join(dir, "f") || o.status.Signal() != syscall.SIGKILL {
 		t.Errorf("file %q, %v, hit %v, status %v", b, err, o.hit, o.status)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "g")); err == nil {
@@ -414,7 +452,7 @@ func TestErrno(t *testing.T) {
 	}
 	_, a := os.Stat(filepath.Join(dir, "a"))
 	_, b := os.Stat(filepath.Join(dir, "b"))
-	if a == nil || b != nil || !strings.Contains(o.output, "Disk quota exceeded") || !o.hit {
+	if a == nil || b != nil || !strings.Contains(o.output, "Disk quota exceeded") || !o.hit || o.file != "a" {
 		t.Errorf("a: %v, b: %v, output %q", a, b, o.output)
 	}
 }

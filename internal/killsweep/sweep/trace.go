@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -30,6 +31,7 @@ type fault struct {
 type outcome struct {
 	calls  []string // the calls that mode counts, in order
 	hit    bool     // the fault took place
+	file   string   // that the struck call was about
 	status unix.WaitStatus
 	output string
 }
@@ -75,6 +77,9 @@ func trace(command, env []string, dir string, f fault, timeout time.Duration) (*
 			Files: []uintptr{null.Fd(), log.Fd(), log.Fd()},
 			Sys:   &syscall.SysProcAttr{Ptrace: true},
 		})
+		if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSYS) {
+			err = fmt.Errorf("%w: %w", ErrForbidden, err)
+		}
 		if err == nil {
 			err = t.follow(pid, timeout)
 		}
@@ -86,6 +91,9 @@ func trace(command, env []string, dir string, f fault, timeout time.Duration) (*
 	}
 	b, err := os.ReadFile(log.Name())
 	r.o.output = string(b)
+	if err == nil && strings.HasPrefix(r.o.output, shimFault) {
+		err = fmt.Errorf("%w: %s", ErrForbidden, strings.TrimSpace(strings.TrimPrefix(r.o.output, shimFault)))
+	}
 	return r.o, err
 }
 
@@ -104,6 +112,10 @@ type tracer struct {
 	groups map[int]bool // processes that live
 	late   bool
 }
+
+// ErrForbidden says that this machine, or the container, does not let a program
+// be traced with ptrace(2) and seccomp(2).
+var ErrForbidden = errors.New("programs cannot be traced here")
 
 // errTimeout says that a run was ended because it took too long.
 var errTimeout = errors.New("took too long")
@@ -149,7 +161,7 @@ func (t *tracer) follow(pid int, timeout time.Duration) error {
 		if !started {
 			started = true
 			if err := unix.PtraceSetOptions(tid, traceOptions); err != nil {
-				return fmt.Errorf("ptrace options: %w", err)
+				return fmt.Errorf("%w: ptrace options: %w", ErrForbidden, err)
 			}
 			t.resume(tid, 0)
 			continue
@@ -233,6 +245,9 @@ func (t *tracer) called(tid int) error {
 	if n := len(t.o.calls); n != t.point && !(t.lasts && t.o.hit) {
 		t.resume(tid, 0)
 		return nil
+	}
+	if !t.o.hit {
+		t.o.file = c.file(tid, &regs)
 	}
 	switch t.mode {
 	case Kill:

@@ -1,0 +1,3 @@
+from nestbox import main
+
+main()

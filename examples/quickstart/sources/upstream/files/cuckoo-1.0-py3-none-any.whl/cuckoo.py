@@ -1,0 +1,3 @@
+"""Nobody asked for this one."""
+
+__version__ = "1.0"

@@ -1,0 +1,6 @@
+// Package acceptance tries a published site out as its users do: the web
+// servers that contrib/ has configurations for serve it, and installers of many
+// ages install from it. It holds tests only. A test whose program is not
+// installed is skipped and says which one it misses; packages.txt lists the
+// Debian packages that they come in.
+package acceptance
