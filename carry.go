@@ -77,6 +77,9 @@ func (s *site) foresee(batch []*decided) {
 				s.report.Changed.add(k.File, k.Why)
 			}
 		}
+		if d.relink {
+			s.report.Relinked++
+		}
 		s.postpone(d)
 	}
 }
@@ -427,6 +430,7 @@ func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival) er
 		}
 	}
 	if d.relink {
+		s.report.Relinked++
 		return tx.SetLinks(d.Name, d.links)
 	}
 	return nil

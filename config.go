@@ -241,7 +241,7 @@ func (c *Config) Resolve() error {
 		fault("state %s and site %s must not lie in each other: the web server would serve the state", c.State, c.Site)
 	}
 	for _, d := range c.Drop {
-		if inside(d, c.Site) || inside(c.Site, d) || inside(d, c.State) {
+		if inside(d, c.Site) || inside(c.Site, d) || inside(d, c.State) || inside(c.State, d) {
 			fault("drop folder %s and the site's own folders must not lie in each other", d)
 		}
 	}

@@ -3,6 +3,7 @@ package nestgen
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,8 +34,20 @@ func GC(ctx context.Context, c Config, o Options) (*Garbage, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err := s.gc(ctx)
+	var g *Garbage
+	if err = s.mustHaveBuilt(); err == nil {
+		g, err = s.gc(ctx)
+	}
 	return g, errors.Join(err, s.close())
+}
+
+// mustHaveBuilt refuses a site whose catalog knows nothing: everything in its
+// tree would be taken for something that does not belong there.
+func (s *site) mustHaveBuilt() error {
+	if s.seenBefore {
+		return nil
+	}
+	return &fault{ErrSettings, fmt.Errorf("%s: the catalog knows of no file", s.State), `run "nestgen build" first, or put the state folder back`}
 }
 
 func (s *site) gc(ctx context.Context) (*Garbage, error) {

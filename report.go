@@ -32,6 +32,9 @@ type Report struct {
 	Changed   Changes `json:"changed"`
 	Withdrawn Changes `json:"withdrawn"`
 
+	// Relinked counts the projects whose development links changed.
+	Relinked int `json:"relinked"`
+
 	// Deleted counts the files whose bytes went after their grace period.
 	Deleted int `json:"deleted"`
 
@@ -171,7 +174,7 @@ func (r *Report) finish() {
 
 // changes reports whether the run changed the index, or would have.
 func (r *Report) changes() bool {
-	return r.Added.Count+r.Changed.Count+r.Withdrawn.Count > 0
+	return r.Added.Count+r.Changed.Count+r.Withdrawn.Count+r.Relinked > 0
 }
 
 // JSON gives the report as it is written beside the state.

@@ -102,6 +102,7 @@ func (u *upstreams) options(s *site) (fetch.Options, error) {
 			return o, storage(err)
 		}
 	}
+	impatient(&o)
 	return o, nil
 }
 
@@ -211,7 +212,11 @@ func (s *site) fetch(ctx context.Context, d *decided, c plan.Choice) (*arrival, 
 	if fetch.KindOf(err) == fetch.Altered {
 		level = plan.Alarm
 	}
-	s.lose(d, level, string(d.Name), fetchHint(err), "%s: %v", c.Offer.Filename, err)
+	text := err.Error()
+	if _, named := errors.AsType[*fetch.Error](err); !named {
+		text = c.Offer.Filename + ": " + text
+	}
+	s.lose(d, level, string(d.Name), fetchHint(err), "%s", text)
 	return nil, nil
 }
 
@@ -257,28 +262,36 @@ func (s *site) download(ctx context.Context, d *decided, c plan.Choice) (*arriva
 	if want := c.Offer.Metadata.Hashes["sha256"]; want != "" && !a.file.Metadata.IsZero() && want != a.file.Metadata.String() {
 		s.warn(string(d.Name), "the file's own metadata is what is published", "%s: %s announces other metadata than the file holds", c.Offer.Filename, c.Source)
 	}
-	s.companions(ctx, src, c, a)
+	if err := s.companions(ctx, src, c, a); err != nil {
+		return nil, err
+	}
 	return a, nil
 }
 
 // companions fetches the signature and the attestations that an upstream has
-// for a file. Without them the file is published all the same.
-func (s *site) companions(ctx context.Context, src *fetch.Source, c plan.Choice, a *arrival) {
-	get := func(kind drop.Companion) {
-		data, err := s.companionOf(ctx, src, c.Offer, kind)
-		if err != nil {
-			s.warn(string(a.file.Project), "the file is published without it", "%s%s: %v", c.Offer.Filename, kind.Ending(), err)
-			return
-		}
-		a.beside(kind, data)
-	}
+// for a file. If the upstream fails to give them the file is published without,
+// for good; a fault of our own disk, or a signal, must not have that effect.
+func (s *site) companions(ctx context.Context, src *fetch.Source, c plan.Choice, a *arrival) error {
+	var kinds []drop.Companion
 	if c.Offer.Signed {
-		get(drop.Signature)
+		kinds = append(kinds, drop.Signature)
 	}
 	// Attestations can be announced by a whole address only (PEP 740).
 	if c.Offer.Provenance != "" && strings.HasPrefix(s.BaseURL, "https:") {
-		get(drop.Provenance)
+		kinds = append(kinds, drop.Provenance)
 	}
+	for _, kind := range kinds {
+		data, err := s.companionOf(ctx, src, c.Offer, kind)
+		switch {
+		case err == nil:
+			a.beside(kind, data)
+		case ctx.Err() != nil || fetch.KindOf(err) == fetch.Storage || isStorage(err):
+			return err
+		default:
+			s.warn(string(a.file.Project), "the file is published without it", "%s%s: %v", c.Offer.Filename, kind.Ending(), err)
+		}
+	}
+	return nil
 }
 
 func (s *site) companionOf(ctx context.Context, src *fetch.Source, o catalog.Offer, kind drop.Companion) ([]byte, error) {

@@ -58,7 +58,9 @@ func Verify(ctx context.Context, c Config, o Options, repair bool) (*Verificatio
 		return nil, err
 	}
 	v := &verifier{site: s, found: &Verification{Findings: []Finding{}}, known: map[string]bool{}, stale: map[packaging.Name]bool{}}
-	err = v.verify(ctx)
+	if err = s.mustHaveBuilt(); err == nil {
+		err = v.verify(ctx)
+	}
 	if err == nil && repair && len(v.found.Findings) > 0 {
 		err = v.repair(ctx)
 	}

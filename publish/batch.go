@@ -404,12 +404,17 @@ func (t *Tree) setTime(temp string, old int64) (int64, error) {
 	return ts.Sec, storage("set time of", t.tempPath(temp), err)
 }
 
-// Remove has a page go, if it is there, after the pages that list it have
-// changed. A folder that would be left empty goes with its last page. What is
-// put in a batch is not removed in the same one.
+// Remove has a page go, if it is there, with its compressed sibling, after the
+// pages that list it have changed. A folder that would be left empty goes with
+// its last page. What is put in a batch is not removed in the same one.
 func (b *Batch) Remove(path string) error {
 	if err := checkPage(path); err != nil {
 		return err
+	}
+	if !strings.HasSuffix(path, ".gz") {
+		if err := b.remove(path + ".gz"); err != nil {
+			return err
+		}
 	}
 	return b.remove(path)
 }

@@ -12,7 +12,8 @@
 // What holds at every instant, also after kill -9, a power cut or a full disk:
 //
 //   - I1: a file is in the store, whole and durable, before a page can link to it.
-//   - I2: a path below packages/ never changes its bytes.
+//   - I2: a path below packages/ never changes its bytes, unless they were
+//     damaged and are put right ([Tree.Replace]).
 //   - I3: a page is whole.
 //   - I4: a page's modification time rises by at least a second when its bytes
 //     change, and is kept when they do not.

@@ -396,6 +396,8 @@ func (r *renamer) remove(path string, names []string) error {
 			return r.takeOut(path)
 		}
 	}
+	// A sibling without its page would be served all the same.
+	slices.SortStableFunc(names, func(x, y string) int { return cmp.Compare(pageOrder(x), pageOrder(y)) })
 	for _, name := range names {
 		if path != "." {
 			name = path + "/" + name

@@ -411,6 +411,29 @@ func (t *Tree) delete(path, bin string, changed changedSet) (bool, error) {
 		return was, err
 	}
 	// Also when there was nothing: a run may have died half way up.
+	return was, t.prune(folder, changed)
+}
+
+// Prune removes folders of the store that are empty, and those above that are
+// empty then: a run that died while it deleted may have left them.
+func (t *Tree) Prune(ctx context.Context, folders []string) error {
+	if err := t.usable(); err != nil {
+		return err
+	}
+	changed := changedSet{}
+	for _, folder := range folders {
+		if err := checkPath(folder); err != nil || !strings.HasPrefix(folder, layout.Packages+"/") {
+			return fmt.Errorf("folder %q: not in the store", folder)
+		}
+		if err := t.locked(ctx, func() error { return t.prune(folder, changed) }); err != nil {
+			return err
+		}
+	}
+	return t.syncFolders(changed)
+}
+
+// prune removes a folder of the store if it is empty, and so on upwards.
+func (t *Tree) prune(folder string, changed changedSet) error {
 	for folder != layout.Packages {
 		above, name := splitPath(folder)
 		up, err := openBeneath(t.root, above, unix.O_PATH|unix.O_DIRECTORY)
@@ -419,7 +442,7 @@ func (t *Tree) delete(path, bin string, changed changedSet) (bool, error) {
 			continue
 		}
 		if err != nil {
-			return was, storage("open", t.livePath(above), err)
+			return storage("open", t.livePath(above), err)
 		}
 		err = unix.Unlinkat(up, name, unix.AT_REMOVEDIR)
 		unix.Close(up)
@@ -428,13 +451,13 @@ func (t *Tree) delete(path, bin string, changed changedSet) (bool, error) {
 			changed.add(above)
 		case unix.ENOENT:
 		case unix.ENOTEMPTY, unix.EEXIST:
-			return was, nil
+			return nil
 		default:
-			return was, storage("remove", t.livePath(folder), err)
+			return storage("remove", t.livePath(folder), err)
 		}
 		folder = above
 	}
-	return was, nil
+	return nil
 }
 
 // binAll moves a file and its companions to the bin.

@@ -80,7 +80,7 @@ func printJSON(w io.Writer, r *nestgen.Report) error {
 
 // summary is the one line that a build ends with.
 func summary(r *nestgen.Report) string {
-	if r.Added.Count+r.Changed.Count+r.Withdrawn.Count == 0 && r.Pages.Written+r.Pages.Removed+r.Deleted == 0 {
+	if r.Added.Count+r.Changed.Count+r.Withdrawn.Count+r.Relinked == 0 && r.Pages.Written+r.Pages.Removed+r.Deleted == 0 {
 		return fmt.Sprintf("nothing to do: %s list %s (%s)", count(r.Listed.Projects, "project"), count(r.Listed.Files, "file"), bytesText(r.Listed.Bytes))
 	}
 	s := fmt.Sprintf("%d added, %d changed, %d withdrawn", r.Added.Count, r.Changed.Count, r.Withdrawn.Count)
@@ -91,6 +91,9 @@ func summary(r *nestgen.Report) string {
 		s += fmt.Sprintf("; %s would be fetched", bytesText(r.Fetched.Bytes))
 	} else if r.Fetched.Files > 0 {
 		s += fmt.Sprintf("; %s fetched", bytesText(r.Fetched.Bytes))
+	}
+	if r.Relinked > 0 {
+		s += fmt.Sprintf("; development links of %s changed", count(int64(r.Relinked), "project"))
 	}
 	if !r.DryRun {
 		s += fmt.Sprintf("; %s written", count(int64(r.Pages.Written), "page"))

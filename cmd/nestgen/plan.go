@@ -60,7 +60,7 @@ Exit status: 0 if nothing would change, 10 if something would, else as below.
 			t.problems(r, false)
 			fmt.Fprintln(t.out, summary(r))
 		}
-		if r.Status == exitDone && r.Added.Count+r.Changed.Count+r.Withdrawn.Count > 0 {
+		if r.Status == exitDone && r.Added.Count+r.Changed.Count+r.Withdrawn.Count+r.Relinked > 0 {
 			return status(exitChanges)
 		}
 		return status(r.Status)

@@ -42,7 +42,7 @@ func (t *terminal) log(verbose bool) *slog.Logger {
 	if !verbose {
 		return nil
 	}
-	return slog.New(tint.NewHandler(t.err, &tint.Options{Level: slog.LevelDebug, TimeFormat: time.TimeOnly, NoColor: !t.colour}))
+	return slog.New(tint.NewTextHandler(t.err, &tint.Options{Level: slog.LevelDebug, TimeFormat: time.TimeOnly, NoColor: !t.colour}))
 }
 
 const (
