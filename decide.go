@@ -401,7 +401,7 @@ func (s *site) ask(ctx context.Context, n packaging.Name, owner string, in plan.
 	if owner != "" && owner != catalog.Direct && owner != catalog.Local && s.intent.projects[n].Upstream == "" {
 		list = s.upstream.of(owner)
 		if len(list) == 0 {
-			problem(fmt.Sprintf("put the upstream back, or move the project with upstream = \"…\" in a [[project]] table"),
+			problem("put the upstream back, or move the project with upstream = \"…\" in a [[project]] table",
 				"%s: it belongs to the upstream %q, which the settings no longer have; its files stay", n, owner)
 			return a, nil
 		}
