@@ -65,6 +65,9 @@ func Build(ctx context.Context, c Config, o Options) (*Report, error) {
 		return nil, err
 	}
 	report, err := s.build(ctx)
+	if err != nil {
+		s.reportFault(err)
+	}
 	return report, errors.Join(err, s.close())
 }
 
@@ -201,6 +204,21 @@ func storage(err error) error {
 		return &fault{ErrStorage, err, "what was published is still served; make room or mend the file system, then run again"}
 	}
 	return err
+}
+
+// reportFault writes the report of a run that stopped early, as far as the
+// state folder can still be written to.
+func (s *site) reportFault(err error) {
+	if s.opts.DryRun {
+		return
+	}
+	r := s.report
+	r.finish()
+	r.Status = Status(err)
+	r.Problems = append([]Problem{{Level: "error", Text: err.Error(), Hint: Hint(err)}}, r.Problems...)
+	if err := r.save(s.State); err != nil {
+		s.log.Warn("the report could not be written", "error", err)
+	}
 }
 
 // reportRun completes the report and writes it beside the state.

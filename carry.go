@@ -24,12 +24,6 @@ import (
 	"nestgen/publish"
 )
 
-// A withdrawal is a file that leaves the index at the end of the run.
-type withdrawal struct {
-	plan.Withdrawal
-	vanishes bool // its project loses all files
-}
-
 // carry does what was decided about a batch of projects: it brings the new
 // files into the stage, through the gate and into the store, and notes
 // everything in the catalog. What leaves the index waits for [site.withdraw].
@@ -81,15 +75,6 @@ func (s *site) foresee(batch []*decided) {
 			s.report.Relinked++
 		}
 		s.postpone(d)
-	}
-}
-
-func (s *site) postpone(d *decided) {
-	if d.failed {
-		return
-	}
-	for _, w := range d.Withdraw {
-		s.withdrawals = append(s.withdrawals, withdrawal{w, d.Vanishes()})
 	}
 }
 
@@ -325,7 +310,7 @@ func (s *site) lose(d *decided, level plan.Level, where, hint, format string, ar
 
 // refuse reports a file that did not pass the gate, and remembers it.
 func (s *site) refuse(d *decided, c plan.Choice, reason error) {
-	r := refusalOf(c.Source, c.Offer)
+	r := refusalOf(c)
 	r.Reason = reason.Error()
 	s.lose(d, plan.Incomplete, string(d.Name), "it is not fetched again unless the upstream changes it", "%s: %s: rejected: %v", c.Source, c.Offer.Filename, reason)
 	s.mu.Lock()
@@ -364,6 +349,7 @@ func (s *site) expose(ctx context.Context, arrivals map[*decided][]*arrival) err
 	}
 	for _, e := range altered {
 		of[e.Index].refused = true
+		s.local.failed.Store(true) // it is told again until somebody has looked
 		s.report.problem(plan.Alarm, of[e.Index].file.Filename, `run "nestgen verify"`, "%v", e)
 	}
 	return nil
@@ -404,16 +390,25 @@ func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival) er
 		return err
 	}
 	for _, a := range arrivals {
+		old, again := listedAs(d.Current, a.file.Filename)
+		if again {
+			a.file.Uploaded = old.Uploaded
+		}
 		err := tx.Put(a.file, strings.Join(a.why, "; "))
 		if errors.Is(err, catalog.ErrAltered) {
 			d.failed = true
+			s.local.failed.Store(true)
 			s.report.problem(plan.Alarm, a.file.Filename, "a file name is spent once it was used", "%v", err)
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		s.report.Added.add(a.file, a.why)
+		if again {
+			s.report.Changed.add(a.file, a.why)
+		} else {
+			s.report.Added.add(a.file, a.why)
+		}
 	}
 	for _, k := range d.Keep {
 		if !k.Changed {
@@ -434,6 +429,18 @@ func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival) er
 		return tx.SetLinks(d.Name, d.links)
 	}
 	return nil
+}
+
+// listedAs gives a file of a project as the index has it.
+func listedAs(p *catalog.Project, filename string) (catalog.File, bool) {
+	if p != nil {
+		for _, f := range p.Files {
+			if f.Filename == filename {
+				return f, true
+			}
+		}
+	}
+	return catalog.File{}, false
 }
 
 // display is how the project's name is written: as the newest file spells it
@@ -462,68 +469,6 @@ func display(d *decided, arrivals []*arrival) string {
 		return string(d.Name)
 	}
 	return best
-}
-
-// The brake: more than this many projects, or more than one in so many, do not
-// lose all their files by accident.
-const (
-	brakeProjects = 50
-	brakeShare    = 5
-)
-
-// withdraw takes out of the index what is not wanted any more, unless that
-// looks like an accident.
-func (s *site) withdraw(ctx context.Context) error {
-	vanish := map[packaging.Name]bool{}
-	for _, w := range s.withdrawals {
-		if w.vanishes {
-			vanish[w.File.Project] = true
-		}
-	}
-	if s.brake(ctx, len(vanish)) {
-		s.withdrawals = nil
-		s.local.failed.Store(true) // what was gone must be found gone again
-		return nil
-	}
-	if len(s.withdrawals) == 0 {
-		return nil
-	}
-	if !s.opts.DryRun {
-		err := s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
-			for _, w := range s.withdrawals {
-				if err := tx.Withdraw(w.File.Project, w.File.Filename, w.Reason, time.Duration(s.Grace)); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return storage(err)
-		}
-	}
-	for _, w := range s.withdrawals {
-		s.report.Withdrawn.add(w.File, []string{w.Reason})
-	}
-	return nil
-}
-
-// brake reports whether so many projects must not vanish at once, and raises
-// the alarm.
-func (s *site) brake(ctx context.Context, vanish int) bool {
-	if vanish == 0 || s.opts.AllowRemovals {
-		return false
-	}
-	n, err := s.catalog.Counts(ctx)
-	if err != nil {
-		return true
-	}
-	share := brakeShare*vanish > int(n.Projects) && (vanish > 1 || n.Projects == 1)
-	if vanish <= brakeProjects && !share {
-		return false
-	}
-	s.report.problem(plan.Alarm, "", "if this is meant, run \"nestgen build --allow-removals\" once",
-		"%d of %d projects would leave the index; nothing was taken out of it", vanish, n.Projects)
-	return true
 }
 
 // remember notes that the drop folders were applied, and lets the scan keep
@@ -567,21 +512,4 @@ func (s *site) remember(ctx context.Context) error {
 		return storage(fmt.Errorf("write the cache of the drop folders: %w", err))
 	}
 	return nil
-}
-
-// deleteDue removes the bytes whose grace is over.
-func (s *site) deleteDue(ctx context.Context) error {
-	paths, err := s.catalog.Due(ctx, Now().UnixMicro())
-	if err != nil {
-		return storage(err)
-	}
-	if len(paths) == 0 {
-		return nil
-	}
-	n, err := s.tree.Delete(ctx, paths)
-	if err != nil {
-		return storage(err)
-	}
-	s.report.Deleted = n
-	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.Deleted(paths) }))
 }

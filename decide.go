@@ -3,6 +3,7 @@ package nestgen
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -137,8 +138,8 @@ func (s *site) input(ctx context.Context, n packaging.Name) (plan.Input, error) 
 		e, err := s.catalog.FirstSeen(ctx, filename)
 		return e.SHA256, err == nil
 	}
-	in.Refused = func(source string, o catalog.Offer) (string, bool) {
-		reason, refused, err := s.catalog.Refusal(ctx, refusalOf(source, o))
+	in.Refused = func(c plan.Choice) (string, bool) {
+		reason, refused, err := s.catalog.Refusal(ctx, refusalOf(c))
 		return reason, refused && err == nil
 	}
 	return in, nil
@@ -146,10 +147,14 @@ func (s *site) input(ctx context.Context, n packaging.Name) (plan.Input, error) 
 
 // refusalOf names an upstream's file for the list of those that did not pass
 // the gate.
-func refusalOf(source string, o catalog.Offer) catalog.Refusal {
-	r := catalog.Refusal{Source: source, Filename: o.Filename, Digest: o.URL, Rules: inspection}
-	if sha := o.Hashes["sha256"]; sha != "" {
+func refusalOf(c plan.Choice) catalog.Refusal {
+	r := catalog.Refusal{Source: c.Source, Filename: c.Offer.Filename, Digest: c.Offer.URL, Rules: inspection}
+	if sha := c.Offer.Hashes["sha256"]; sha != "" {
 		r.Digest = "sha256=" + sha
+	}
+	if c.Allowed != nil {
+		// A map prints sorted by its keys.
+		r.Rules += fmt.Sprintf(" %x", sha256.Sum256(fmt.Append(nil, c.Allowed)))
 	}
 	return r
 }
@@ -161,7 +166,15 @@ func (s *site) decideLocal(ctx context.Context, n packaging.Name, owner string, 
 	if err != nil {
 		return nil, err
 	}
-	local, upstream := s.sources(n, owner, hasFiles(entries))
+	if owner == "" {
+		// A file that could not pass the gate holds a name back as well: what is
+		// meant to be this site's own is not asked for outside.
+		s.local.mine[n] = hasFiles(entries)
+		if spoilt := spoiltFiles(entries); len(spoilt) > 0 {
+			s.local.mine[n], s.local.told[n] = true, true
+		}
+	}
+	local, upstream := s.sources(n, owner, s.local.mine[n])
 	d := &decided{entries: entries, owner: cmp.Or(owner, catalog.Local)}
 	if err := s.decideLinks(d, in.Current, n, entries); err != nil {
 		return nil, err
@@ -174,6 +187,7 @@ func (s *site) decideLocal(ctx context.Context, n packaging.Name, owner string, 
 		}
 	} else {
 		in.Dropped = s.dropped(n, entries)
+		in.Spoilt = spoiltFiles(entries)
 	}
 	var told []plan.Problem
 	if upstream {
@@ -187,6 +201,7 @@ func (s *site) decideLocal(ctx context.Context, n packaging.Name, owner string, 
 		// Whether an upstream has it decides whose name it is. Its links come
 		// with the answer.
 		d.links, d.relink = nil, false
+		s.local.snippets[n] = slices.DeleteFunc(slices.Clone(entries), func(e drop.Entry) bool { return e.Kind != drop.Snippet })
 	}
 	d.Project = plan.Decide(in)
 	d.Problems = append(told, d.Problems...)
@@ -210,6 +225,18 @@ func ownOnly(in *plan.Input) (told []plan.Problem) {
 		return true
 	})
 	return told
+}
+
+// spoiltFiles names the distributions among entries that could not pass the
+// gate.
+func spoiltFiles(entries []drop.Entry) map[string]bool {
+	names := map[string]bool{}
+	for _, e := range entries {
+		if e.Kind == drop.Distribution && e.Verdict != drop.Accepted {
+			names[e.Filename()] = true
+		}
+	}
+	return names
 }
 
 func hasFiles(entries []drop.Entry) bool {
@@ -304,7 +331,7 @@ func (s *site) decideUpstreams(ctx context.Context, owners map[packaging.Name]st
 func (s *site) upstreamProjects(owners map[packaging.Name]string) []packaging.Name {
 	set := map[packaging.Name]bool{}
 	for n := range s.intent.wants {
-		if _, upstream := s.sources(n, owners[n], s.local.counts[n] > 0); upstream {
+		if _, upstream := s.sources(n, owners[n], s.local.mine[n]); upstream {
 			set[n] = true
 		} else if _, done := s.local.counts[n]; !done {
 			// Whether the drop folders satisfy the line is worth telling.
@@ -328,7 +355,7 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 	in.SkipLocal = true
 	d := &decided{owner: owner}
 	var told []plan.Problem
-	if _, upstream := s.sources(n, owner, false); upstream && asksIndex(in.Wants) {
+	if _, upstream := s.sources(n, owner, s.local.mine[n]); upstream && asksIndex(in.Wants) {
 		var a asked
 		if a, err = s.ask(ctx, n, owner, in); err != nil {
 			return nil, err
@@ -340,7 +367,7 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 			in.Wants = slices.DeleteFunc(slices.Clone(in.Wants), func(w allowlist.Want) bool { return w.Kind == allowlist.FromIndex })
 		}
 		if owner == "" && (a.listing != nil || a.nobody) {
-			if err := s.decideLinks(d, in.Current, n, nil); err != nil {
+			if err := s.decideLinks(d, in.Current, n, s.local.snippets[n]); err != nil {
 				return nil, err
 			}
 			if a.nobody && len(d.links) > 0 {

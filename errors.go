@@ -1,6 +1,7 @@
 package nestgen
 
 import (
+	"context"
 	"errors"
 	"runtime/debug"
 
@@ -20,9 +21,6 @@ var (
 
 	// ErrAlarm: something that somebody should look at before going on.
 	ErrAlarm = errors.New("alarm")
-
-	// ErrUnreachable: no upstream answered.
-	ErrUnreachable = errors.New("no upstream could be reached")
 )
 
 // A fault is an error with one of the ends above and a hint.
@@ -46,6 +44,29 @@ func Hint(err error) string {
 		return e.Hint
 	}
 	return ""
+}
+
+// Status is the exit status that an error stands for; docs/operating.md lists
+// them.
+func Status(err error) int {
+	_, setting := errors.AsType[*stricttoml.Error](err)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, context.Canceled):
+		return 130
+	case setting, errors.Is(err, ErrSettings):
+		return 2
+	case errors.Is(err, ErrLocked):
+		return 4
+	case errors.Is(err, ErrStorage):
+		return 7
+	case errors.Is(err, ErrAlarm):
+		return 6
+	case isStorage(err):
+		return 7
+	}
+	return 1
 }
 
 // version is set by the linker for a release.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,6 +31,9 @@ type Garbage struct {
 // period is over: files that the index has withdrawn, and files that a run
 // which died left behind. With Options.DryRun it only finds them.
 func GC(ctx context.Context, c Config, o Options) (*Garbage, error) {
+	if err := c.built(); err != nil {
+		return nil, err
+	}
 	s, err := open(c, o)
 	if err != nil {
 		return nil, err
@@ -39,6 +43,15 @@ func GC(ctx context.Context, c Config, o Options) (*Garbage, error) {
 		g, err = s.gc(ctx)
 	}
 	return g, errors.Join(err, s.close())
+}
+
+// built refuses a site that has no catalog, before anything is made for it.
+func (c *Config) built() error {
+	_, err := os.Stat(filepath.Join(c.State, "catalog.db"))
+	if errors.Is(err, os.ErrNotExist) {
+		return &fault{ErrSettings, fmt.Errorf("%s: there is no catalog", c.State), `run "nestgen build" first, or put the state folder back`}
+	}
+	return storage(err)
 }
 
 // mustHaveBuilt refuses a site whose catalog knows nothing: everything in its
@@ -62,11 +75,15 @@ func (s *site) gc(ctx context.Context) (*Garbage, error) {
 		return nil, storage(err)
 	}
 	g.Waiting = len(all) - len(due)
-	known, err := s.knownPaths(ctx, all)
+	listed, err := s.listedPaths(ctx)
 	if err != nil {
 		return nil, err
 	}
-	g.Paths = append(g.Paths, due...)
+	known := maps.Clone(listed)
+	for _, p := range all {
+		known[p] = true
+	}
+	g.Paths = append(g.Paths, without(due, listed)...)
 	var empty []string
 	err = s.walkStore(ctx, func(path string, fi os.FileInfo) error {
 		if fi.IsDir() {
@@ -106,22 +123,18 @@ func (s *site) gc(ctx context.Context) (*Garbage, error) {
 	return g, storage(s.catalog.Update(ctx, now, func(tx *catalog.Tx) error { return tx.Deleted(due) }))
 }
 
-// knownPaths gives every path of the store that the catalog lists or has on
-// its due-list.
-func (s *site) knownPaths(ctx context.Context, due []string) (map[string]bool, error) {
-	known := map[string]bool{}
-	for _, p := range due {
-		known[p] = true
-	}
+// listedPaths gives the path of every file that the index lists.
+func (s *site) listedPaths(ctx context.Context) (map[string]bool, error) {
+	listed := map[string]bool{}
 	for p, err := range s.catalog.Projects(ctx) {
 		if err != nil {
 			return nil, storage(err)
 		}
 		for _, f := range p.Files {
-			known[f.Path] = true
+			listed[f.Path] = true
 		}
 	}
-	return known, nil
+	return listed, nil
 }
 
 // walkStore calls f for every file of the store, and for every folder of it
@@ -180,4 +193,30 @@ func (s *site) walkStore(ctx context.Context, f func(path string, fi os.FileInfo
 		return nil
 	}
 	return walk(layout.Packages)
+}
+
+// deleteDue removes the bytes whose grace is over.
+func (s *site) deleteDue(ctx context.Context) error {
+	due, err := s.catalog.Due(ctx, Now().UnixMicro())
+	if err != nil {
+		return storage(err)
+	}
+	if len(due) == 0 {
+		return nil
+	}
+	listed, err := s.listedPaths(ctx)
+	if err != nil {
+		return err
+	}
+	paths := without(due, listed)
+	if s.report.Deleted, err = s.tree.Delete(ctx, paths); err != nil {
+		return storage(err)
+	}
+	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.Deleted(due) }))
+}
+
+// without gives the paths that are not listed: the same file may be listed for
+// another project, too.
+func without(paths []string, listed map[string]bool) []string {
+	return slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return listed[p] })
 }

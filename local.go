@@ -35,6 +35,11 @@ type localFiles struct {
 	// run looks at them again, so that it is told as long as it is so.
 	told map[packaging.Name]bool
 
+	// mine is the names without an owner that the drop folders have a file for,
+	// and snippets are the links of those that an upstream may still get.
+	mine     map[packaging.Name]bool
+	snippets map[packaging.Name][]drop.Entry
+
 	// failed says that something accepted could not be taken: the next run
 	// must look at everything again.
 	failed atomic.Bool
@@ -67,6 +72,8 @@ func (s *site) scanDrop(ctx context.Context) error {
 	l := &s.local
 	l.counts = map[packaging.Name]int{}
 	l.told = map[packaging.Name]bool{}
+	l.mine = map[packaging.Name]bool{}
+	l.snippets = map[packaging.Name][]drop.Entry{}
 	if !s.opts.DryRun {
 		if err := os.MkdirAll(s.State, 0o700); err != nil {
 			return storage(err)
@@ -120,38 +127,19 @@ func (s *site) scanDrop(ctx context.Context) error {
 		}
 		return s.countLocal(l.view.Of(touched))
 	}
-	for n, owner := range s.owners(ctx, &err) {
-		if owner == catalog.Local {
-			l.counts[n] = 0
+	for p, err := range s.catalog.Projects(ctx) {
+		if err != nil {
+			return storage(err)
 		}
-	}
-	if err != nil {
-		return storage(err)
-	}
-	linked, err := s.catalog.Linked(ctx)
-	if err != nil {
-		return storage(err)
-	}
-	for n := range linked {
-		l.counts[n] = 0
+		local := func(f catalog.File) bool { return f.Source == catalog.Local }
+		if len(p.Links) > 0 || slices.ContainsFunc(p.Files, local) {
+			l.counts[p.Name] = 0
+		}
 	}
 	for n := range s.intent.links {
 		l.counts[n] = 0
 	}
 	return s.countLocal(l.view.Entries())
-}
-
-// owners iterates over the names that have an owner.
-func (s *site) owners(ctx context.Context, errp *error) iter.Seq2[packaging.Name, string] {
-	return func(yield func(packaging.Name, string) bool) {
-		owners, err := s.catalog.Owners(ctx)
-		*errp = err
-		for n, o := range owners {
-			if !yield(n, o) {
-				return
-			}
-		}
-	}
 }
 
 func (s *site) countLocal(entries iter.Seq2[drop.Entry, error]) error {
@@ -309,7 +297,8 @@ func (s *site) dropped(n packaging.Name, entries []drop.Entry) []plan.Dropped {
 		if err != nil {
 			continue // it was accepted for another project than its name says now
 		}
-		all = append(all, plan.Dropped{Where: s.short(e.Name()), File: e.Filename(), Filename: name, Size: e.Size, SHA256: e.SHA256, Entry: i})
+		all = append(all, plan.Dropped{Where: s.short(e.Name()), File: e.Filename(), Filename: name, Size: e.Size, SHA256: e.SHA256, Entry: i,
+			Signed: !e.Signature.IsZero(), Provenance: !e.Provenance.IsZero()})
 	}
 	return all
 }

@@ -143,11 +143,14 @@ func (s *site) exists(path string) bool {
 // checkStore makes sure, before pages are made for a site that has none, that
 // it has the store which they will link to.
 func (s *site) checkStore(ctx context.Context) error {
+	if s.exists(layout.Packages) {
+		return nil
+	}
 	n, err := s.catalog.Counts(ctx)
 	if err != nil {
 		return storage(err)
 	}
-	if n.Files == 0 || s.exists(layout.Packages) {
+	if n.Files == 0 {
 		return nil
 	}
 	return &fault{ErrAlarm, fmt.Errorf("%s: the catalog lists %d files, but the store is not there; no page was made", filepath.Join(s.Site, layout.Packages), n.Files),
@@ -169,15 +172,16 @@ type pageBatch struct {
 	shown  map[packaging.Name]shownAs
 	serial int64
 
-	// hasPeople and hasLegacy say that there may be pages to remove there.
-	hasPeople, hasLegacy bool
+	// hasSimple, hasPeople and hasLegacy say that there may be pages to remove
+	// there.
+	hasSimple, hasPeople, hasLegacy bool
 }
 
 func (s *site) newBatch(ctx context.Context, g *generate.Site) (*pageBatch, error) {
 	serial, err := s.catalog.Serial(ctx)
 	return &pageBatch{
 		site: s, pages: g, batch: s.tree.Batch(), shown: map[packaging.Name]shownAs{}, serial: serial,
-		hasPeople: s.exists(layout.People), hasLegacy: s.exists(layout.Legacy),
+		hasSimple: s.exists(layout.Simple), hasPeople: s.exists(layout.People), hasLegacy: s.exists(layout.Legacy),
 	}, storage(err)
 }
 
@@ -221,7 +225,7 @@ func (b *pageBatch) Put(path string, data []byte) error {
 
 // siblingLeft has the compressed sibling of a page go that has none any more.
 func (b *pageBatch) siblingLeft(path string) error {
-	if b.Gzip || !b.everything || !compressible(path) || !b.exists(path+".gz") {
+	if b.Gzip || !b.everything || !compressible(path) || !b.hasSimple && strings.HasPrefix(path, layout.Simple+"/") || !b.exists(path+".gz") {
 		return nil
 	}
 	return b.batch.Remove(path + ".gz")

@@ -102,7 +102,7 @@ type Counts struct {
 
 // A Problem is a line of the report for people.
 type Problem struct {
-	Level string `json:"level"` // alarm, incomplete or warning
+	Level string `json:"level"` // error, alarm, incomplete or warning
 	Where string `json:"where"`
 	Text  string `json:"text"`
 	Hint  string `json:"hint,omitempty"`

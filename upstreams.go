@@ -2,8 +2,12 @@ package nestgen
 
 import (
 	"context"
+	"crypto/sha512"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
+	"io"
 	"maps"
 	"net/url"
 	"os"
@@ -245,6 +249,9 @@ func (s *site) download(ctx context.Context, d *decided, c plan.Choice) (*arriva
 	if sums.SHA256 != got.SHA256 {
 		return nil, &fault{ErrStorage, fmt.Errorf("%s: the disk gives other bytes than were written to it", temp), ""}
 	}
+	if err := allowed(f, sums, c.Allowed); err != nil {
+		return nil, err
+	}
 	facts, err := intake.Inspect(f, sums.Size, c.Offer.Filename, d.Name, intake.Mirrored)
 	if err != nil {
 		return nil, err
@@ -266,6 +273,35 @@ func (s *site) download(ctx context.Context, d *decided, c plan.Choice) (*arriva
 		return nil, err
 	}
 	return a, nil
+}
+
+// allowed checks a fetched file against the digests that the allowlist lists,
+// where the upstream had not said enough to do so before.
+func allowed(f *os.File, sums intake.Digests, set map[string][]string) error {
+	if set == nil {
+		return nil
+	}
+	have := map[string]hash.Hash{"sha384": sha512.New384(), "sha512": sha512.New()}
+	if len(set["sha384"])+len(set["sha512"]) > 0 {
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		if _, err := io.Copy(io.MultiWriter(have["sha384"], have["sha512"]), f); err != nil {
+			return err
+		}
+	}
+	for alg, digests := range set {
+		is := sums.SHA256.String()
+		if h := have[alg]; h != nil {
+			is = hex.EncodeToString(h.Sum(nil))
+		} else if alg != "sha256" {
+			continue
+		}
+		if slices.ContainsFunc(digests, func(d string) bool { return strings.EqualFold(d, is) }) {
+			return nil
+		}
+	}
+	return intake.Rejection(fmt.Sprintf("its sha256 is %s, and it has none of the hashes that the allowlist lists", sums.SHA256))
 }
 
 // companions fetches the signature and the attestations that an upstream has

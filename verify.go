@@ -53,6 +53,9 @@ func (v *Verification) Whole() bool {
 // that differ.
 func Verify(ctx context.Context, c Config, o Options, repair bool) (*Verification, error) {
 	o.DryRun = !repair
+	if err := c.built(); err != nil {
+		return nil, err
+	}
 	s, err := open(c, o)
 	if err != nil {
 		return nil, err
@@ -295,7 +298,7 @@ func (d *digesting) Close() error {
 	return nil
 }
 
-// strangers finds what lies in the tree and does not belong there. Files of
+// strangers finds what lies in a room of the tree and does not belong there. Files of
 // the store that nothing refers to wait for the garbage collection and are no
 // finding.
 func (v *verifier) strangers(ctx context.Context) error {
@@ -317,7 +320,9 @@ func (v *verifier) strangers(ctx context.Context) error {
 		if e.IsDir() || v.known[path] {
 			return nil
 		}
-		if strings.HasPrefix(path, layout.Packages+"/") && e.Type().IsRegular() {
+		// What people put beside the rooms of the tree is theirs.
+		room, _, _ := strings.Cut(path, "/")
+		if !layout.IsRoom(room) || room == layout.Packages && e.Type().IsRegular() {
 			return nil
 		}
 		v.extra = append(v.extra, path)
@@ -511,8 +516,8 @@ func (v *verifier) republish(ctx context.Context) error {
 	return nil
 }
 
-// removeStrangers takes out of the tree what does not belong there, where it
-// looks like a page of ours.
+// removeStrangers takes out of the rooms of the tree what does not belong
+// there.
 func (v *verifier) removeStrangers(ctx context.Context) error {
 	if len(v.extra) == 0 {
 		return nil

@@ -86,7 +86,10 @@ func TestVerifyFindsAndMendsEachKindOfDamage(t *testing.T) {
 			w.force("site/simple/up/index.html.gz", "x")
 			return "site/simple/up/index.html.gz"
 		}},
-		{"the root page", func(w *world, _, _ string) string { w.force("site/simple/index.html", "x"); return "site/simple/index.html" }},
+		{"the root page", func(w *world, _, _ string) string {
+			w.force("site/simple/index.html", "x")
+			return "site/simple/index.html"
+		}},
 		{"the flat page", func(w *world, _, _ string) string { w.remove("site/flat/index.html"); return "site/flat/index.html" }},
 		{"the legacy document", func(w *world, _, _ string) string { w.force("site/pypi/mine/json", "{}"); return "site/pypi/mine/json" }},
 		{"a page too many", func(w *world, _, _ string) string {

@@ -260,24 +260,6 @@ func (c *Catalog) Owners(ctx context.Context) (map[packaging.Name]string, error)
 	return owners, rows.Err()
 }
 
-// Linked gives the names that have development links.
-func (c *Catalog) Linked(ctx context.Context) (map[packaging.Name]bool, error) {
-	rows, err := c.db.QueryContext(ctx, "SELECT DISTINCT project FROM links")
-	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
-	names := map[packaging.Name]bool{}
-	for rows.Next() {
-		var n packaging.Name
-		if err := rows.Scan(&n); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
-		}
-		names[n] = true
-	}
-	return names, rows.Err()
-}
-
 // ProjectSerial gives the serial of the last event of a project, 0 if it has
 // none.
 func (c *Catalog) ProjectSerial(ctx context.Context, n packaging.Name) (int64, error) {

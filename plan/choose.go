@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"path"
 	"slices"
@@ -58,6 +59,9 @@ func (p *Project) choose(in Input, here map[string]catalog.File) []candidate {
 		}
 		for _, c := range answers {
 			i := at[c.Offer.Filename]
+			if all[i].Allowed == nil {
+				all[i].Allowed = c.Allowed
+			}
 			all[i].Why = append(all[i].Why, reasonOf(want))
 		}
 	}
@@ -75,7 +79,17 @@ func (p *Project) direct(in Input, want allowlist.Want) []candidate {
 		p.problem(Warning, want.Position.String(), "", "not listed, because the policy blocks it: %s", reason)
 		return nil
 	}
-	return []candidate{{Choice: Choice{Source: catalog.Direct, Offer: o, Filename: f}}}
+	c := candidate{Choice: Choice{Source: catalog.Direct, Offer: o, Filename: f}}
+	set := allowedDigests(want, in.Constraints)
+	fits, known := hashed(set, o)
+	if known && !fits {
+		p.problem(Incomplete, want.Position.String(), "", "%s: the hash in the address is none of those that the line lists", strings.TrimSpace(want.Text))
+		return nil
+	}
+	if !known {
+		c.Allowed = set
+	}
+	return []candidate{c}
 }
 
 // Direct reads a line that names an archive by its address: the file that it
@@ -92,11 +106,6 @@ func Direct(want allowlist.Want) (catalog.Offer, packaging.Filename, error) {
 	}
 	for alg, digest := range want.URLHashes {
 		o.Hashes[strings.ToLower(alg)] = strings.ToLower(digest)
-	}
-	for alg, digests := range want.Hashes {
-		if len(digests) == 1 {
-			o.Hashes[alg] = digests[0]
-		}
 	}
 	u.User, u.Fragment, u.RawFragment = nil, "", ""
 	o.URL = u.String()
@@ -163,6 +172,14 @@ func (p *Project) candidates(in Input, here map[string]catalog.File) []candidate
 				continue // fetch has warned of what is no file of this project
 			}
 			offered[o.Filename] = true
+			if f, ok := here[o.Filename]; ok && o.Hashes["sha256"] == "" {
+				// What the upstream does not say is known of a file that is here.
+				o.Hashes = maps.Clone(o.Hashes)
+				if o.Hashes == nil {
+					o.Hashes = map[string]string{}
+				}
+				o.Hashes["sha256"] = f.SHA256.String()
+			}
 			add(candidate{Choice: Choice{Source: in.Source, Offer: o, Filename: f}})
 		}
 	}
@@ -206,6 +223,7 @@ func (p *Project) answer(in Input, want allowlist.Want, all []candidate) []candi
 		pre = packaging.DenyPrereleases
 	}
 	wheels, sdists := in.Options.Formats(in.Name)
+	set := allowedDigests(want, in.Constraints)
 	var suitable, yanked []candidate
 	for _, c := range all {
 		// What is built for a platform is a binary, of whatever kind.
@@ -213,8 +231,12 @@ func (p *Project) answer(in Input, want allowlist.Want, all []candidate) []candi
 		if c.Filename.Kind == packaging.Sdist {
 			fits = sdists
 		}
-		if !fits || !hashed(want, c.Offer) {
+		right, known := hashed(set, c.Offer)
+		if !fits || known && !right {
 			continue
+		}
+		if !known {
+			c.Allowed = set
 		}
 		// Only a pin selects what is yanked (PEP 592).
 		if c.yanked.Yanked && !pin {
@@ -264,17 +286,55 @@ func newest(found []candidate, keep Keep) []candidate {
 	return found
 }
 
-// hashed reports whether a line that lists digests lists one of the offer's.
-func hashed(w allowlist.Want, o catalog.Offer) bool {
-	if len(w.Hashes) == 0 {
-		return true
+// allowedDigests gives the digests by algorithm of which a file must have one
+// to answer a line: those of the line and those of the constraints that list
+// any. It is nil where nobody lists any, and empty where the lists have none in
+// common.
+func allowedDigests(want allowlist.Want, constraints []allowlist.Want) map[string][]string {
+	var set map[string][]string
+	if len(want.Hashes) > 0 {
+		set = want.Hashes
 	}
-	for alg, digests := range w.Hashes {
-		if have := o.Hashes[alg]; have != "" && slices.ContainsFunc(digests, func(d string) bool { return strings.EqualFold(d, have) }) {
-			return true
+	for _, c := range constraints {
+		switch {
+		case len(c.Hashes) == 0:
+		case set == nil:
+			set = c.Hashes
+		default:
+			common := map[string][]string{}
+			for alg, digests := range set {
+				for _, d := range digests {
+					if slices.ContainsFunc(c.Hashes[alg], func(e string) bool { return strings.EqualFold(d, e) }) {
+						common[alg] = append(common[alg], d)
+					}
+				}
+			}
+			set = common
 		}
 	}
-	return false
+	return set
+}
+
+// hashed reports whether an offer has one of the digests that are allowed, and
+// whether it says enough to tell.
+func hashed(set map[string][]string, o catalog.Offer) (right, known bool) {
+	if set == nil {
+		return true, true
+	}
+	if len(set) == 0 {
+		return false, true
+	}
+	for alg, digests := range set {
+		have := o.Hashes[alg]
+		if have == "" {
+			continue
+		}
+		known = true
+		if slices.ContainsFunc(digests, func(d string) bool { return strings.EqualFold(d, have) }) {
+			return true, true
+		}
+	}
+	return false, known
 }
 
 // unanswered tells why a line got nothing.

@@ -50,6 +50,9 @@ type Dropped struct {
 
 	// Entry is the caller's own handle on the file.
 	Entry int
+
+	// Signed and Provenance say which companions lie beside it.
+	Signed, Provenance bool
 }
 
 // An Input is everything that is known about one project.
@@ -79,6 +82,10 @@ type Input struct {
 	KeepLocal bool
 	SkipLocal bool
 
+	// Spoilt names the files that are in a drop folder and could not pass the
+	// gate: what was listed under such a name before is not gone.
+	Spoilt map[string]bool
+
 	// KeepMirrored says that the allowlist could not be read whole, so that
 	// what no line asks for must not be taken for unwanted.
 	KeepMirrored bool
@@ -96,7 +103,7 @@ type Input struct {
 
 	// Refused says whether just this file was fetched before and did not pass
 	// the gate, and why. If nil, none was.
-	Refused func(source string, o catalog.Offer) (reason string, refused bool)
+	Refused func(c Choice) (reason string, refused bool)
 }
 
 // A Choice is a file that should be fetched from an upstream.
@@ -104,7 +111,13 @@ type Choice struct {
 	Source   string
 	Offer    catalog.Offer
 	Filename packaging.Filename
-	Why      []string
+
+	// Allowed is the digests that the allowlist lists for the file, by
+	// algorithm, one of which it must have; nil for any. The upstream has not
+	// said which digests of these algorithms the file has.
+	Allowed map[string][]string
+
+	Why []string
 }
 
 // A Take is a file that should be taken from a drop folder.
@@ -125,6 +138,10 @@ type Kept struct {
 type Withdrawal struct {
 	File   catalog.File
 	Reason string
+
+	// Blocked says that the policy forbids the file, so that it must go
+	// whatever else happens.
+	Blocked bool
 }
 
 // A Project is what a build will do for one project.
@@ -188,9 +205,12 @@ func Decide(in Input) *Project {
 // decideLocal holds what the drop folders have against what the index lists.
 func (p *Project) decideLocal(in Input, current []catalog.File) {
 	here := map[string]catalog.File{}
+	mirrored := map[string]catalog.File{}
 	for _, f := range current {
 		if f.Source == catalog.Local {
 			here[f.Filename] = f
+		} else {
+			mirrored[f.Filename] = f
 		}
 	}
 	if in.SkipLocal {
@@ -202,6 +222,7 @@ func (p *Project) decideLocal(in Input, current []catalog.File) {
 		return
 	}
 	chosen := map[string]Dropped{}
+	replaced := map[string]bool{} // the folders have other bytes of it
 	for _, d := range in.Dropped {
 		name := d.File
 		if reason, blocked := in.Policy.Blocked(in.Name, name, d.Filename.Version); blocked {
@@ -214,6 +235,7 @@ func (p *Project) decideLocal(in Input, current []catalog.File) {
 		}
 		known, seen := in.Known(name)
 		if seen && known != d.SHA256 {
+			replaced[name] = true
 			p.problem(Incomplete, d.Where, "a file name is spent once it was used: give the new file a new version or build number",
 				"sha256 %s, but %s was first seen with sha256 %s, which stays", d.SHA256, name, known)
 			continue
@@ -233,9 +255,16 @@ func (p *Project) decideLocal(in Input, current []catalog.File) {
 		}
 		why := []string{d.Where}
 		if f, ok := here[name]; ok {
-			p.restate(in, f, why)
 			delete(here, name)
+			if d.Signed && !f.Signed || d.Provenance && !f.Provenance {
+				p.Take = append(p.Take, Take{d, why}) // for what now lies beside it
+				continue
+			}
+			p.restate(in, f, why)
 			continue
+		}
+		if f, ok := mirrored[name]; ok && f.SHA256 == d.SHA256 {
+			continue // an upstream has given the same file
 		}
 		p.Take = append(p.Take, Take{d, why})
 	}
@@ -243,14 +272,17 @@ func (p *Project) decideLocal(in Input, current []catalog.File) {
 		if _, left := here[f.Filename]; !left {
 			continue
 		}
-		reason := "it is no longer in a drop folder"
-		if why, blocked := in.Policy.Blocked(in.Name, f.Filename, f.Version); blocked {
-			reason = "the policy blocks it: " + why
-		} else if in.KeepLocal {
+		why, blocked := in.Policy.Blocked(in.Name, f.Filename, f.Version)
+		switch {
+		case blocked:
+			p.Withdraw = append(p.Withdraw, Withdrawal{f, "the policy blocks it: " + why, true})
+		case in.KeepLocal:
 			p.restate(in, f, []string{"a drop folder could not be read"})
-			continue
+		case replaced[f.Filename] || in.Spoilt[f.Filename]:
+			p.restate(in, f, []string{"the bytes that were here first stay"})
+		default:
+			p.Withdraw = append(p.Withdraw, Withdrawal{f, "it is no longer in a drop folder", false})
 		}
-		p.Withdraw = append(p.Withdraw, Withdrawal{f, reason})
 	}
 }
 
@@ -258,7 +290,7 @@ func (p *Project) decideLocal(in Input, current []catalog.File) {
 // of a local file comes from the policy alone.
 func (p *Project) restate(in Input, f catalog.File, why []string) {
 	if reason, blocked := in.Policy.Blocked(in.Name, f.Filename, f.Version); blocked {
-		p.Withdraw = append(p.Withdraw, Withdrawal{f, "the policy blocks it: " + reason})
+		p.Withdraw = append(p.Withdraw, Withdrawal{f, "the policy blocks it: " + reason, true})
 		return
 	}
 	was := f.Yanked
@@ -278,9 +310,12 @@ func legacy(k packaging.Kind) bool {
 // against what the index lists.
 func (p *Project) decideUpstream(in Input, current []catalog.File) {
 	here := map[string]catalog.File{}
+	local := map[string]catalog.File{}
 	for _, f := range current {
 		if f.Source != catalog.Local {
 			here[f.Filename] = f
+		} else {
+			local[f.Filename] = f
 		}
 	}
 	if in.Listing == nil && in.Source != "" {
@@ -289,7 +324,7 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 				continue
 			}
 			if reason, blocked := in.Policy.Blocked(in.Name, f.Filename, f.Version); blocked {
-				p.Withdraw = append(p.Withdraw, Withdrawal{f, "the policy blocks it: " + reason})
+				p.Withdraw = append(p.Withdraw, Withdrawal{f, "the policy blocks it: " + reason, true})
 				continue
 			}
 			now := f
@@ -299,6 +334,12 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 		return
 	}
 	for _, c := range p.choose(in, here) {
+		if f, ok := local[c.Offer.Filename]; ok {
+			if altered(c.Offer, f.SHA256) {
+				p.problem(Warning, string(in.Name), "", "%s: %s offers other bytes; the file of the drop folder is listed", c.Offer.Filename, c.Source)
+			}
+			continue
+		}
 		f, have := here[c.Offer.Filename]
 		if !have {
 			if known, seen := in.Known(c.Offer.Filename); seen && altered(c.Offer, known) {
@@ -307,7 +348,7 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 				continue
 			}
 			if in.Refused != nil {
-				if reason, refused := in.Refused(c.Source, c.Offer); refused {
+				if reason, refused := in.Refused(c.Choice); refused {
 					p.problem(Incomplete, string(in.Name), "it is not fetched again unless the upstream changes it",
 						"%s: %s: not listed: %s", c.Source, c.Offer.Filename, reason)
 					continue
@@ -342,16 +383,17 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 		if _, left := here[f.Filename]; !left {
 			continue
 		}
-		reason := "no allowlist line asks for " + string(in.Name)
-		if why, blocked := in.Policy.Blocked(in.Name, f.Filename, f.Version); blocked {
-			reason = "the policy blocks it: " + why
-		} else if in.KeepMirrored {
+		why, blocked := in.Policy.Blocked(in.Name, f.Filename, f.Version)
+		switch {
+		case blocked:
+			p.Withdraw = append(p.Withdraw, Withdrawal{f, "the policy blocks it: " + why, true})
+		case in.KeepMirrored:
 			p.Keep = append(p.Keep, Kept{File: f, Why: []string{"the allowlist has errors"}})
-			continue
-		} else if len(in.Wants) > 0 {
-			reason = "the allowlist keeps other versions"
+		case len(in.Wants) > 0:
+			p.Withdraw = append(p.Withdraw, Withdrawal{f, "the allowlist keeps other versions", false})
+		default:
+			p.Withdraw = append(p.Withdraw, Withdrawal{f, "no allowlist line asks for " + string(in.Name), false})
 		}
-		p.Withdraw = append(p.Withdraw, Withdrawal{f, reason})
 	}
 }
 

@@ -25,11 +25,12 @@ type Target struct {
 	File     string
 }
 
-// Yank adds a yank to the policy file, which is made if it is not there.
-// Everything else in the file stays as it is.
+// Yank adds a yank to the policy file, which is made if it is not there. It
+// takes the place of one of the same target. Everything else in the file stays
+// as it is.
 func Yank(path string, t Target, reason string, day time.Time) error {
 	return edit(path, func(data []byte) ([]byte, error) {
-		data = without(data, "unyank", t)
+		data = without(without(data, "unyank", t), "yank", t)
 		return with(data, "yank", t, reason, day), nil
 	})
 }
@@ -65,6 +66,9 @@ func edit(path string, change func([]byte) ([]byte, error)) error {
 	}
 	if _, err := parse(path, changed); err != nil {
 		return fmt.Errorf("this change would spoil the policy file, which stays as it is: %w", err)
+	}
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // a link into a working copy stays one
 	}
 	return renameio.WriteFile(path, changed, 0o644, renameio.WithTempDir(filepath.Dir(path)))
 }
@@ -116,15 +120,28 @@ func quote(s string) string {
 func without(data []byte, table string, t Target) []byte {
 	var out []byte
 	for _, block := range blocks(data) {
-		if block.table == table && sameTarget(block.text, table, t) {
-			// Only what follows the last line of the entry stays: the
-			// comments that belong to the next one.
-			out = append(out, trailing(block.text)...)
+		if block.table != table || !sameTarget(block.text, table, t) {
+			out = append(out, block.text...)
 			continue
 		}
-		out = append(out, block.text...)
+		// Only what follows the last line of the entry stays: the comments that
+		// belong to the next one. At the end of the file, the empty line that
+		// with put before the entry goes too.
+		rest := trailing(block.text)
+		if len(rest) == 0 {
+			out = withoutEmptyLine(out)
+		}
+		out = append(out, rest...)
 	}
 	return out
+}
+
+// withoutEmptyLine takes an empty line off the end.
+func withoutEmptyLine(data []byte) []byte {
+	if bytes.HasSuffix(data, []byte("\n\n")) {
+		return data[:len(data)-1]
+	}
+	return data
 }
 
 type block struct {
@@ -211,13 +228,13 @@ func tableLine(data []byte, table string, n int) int {
 }
 
 // ParseTarget reads what people write after yank: a project, a project with a
-// specifier set (foo==1.2, also "foo 1.2"), or the name of a file.
+// specifier set (foo==1.2), or the name of a file.
 func ParseTarget(s string) (Target, error) {
 	if f, err := packaging.ParseFilename(s, ""); err == nil {
 		return Target{Project: f.Project, File: s}, nil
 	}
 	r, err := packaging.ParseRequirement(s)
-	if err != nil {
+	if err != nil || len(r.Extras) > 0 || r.URL != "" || strings.Contains(s, ";") {
 		return Target{}, fmt.Errorf("%s: want a project, a project and versions such as %s, or the name of a file", strconv.Quote(s), "foo==1.2")
 	}
 	return Target{Project: packaging.NormalizeName(r.Name), Versions: r.Specifiers.String()}, nil

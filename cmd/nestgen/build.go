@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -30,8 +31,10 @@ report is also written to report.json in the state folder.
 	asJSON := f.Bool("json", false, "print the report as JSON")
 	quiet := f.BoolP("quiet", "q", false, "print nothing when all is well")
 	verbose := f.BoolP("verbose", "v", false, "say what happens, step by step")
-	cmd.MarkFlagsMutuallyExclusive("quiet", "verbose")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *quiet && *verbose {
+			return &usageError{errors.New("--quiet and --verbose do not go together")}
+		}
 		c, err := s.load()
 		if err != nil {
 			return err

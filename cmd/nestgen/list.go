@@ -149,7 +149,7 @@ func printProject(cmd *cobra.Command, p *catalog.Project, events []catalog.Event
 		fmt.Fprintln(out, "\nDevelopment links:")
 	}
 	for _, l := range p.Links {
-		fmt.Fprintf(out, "  %s  (%s)\n", printable(l.URL), l.Source)
+		fmt.Fprintf(out, "  %s  (%s)\n", printable(l.URL), printable(l.Source))
 	}
 	fmt.Fprintln(out, "\nHistory:")
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"nestgen"
-	"nestgen/internal/stricttoml"
 )
 
 func main() {
@@ -47,17 +46,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return code
 }
 
-// The exit statuses; every command's help lists those that it can give.
+// The exit statuses that a command finds by itself; [nestgen.Status] has those
+// of errors, and every command's help lists all.
 const (
-	exitDone        = 0
-	exitBug         = 1
-	exitUsage       = 2
-	exitIncomplete  = 3
-	exitLocked      = 4
-	exitUnreachable = 5
-	exitAlarm       = 6
-	exitStorage     = 7
-	exitInterrupted = 130
+	exitDone  = 0
+	exitUsage = 2
+	exitAlarm = 6
 )
 
 const exitHelp = `
@@ -87,24 +81,13 @@ func (e *usageError) Unwrap() error { return e.err }
 func exitStatus(err error) int {
 	var status *statusError
 	var usage *usageError
-	var setting *stricttoml.Error
 	switch {
 	case errors.As(err, &status):
 		return status.code
-	case errors.Is(err, context.Canceled):
-		return exitInterrupted
-	case errors.As(err, &usage), errors.As(err, &setting), errors.Is(err, nestgen.ErrSettings):
+	case errors.As(err, &usage):
 		return exitUsage
-	case errors.Is(err, nestgen.ErrLocked):
-		return exitLocked
-	case errors.Is(err, nestgen.ErrStorage):
-		return exitStorage
-	case errors.Is(err, nestgen.ErrAlarm):
-		return exitAlarm
-	case errors.Is(err, nestgen.ErrUnreachable):
-		return exitUnreachable
 	}
-	return exitBug
+	return nestgen.Status(err)
 }
 
 // printError prints an error, one line for each that was joined, and its hint.
@@ -119,10 +102,23 @@ func printError(w io.Writer, err error) {
 		fmt.Fprintln(w, "nestgen: interrupted; what is published stands, and the next run goes on from there")
 		return
 	}
-	fmt.Fprintf(w, "nestgen: %v\n", err)
+	fmt.Fprintf(w, "nestgen: %s\n", printable(err.Error()))
 	if hint := nestgen.Hint(err); hint != "" {
-		fmt.Fprintf(w, "nestgen: hint: %s\n", hint)
+		fmt.Fprintf(w, "nestgen: hint: %s\n", printable(hint))
 	}
+}
+
+// knownCommand refuses what is left when no command was found.
+func knownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	near := ""
+	cmd.SuggestionsMinimumDistance = 2
+	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
+		near = fmt.Sprintf(", did you mean %q?", s[0])
+	}
+	return &usageError{fmt.Errorf("unknown command %q%s", args[0], near)}
 }
 
 func newRoot() *cobra.Command {
@@ -145,6 +141,8 @@ Begin with:
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+		Args:              knownCommand,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	var s settings

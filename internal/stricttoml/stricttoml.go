@@ -6,6 +6,7 @@ package stricttoml
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -40,7 +41,11 @@ func Decode(file string, data []byte, v any) error {
 	unknown := map[string]toml.Key{}
 	for _, k := range md.Undecoded() {
 		// The children of an unknown table are not news.
-		if parent := k[:len(k)-1]; len(parent) == 0 || unknown[parent.String()] == nil {
+		inside := false
+		for i := 1; i < len(k); i++ {
+			inside = inside || unknown[k[:i].String()] != nil
+		}
+		if !inside {
 			unknown[k.String()] = k
 		}
 	}
@@ -79,37 +84,81 @@ type place struct {
 	line int
 }
 
-// lines finds the lines of keys. The TOML reader does not tell them, so ever
-// longer beginnings of the text are read until the key shows up: the line
-// after the last beginning that could be read without it.
+// lines finds the lines of keys. The TOML reader does not tell them. So the text
+// is cut at the headers of its tables, which makes pieces that can be read
+// alone, and of a piece that has such a key ever longer beginnings are read.
 func lines(text string, keys map[string]toml.Key) []place {
 	var found []place
-	count := map[string]int{}
-	whole, at := 0, 0 // lines in the last beginning that could be read
-	for n := 1; at < len(text); n++ {
-		if i := strings.IndexByte(text[at:], '\n'); i >= 0 {
-			at += i + 1
-		} else {
-			at = len(text)
+	first, piece := 1, "" // the piece, and its first line
+	for text != "" {
+		line, rest := cutLine(text)
+		if strings.HasPrefix(strings.TrimLeft(line, " \t"), "[") && readable(piece) {
+			found = append(found, linesOf(piece, first, keys)...)
+			first += strings.Count(piece, "\n")
+			piece = ""
 		}
-		var any map[string]any
-		md, err := toml.Decode(text[:at], &any)
-		if err != nil {
+		piece += line
+		text = rest
+	}
+	return append(found, linesOf(piece, first, keys)...)
+}
+
+// cutLine cuts behind the first line end.
+func cutLine(text string) (line, rest string) {
+	if i := strings.IndexByte(text, '\n'); i >= 0 {
+		return text[:i+1], text[i+1:]
+	}
+	return text, ""
+}
+
+func readable(text string) bool {
+	var any map[string]any
+	_, err := toml.Decode(text, &any)
+	return err == nil
+}
+
+// linesOf finds the lines of keys in a piece of the text that begins with the
+// line first. A key stands on the line after the last beginning that could be
+// read without it.
+func linesOf(piece string, first int, keys map[string]toml.Key) []place {
+	if len(occurrences(piece, keys)) == 0 {
+		return nil
+	}
+	var found []place
+	count := map[string]int{}
+	at, whole := "", 0 // the beginning, and how many lines the last had that could be read
+	for rest := piece; rest != ""; {
+		var line string
+		line, rest = cutLine(rest)
+		at = piece[:len(at)+len(line)]
+		now := occurrences(at, keys)
+		if now == nil {
 			continue // in the middle of a value
 		}
-		now := map[string]int{}
-		for _, k := range md.Keys() {
-			if s := k.String(); keys[s] != nil {
-				now[s]++
-				if now[s] > count[s] {
-					found = append(found, place{s, whole + 1})
-				}
+		for _, s := range slices.Sorted(maps.Keys(now)) {
+			for range now[s] - count[s] {
+				found = append(found, place{s, first + whole})
 			}
 		}
-		count, whole = now, n
+		count, whole = now, strings.Count(at, "\n")
 	}
-	slices.SortStableFunc(found, func(a, b place) int { return a.line - b.line })
 	return found
+}
+
+// occurrences counts keys; it is nil for a text that cannot be read.
+func occurrences(text string, keys map[string]toml.Key) map[string]int {
+	var any map[string]any
+	md, err := toml.Decode(text, &any)
+	if err != nil {
+		return nil
+	}
+	n := map[string]int{}
+	for _, k := range md.Keys() {
+		if s := k.String(); keys[s] != nil {
+			n[s]++
+		}
+	}
+	return n
 }
 
 // nearest finds the setting that a key was probably meant to be.

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"nestgen"
+	"nestgen/fetch/fetchtest"
+	"nestgen/intake/intaketest"
+	"nestgen/internal/stricttoml"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"nestgen": main})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("SOURCE_DATE_EPOCH", "1800000000")
+			srv := fetchtest.New(t, upstreamFiles()...)
+			e.Setenv("UPSTREAM", srv.URL)
+			e.Values["upstream"] = srv
+			return nil
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "root" {
+				return os.Geteuid() == 0, nil
+			}
+			return false, fmt.Errorf("unknown condition %s", cond)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"wheel": wheelCmd, "expand": expandCmd, "status": statusCmd, "upstream": upstreamCmd, "seal": sealCmd, "lock": lockCmd, "oddfile": oddfileCmd,
+		},
+	})
+}
+
+func upstreamFiles() []fetchtest.File {
+	var files []fetchtest.File
+	for _, v := range []string{"1.0", "2.0"} {
+		name, data := intaketest.Wheel("up", v, intaketest.Opts{})
+		files = append(files, fetchtest.File{Project: "up", Filename: name, Data: data})
+	}
+	return files
+}
+
+// wheel FOLDER NAME VERSION [SUMMARY] puts a wheel into a folder.
+func wheelCmd(ts *testscript.TestScript, _ bool, args []string) {
+	o := intaketest.Opts{}
+	if len(args) > 3 {
+		o.Summary = args[3]
+	}
+	name, data := intaketest.Wheel(args[1], args[2], o)
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o755))
+	ts.Check(os.WriteFile(filepath.Join(dir, name), data, 0o644))
+}
+
+// status CODE nestgen ARGS... runs the program and checks its exit status.
+func statusCmd(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	var e interface{ ExitCode() int }
+	got := 0
+	if errors.As(err, &e) {
+		got = e.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+}
+
+// upstream down|altered|up changes how the upstream behaves.
+func upstreamCmd(ts *testscript.TestScript, _ bool, args []string) {
+	srv := ts.Value("upstream").(*fetchtest.Server)
+	switch args[0] {
+	case "up":
+		srv.Heal()
+		srv.SetFiles(upstreamFiles()...)
+	case "down":
+		srv.Always(srv.Page(fetchtest.Index, "up"), fetchtest.LongRetryAfter)
+	case "altered":
+		files := upstreamFiles()
+		_, files[1].Data = intaketest.Wheel("up", "2.0", intaketest.Opts{Summary: "other bytes"})
+		srv.SetFiles(files...)
+	default:
+		ts.Fatalf("upstream %s", args[0])
+	}
+}
+
+// seal FOLDER puts a file system without room over a folder.
+func sealCmd(ts *testscript.TestScript, _ bool, args []string) {
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o700))
+	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=64k,mode=0700"); err != nil {
+		ts.Logf("no mount may be made here: %v", err)
+		ts.Setenv("SEALED", "")
+		return
+	}
+	ts.Defer(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+	ts.Setenv("SEALED", "yes")
+}
+
+// lock FOLDER holds the lock of a state folder to the end of the script.
+func lockCmd(ts *testscript.TestScript, _ bool, args []string) {
+	f, err := os.OpenFile(filepath.Join(ts.MkAbs(args[0]), "build.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	ts.Check(err)
+	ts.Check(syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB))
+	ts.Defer(func() { f.Close() })
+}
+
+// oddfile FOLDER makes files whose names would tell a terminal something.
+func oddfileCmd(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range []string{"\x1b[31mred-1.0.tar.gz", "bell\a-1.0-py3-none-any.whl", "c1\u009b31m-1.0.tar.gz"} {
+		ts.Check(os.WriteFile(filepath.Join(ts.MkAbs(args[0]), name), []byte("x"), 0o644))
+	}
+}
+
+func TestExitStatus(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want int
+	}{
+		{&statusError{10}, 10}, {&usageError{errors.New("x")}, 2}, {&stricttoml.Error{}, 2}, {nestgen.ErrSettings, 2},
+		{fmt.Errorf("a: %w", nestgen.ErrLocked), 4}, {nestgen.ErrAlarm, 6}, {nestgen.ErrStorage, 7},
+		{errors.New("x"), 1}, {errors.Join(errors.New("x"), nestgen.ErrStorage), 7}, {context.Canceled, 130},
+		{&os.PathError{Op: "open", Path: "x", Err: syscall.EROFS}, 7},
+	} {
+		if got := exitStatus(tt.err); got != tt.want {
+			t.Errorf("exitStatus(%v) = %d, want %d", tt.err, got, tt.want)
+		}
+	}
+}
+
+func TestErrorsArePrintedOneALine(t *testing.T) {
+	var b strings.Builder
+	printError(&b, errors.Join(&stricttoml.Error{File: "f", Line: 1, Text: "a\x1b[31m", Hint: "h"}, errors.Join(errors.New("b"), nil)))
+	if got, want := b.String(), "nestgen: f:1: a\ufffd[31m\nnestgen: hint: h\nnestgen: b\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestTexts(t *testing.T) {
+	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 999_949: "999.9 kB", 999_950: "1.0 MB", 1_500_000_000: "1.5 GB", 1<<63 - 1: "9.2 EB"} {
+		if got := bytesText(n); got != want {
+			t.Errorf("bytesText(%d) = %q, want %q", n, got, want)
+		}
+	}
+	if count(1, "page") != "1 page" || count(0, "page") != "0 pages" {
+		t.Error("count")
+	}
+}
+
+// expand FROM TO copies a file and puts the address of the upstream into it.
+func expandCmd(ts *testscript.TestScript, _ bool, args []string) {
+	text := strings.ReplaceAll(ts.ReadFile(args[0]), "${UPSTREAM}", ts.Getenv("UPSTREAM"))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o644))
+}
