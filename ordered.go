@@ -47,3 +47,35 @@ func ordered[T, R any](ctx context.Context, items []T, workers int, f func(conte
 		}
 	}
 }
+
+// ahead reads a sequence in a goroutine of its own, some values ahead of the
+// reader, so that reading and using them share two processors. When the reader
+// stops it waits for the goroutine to end.
+func ahead[T any](seq iter.Seq2[T, error]) iter.Seq2[T, error] {
+	type item struct {
+		value T
+		err   error
+	}
+	return func(yield func(T, error) bool) {
+		items := make(chan item, 64)
+		stop := make(chan struct{})
+		var running sync.WaitGroup
+		defer running.Wait()
+		defer close(stop)
+		running.Go(func() {
+			defer close(items)
+			for v, err := range seq {
+				select {
+				case items <- item{v, err}:
+				case <-stop:
+					return
+				}
+			}
+		})
+		for i := range items {
+			if !yield(i.value, i.err) {
+				return
+			}
+		}
+	}
+}

@@ -84,7 +84,7 @@ func (s *site) publish(ctx context.Context) error {
 	b.everything = everything
 	if everything {
 		// One pass over the catalog makes both kinds of pages.
-		if err := b.index(b.rendering(s.catalog.Projects(ctx))); err != nil {
+		if err := b.index(b.rendering(ahead(s.catalog.Projects(ctx)))); err != nil {
 			return storage(err)
 		}
 		if err := b.render(s.catalog.Vanished(ctx)); err != nil {
@@ -97,7 +97,7 @@ func (s *site) publish(ctx context.Context) error {
 		if len(b.shown) == 0 {
 			return nil
 		}
-		if err := b.index(s.catalog.Projects(ctx)); err != nil {
+		if err := b.index(ahead(s.catalog.Projects(ctx))); err != nil {
 			return storage(err)
 		}
 	}

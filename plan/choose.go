@@ -33,7 +33,7 @@ func (p *Project) choose(in Input, here map[string]catalog.File) []candidate {
 	if len(in.Wants) == 0 {
 		return nil
 	}
-	all := p.candidates(in, here)
+	all, blocked := p.candidates(in, here)
 	at := map[string]int{} // in all, by file name
 	for i := range all {
 		at[all[i].Offer.Filename] = i
@@ -55,7 +55,7 @@ func (p *Project) choose(in Input, here map[string]catalog.File) []candidate {
 			p.checkLocal(in, want)
 			continue
 		default:
-			answers = p.answer(in, want, all)
+			answers = p.answer(in, want, all, blocked)
 		}
 		for _, c := range answers {
 			i := at[c.Offer.Filename]
@@ -142,17 +142,18 @@ func reasonOf(w allowlist.Want) string {
 	return b.String()
 }
 
-// candidates gives what is on offer and may be listed at all.
-func (p *Project) candidates(in Input, here map[string]catalog.File) []candidate {
-	var all []candidate
+// candidates gives what is on offer: what may be listed, and what only the
+// policy keeps from it.
+func (p *Project) candidates(in Input, here map[string]catalog.File) (all, blocked []candidate) {
 	add := func(c candidate) {
-		if _, blocked := in.Policy.Blocked(in.Name, c.Offer.Filename, c.Filename.Version); blocked {
-			return
-		}
 		if !in.LegacyFiles && legacy(c.Filename.Kind) {
 			return
 		}
 		c.version, _ = packaging.ParseVersion(c.Filename.Version)
+		if _, is := in.Policy.Blocked(in.Name, c.Offer.Filename, c.Filename.Version); is {
+			blocked = append(blocked, c)
+			return
+		}
 		c.key = packaging.VersionKeyOf(c.Filename.Version)
 		_, c.listed = here[c.Offer.Filename]
 		c.yanked = in.Policy.Yank(in.Name, c.Offer.Filename, c.Filename.Version, c.Offer.Yanked)
@@ -205,12 +206,12 @@ func (p *Project) candidates(in Input, here map[string]catalog.File) []candidate
 		}
 		return strings.Compare(a.Offer.Filename, b.Offer.Filename)
 	})
-	return all
+	return all, blocked
 }
 
 // answer gives the candidates that one line asks for, and tells if there are
 // none.
-func (p *Project) answer(in Input, want allowlist.Want, all []candidate) []candidate {
+func (p *Project) answer(in Input, want allowlist.Want, all, blocked []candidate) []candidate {
 	spec := want.Requirement.Specifiers
 	for _, c := range in.Constraints {
 		spec = spec.And(c.Requirement.Specifiers)
@@ -262,7 +263,11 @@ func (p *Project) answer(in Input, want allowlist.Want, all []candidate) []candi
 			found = append(found, c)
 		}
 	}
-	if len(found) == 0 {
+	switch {
+	case len(found) > 0:
+	case len(packaging.FilterFunc(spec, blocked, packaging.AllowPrereleases, version)) > 0:
+		p.problem(Warning, want.Position.String(), "", "%s: the policy blocks every file that fits", strings.TrimSpace(want.Requirement.String()))
+	default:
 		p.unanswered(in, want, all, yanked)
 	}
 	return found

@@ -203,7 +203,7 @@ func TestSelection(t *testing.T) {
 		{name: "policy yanks before it is here", list: "foo", policy: "[[yank]]\nproject='foo'\nversions='==3.0'", offers: []string{s2, s3}, want: []string{"+" + s2}},
 		{name: "policy lifts a yank", list: "foo", policy: "[[unyank]]\nproject='foo'\nfile='" + s3 + "'", offers: []string{s2, s3 + " yanked"}, want: []string{"+" + s3}},
 		{name: "policy blocks a version", list: "foo", policy: "[[block]]\nproject='foo'\nversions='>=3'\nreason='no'", offers: []string{s2, s3}, has: []string{s3}, want: []string{"+" + s2, "-" + s3}},
-		{name: "policy blocks a pin", list: "foo==3.0", policy: "[[block]]\nproject='foo'\nversions='>=3'\nreason='no'", offers: []string{s3}, want: []string{"!incomplete"}},
+		{name: "policy blocks a pin", list: "foo==3.0", policy: "[[block]]\nproject='foo'\nversions='>=3'\nreason='no'", offers: []string{s3}, want: []string{"!warning"}},
 
 		{name: "hash of the line", list: "foo --hash=sha256:" + hexOf(s2), offers: []string{s2, s3}, want: []string{"+" + s2}},
 		{name: "no such hash", list: "foo==3.0 --hash=sha256:" + hexOf("x"), offers: []string{s3}, want: []string{"!incomplete"}},

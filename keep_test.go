@@ -1,0 +1,191 @@
+package nestgen
+
+import (
+	"crypto/sha512"
+	"fmt"
+	"os"
+	"testing"
+
+	"nestgen/fetch/fetchtest"
+	"nestgen/intake/intaketest"
+)
+
+// What was listed first stays listed, whatever lies under its name in the drop
+// folder now (contract FN-8): other bytes, a torn copy, or a symbolic link.
+func TestAListedFileOutlivesWhatReplacesIt(t *testing.T) {
+	w := newWorld(t)
+	name := w.drop("foo", "1.0", plain)
+	w.build(0)
+	w.drop("foo", "1.0", intaketest.Opts{Summary: "other"})
+	r := w.build(3)
+	w.tells(r, "incomplete", "which stays")
+	w.lists(name)
+	w.write("drop/"+name, "torn")
+	w.build(3)
+	w.lists(name)
+	w.build(3) // and it is told as long as it is so
+	w.lists(name)
+	w.remove("drop/" + name)
+	w.build(0, Options{AllowRemovals: true})
+	w.lists()
+}
+
+// A block of the policy is obeyed at once: not put off because another file of
+// the project cannot be had, and not held by the brake.
+func TestABlockWaitsForNothing(t *testing.T) {
+	srv := fetchtest.New(t, wheel("foo", "1.0", plain), wheel("foo", "2.0", plain), wheel("bar", "1.0", plain))
+	w := newWorld(t, srv)
+	w.Versions = -1
+	w.write("allowlist.txt", "foo\nbar\n")
+	w.build(0)
+	srv.SetFiles(wheel("foo", "1.0", plain), wheel("foo", "2.0", plain), wheel("foo", "3.0", plain), wheel("bar", "1.0", plain))
+	file, _ := intaketest.Wheel("foo", "3.0", plain)
+	srv.Always(srv.Path(file), fetchtest.Status404)
+	w.write("policy.toml", "[[block]]\nproject = \"foo\"\nversions = \"==2.0\"\nreason = \"malware\"\n")
+	w.build(3)
+	w.lists("bar-1.0-py3-none-any.whl", "foo-1.0-py3-none-any.whl")
+	w.write("policy.toml", "[[block]]\nproject = \"foo\"\nreason = \"malware\"\n[[block]]\nproject = \"bar\"\nreason = \"malware\"\n")
+	w.build(0)
+	w.lists()
+}
+
+// The hashes of a line are checked against the bytes where the upstream says
+// nothing of them, and those of a constraint count like the line's own.
+func TestHashesOfLinesAreAlwaysChecked(t *testing.T) {
+	silent := wheel("foo", "1.0", plain)
+	silent.NoHash = true
+	srv := fetchtest.New(t, silent)
+	w := newWorld(t, srv)
+	zeros := fmt.Sprintf("%0128d", 0)
+	w.write("allowlist.txt", "foo==1.0 --hash=sha512:"+zeros+" --hash=sha256:"+zeros[:64]+"\n")
+	w.tells(w.build(3), "incomplete", "none of the hashes")
+	w.lists()
+	srv.Forget()
+	w.build(3)
+	if n := len(srv.Requests(srv.Path(silent.Filename))); n != 0 {
+		t.Errorf("the wrong file was fetched again, %d times", n)
+	}
+	w.write("allowlist.txt", fmt.Sprintf("foo==1.0 --hash=sha512:%s --hash=sha512:%x\n", zeros, sha512.Sum512(silent.Data)))
+	w.build(0)
+	w.lists(silent.Filename)
+
+	w = newWorld(t, fetchtest.New(t, wheel("foo", "1.0", plain)))
+	w.write("allowlist.txt", "foo\n-c c.txt\n")
+	w.write("c.txt", "foo==1.0 --hash=sha256:"+zeros[:64]+"\n")
+	w.build(3)
+	w.lists()
+}
+
+// A name that a spoilt file in a drop folder is meant for is not asked for
+// outside, in any run.
+func TestASpoiltFileHoldsItsNameBack(t *testing.T) {
+	srv := fetchtest.New(t, wheel("private", "9.9", plain))
+	w := newWorld(t, srv)
+	w.write("allowlist.txt", "private\n")
+	w.write("drop/private-1.0-py3-none-any.whl", "torn")
+	w.build(3)
+	w.build(3)
+	w.lists()
+	if n := len(srv.Requests(srv.Page(fetchtest.Index, "private"))); n != 0 {
+		t.Errorf("the upstream was asked %d times", n)
+	}
+}
+
+// A file that both a drop folder and an upstream have is listed once, and the
+// next run finds nothing to do.
+func TestTheSameFileFromTwoSourcesIsQuiet(t *testing.T) {
+	srv := fetchtest.New(t, wheel("foo", "1.0", plain))
+	w := newWorld(t, srv)
+	w.Projects = []ProjectConfig{{Name: "foo", Sources: "both"}}
+	w.write("allowlist.txt", "foo\n")
+	name, other := w.drop("foo", "1.0", plain), w.drop("other", "1.0", plain)
+	w.build(0)
+	w.lists(name, other)
+	for range 2 {
+		if r := w.build(0); r.changes() {
+			t.Errorf("a run with nothing to do changed something: %+v", r)
+		}
+	}
+	// Without the cache of the scan, a file that went is found gone as well.
+	w.remove("drop/" + name)
+	w.remove("state/drop.cache")
+	w.build(0)
+	w.build(0)
+	w.lists(name, other) // the upstream still has it
+}
+
+// A signature that is put beside a file later is published.
+func TestASignatureMayComeLater(t *testing.T) {
+	w := newWorld(t)
+	name := w.drop("foo", "1.0", plain)
+	w.build(0)
+	w.write("drop/"+name+".asc", "signed")
+	r := w.build(0)
+	if r.Changed.Count != 1 || r.Added.Count != 0 {
+		t.Errorf("%d added, %d changed, want 0 and 1", r.Added.Count, r.Changed.Count)
+	}
+	found := false
+	for path, sum := range photograph(t, w.path("site")) {
+		_ = sum
+		found = found || len(path) > 4 && path[len(path)-4:] == ".asc"
+	}
+	if !found {
+		t.Error("the signature is not in the tree")
+	}
+}
+
+// Verify leaves alone what people put beside the rooms of the tree.
+func TestVerifyLeavesOtherPeoplesFilesAlone(t *testing.T) {
+	w := newWorld(t)
+	w.drop("foo", "1.0", plain)
+	w.build(0)
+	w.write("site/robots.txt", "User-agent: *\n")
+	w.write("site/.well-known/acme-challenge/x", "x")
+	w.write("site/simple/stray/index.html", "x")
+	v, err := Verify(t.Context(), w.Config, Options{}, true)
+	if err != nil || !v.Whole() || len(v.Findings) != 1 {
+		t.Errorf("Verify = %+v, %v; want the stray page alone, repaired", v, err)
+	}
+	if !w.exists("site/robots.txt") || !w.exists("site/.well-known/acme-challenge/x") || w.exists("site/simple/stray") {
+		t.Error("a file beside the rooms went, or the stray page stayed")
+	}
+}
+
+// A run that stops early says so in the report beside the state.
+func TestTheReportTellsOfAFault(t *testing.T) {
+	w := newWorld(t)
+	w.drop("foo", "1.0", plain)
+	w.build(0)
+	w.write("policy.toml", "[[yank]]\nporject = \"foo\"\n")
+	if _, err := Build(t.Context(), w.Config, Options{}); Status(err) != 2 {
+		t.Fatalf("Build = %v, want status 2", err)
+	}
+	var r Report
+	unmarshal(t, w.read("state/report.json"), &r)
+	if r.Status != 2 || len(r.Problems) == 0 || r.Problems[0].Level != "error" {
+		t.Errorf("report.json has status %d and problems %+v", r.Status, r.Problems)
+	}
+}
+
+// Many files of one project that leave at once look like an accident, too.
+func TestTheBrakeCountsFiles(t *testing.T) {
+	w := newWorld(t)
+	w.drop("other", "1.0", plain)
+	for i := range 80 {
+		w.drop("foo", fmt.Sprintf("1.%d", i), plain)
+	}
+	w.build(0)
+	for i := range 60 {
+		if err := os.Remove(w.path(fmt.Sprintf("drop/foo-1.%d-py3-none-any.whl", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.tells(w.build(6), "alarm", "--allow-removals")
+	if n := len(w.listed()); n != 81 {
+		t.Errorf("%d files are listed, want 81", n)
+	}
+	w.build(0, Options{AllowRemovals: true})
+	if n := len(w.listed()); n != 21 {
+		t.Errorf("%d files are listed after --allow-removals, want 21", n)
+	}
+}
