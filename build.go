@@ -35,6 +35,9 @@ type Options struct {
 	// Progress shows how far the long steps are. It may be nil.
 	Progress Progress
 
+	// locked keeps other runs away from a dry one as well.
+	locked bool
+
 	// Log takes what happens, for those who look on. If nil, it is dropped.
 	Log *slog.Logger
 }
@@ -60,6 +63,9 @@ func (noProgress) Step(int64, int64)   {}
 // run stopped early: it matches one of the ends in this package, and the tree
 // is as whole as it was.
 func Build(ctx context.Context, c Config, o Options) (*Report, error) {
+	if err := checkState(c, o); err != nil {
+		return nil, err
+	}
 	s, err := open(c, o)
 	if err != nil {
 		return nil, err
@@ -73,7 +79,10 @@ func Build(ctx context.Context, c Config, o Options) (*Report, error) {
 
 // build is the walk.
 func (s *site) build(ctx context.Context) (*Report, error) {
-	if err := s.readIntent(); err != nil {
+	if err := s.begin(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.readIntent(ctx); err != nil {
 		return nil, err
 	}
 	if err := s.scanDrop(ctx); err != nil {
@@ -112,7 +121,7 @@ type site struct {
 	log      *slog.Logger
 	progress Progress
 	catalog  *catalog.Catalog
-	tree     *publish.Tree // nil in a dry run
+	tree     *publish.Tree // nil in a dry run that needs no lock
 	intent   intent
 	local    localFiles
 	upstream upstreams
@@ -141,10 +150,12 @@ func open(c Config, o Options) (_ *site, err error) {
 			s.close()
 		}
 	}()
-	if !o.DryRun {
+	if !o.DryRun || o.locked {
 		if s.tree, err = openTree(c, s.log); err != nil {
 			return nil, err
 		}
+	}
+	if !o.DryRun {
 		s.catalog, err = catalog.Open(s.catalogFile())
 	} else {
 		s.catalog, err = catalog.OpenReadOnly(s.catalogFile())

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -124,7 +125,7 @@ func (s *site) stage(ctx context.Context, batch []*decided) (map[*decided][]*arr
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
-				slots[i], err = s.take(d, t)
+				slots[i], err = s.take(ctx, d, t)
 				s.progress.Step(1, t.Size)
 				return all(err)
 			})
@@ -156,16 +157,21 @@ func firstCause(errs ...error) error {
 // take copies a file of a drop folder into the stage. The copy is what is
 // inspected: whoever can write to the drop folder cannot reach it. The arrival
 // is nil if the file could not be taken.
-func (s *site) take(d *decided, t plan.Take) (*arrival, error) {
+func (s *site) take(ctx context.Context, d *decided, t plan.Take) (*arrival, error) {
 	e := d.entries[t.Entry]
 	var a *arrival
 	f, err := s.local.view.Open(e)
-	if err == nil {
-		a, err = s.takeFrom(f, e, d, t)
+	if err != nil {
+		err = &droppedError{err}
+	} else {
+		a, err = s.takeFrom(ctx, f, e, d, t)
 		f.Close()
 	}
 	if err != nil {
-		if isStorage(err) && !errors.Is(err, os.ErrPermission) {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if isStorage(err) && !ofDropped(err, e) {
 			return nil, err
 		}
 		s.lose(d, plan.Incomplete, t.Where, "the next run tries again", "not taken: %v", err)
@@ -175,12 +181,14 @@ func (s *site) take(d *decided, t plan.Take) (*arrival, error) {
 	return a, nil
 }
 
-func (s *site) takeFrom(f *os.File, e drop.Entry, d *decided, t plan.Take) (*arrival, error) {
+func (s *site) takeFrom(ctx context.Context, f *os.File, e drop.Entry, d *decided, t plan.Take) (*arrival, error) {
 	tmp, err := s.tree.NewFile()
 	if err != nil {
 		return nil, err
 	}
 	defer tmp.Close()
+	// Reading a closed file fails at once, whichever of them is being read.
+	defer context.AfterFunc(ctx, func() { f.Close(); tmp.Close() })()
 	sums, err := intake.Copy(tmp, f, int64(s.MaxFile))
 	if err != nil {
 		return nil, err
@@ -223,6 +231,21 @@ func (s *site) checkMetadata(e drop.Entry, t plan.Take, facts intake.Facts) erro
 	return nil
 }
 
+// A droppedError is an error of a drop folder's own disk.
+type droppedError struct{ error }
+
+func (e *droppedError) Unwrap() error { return e.error }
+
+// ofDropped reports whether an error comes from reading a file of a drop
+// folder, or a companion of it, and not from the disk that the site is on.
+func ofDropped(err error, e drop.Entry) bool {
+	if _, ok := errors.AsType[*droppedError](err); ok {
+		return true
+	}
+	p, ok := errors.AsType[*fs.PathError](err)
+	return ok && strings.HasPrefix(p.Path, e.Name())
+}
+
 // firstSeen is when a local file was put where it was found: the time of its
 // last status change, which copying an old file does not set back. It is cut
 // to seconds and never later than now.
@@ -245,7 +268,7 @@ func (s *site) companion(e drop.Entry, c drop.Companion) ([]byte, error) {
 	}
 	f, err := s.local.view.OpenCompanion(e, c)
 	if err != nil {
-		return nil, err
+		return nil, &droppedError{err}
 	}
 	defer f.Close()
 	return readCompanion(f)
@@ -484,7 +507,7 @@ func (s *site) remember(ctx context.Context) error {
 		applied = ""
 	}
 	old := map[string]string{}
-	for _, key := range []string{metaScan, metaRules, metaTold} {
+	for _, key := range []string{metaScan, metaRules, metaTold, metaPolicy} {
 		if old[key], err = s.catalog.Meta(ctx, key); err != nil {
 			return storage(err)
 		}
@@ -494,7 +517,7 @@ func (s *site) remember(ctx context.Context) error {
 		told = append(told, string(n))
 	}
 	slices.Sort(told)
-	now := map[string]string{metaScan: applied, metaRules: s.localRules(), metaTold: strings.Join(told, " ")}
+	now := map[string]string{metaScan: applied, metaRules: s.localRules(), metaTold: strings.Join(told, " "), metaPolicy: s.policyDigest()}
 	if !maps.Equal(old, now) {
 		err := s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
 			for key, value := range now {

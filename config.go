@@ -38,8 +38,9 @@ type Config struct {
 	// Allowlist is the requirements files that name what to fetch. Default none.
 	Allowlist []string `toml:"allowlist"`
 
-	// Policy is the file of yanks, blocks, statuses and notes. It need not be
-	// there. Default "policy.toml".
+	// Policy is the file of yanks, blocks, statuses and notes. The default file
+	// need not be there, as long as it never said anything; another one must be.
+	// Default "policy.toml".
 	Policy string `toml:"policy"`
 
 	// Versions is how many versions to keep for an allowlist line that is not

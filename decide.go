@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"iter"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -251,8 +252,8 @@ func (s *site) decideLinks(d *decided, current *catalog.Project, n packaging.Nam
 	if err != nil {
 		return err
 	}
-	d.links = append(links, s.intent.links[n]...)
-	slices.SortFunc(d.links, func(a, b catalog.Link) int {
+	d.links = append(links, s.listLinks(n, current)...)
+	slices.SortStableFunc(d.links, func(a, b catalog.Link) int {
 		return cmp.Or(strings.Compare(a.URL, b.URL), strings.Compare(a.Egg, b.Egg), strings.Compare(a.Version, b.Version))
 	})
 	d.links = slices.CompactFunc(d.links, func(a, b catalog.Link) bool {
@@ -265,6 +266,27 @@ func (s *site) decideLinks(d *decided, current *catalog.Project, n packaging.Nam
 	d.relink = !slices.Equal(old, d.links)
 	return nil
 }
+
+// listLinks gives the development links that the allowlist has for a project.
+// Those that a list had which cannot be read whole any more stay.
+func (s *site) listLinks(n packaging.Name, current *catalog.Project) []catalog.Link {
+	var links []catalog.Link
+	if !s.intent.partial {
+		links = slices.Clone(s.intent.links[n])
+	}
+	if s.intent.faulty && current != nil {
+		for _, l := range current.Links {
+			if listPosition.MatchString(l.Source) {
+				links = append(links, l)
+			}
+		}
+	}
+	return links
+}
+
+// listPosition matches the source of a link that stands in an allowlist; the
+// name of a snippet ends otherwise.
+var listPosition = regexp.MustCompile(`:[0-9]+$`)
 
 // fetchBatch is how many new files of upstreams are fetched before they are
 // put into the catalog together.
@@ -353,6 +375,9 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 		return nil, err
 	}
 	in.SkipLocal = true
+	if s.intent.partial && owner == "" {
+		in.Wants = nil // nobody is asked for it in this run
+	}
 	d := &decided{owner: owner}
 	var told []plan.Problem
 	if _, upstream := s.sources(n, owner, s.local.mine[n]); upstream && asksIndex(in.Wants) {
@@ -380,11 +405,17 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 		d.owner = cmp.Or(owner, catalog.Direct)
 	}
 	d.Project = plan.Decide(in)
+	if in.Source != "" && s.intent.projects[n].Upstream == "" {
+		d.keepUnread(in.Source)
+	}
 	if s.opts.Offline {
 		for _, c := range d.Fetch {
 			told = append(told, plan.Problem{Level: plan.Incomplete, Where: c.Why[0], Text: "not here yet, and this run is offline", Hint: "run again without --offline"})
 		}
 		d.Fetch = nil
+	}
+	if s.intent.partial {
+		d.Fetch = nil // what is missing of the allowlist may forbid it
 	}
 	d.Problems = append(told, d.Problems...)
 	return d, nil
@@ -410,8 +441,10 @@ type answer struct {
 }
 
 // ask asks the upstreams in order until one has the project. A name that has
-// an owner is asked for there alone, and an upstream that does not answer is
-// not passed over: another one might have something else under the same name.
+// an owner is asked for there alone, and so is one of which files of an
+// upstream are here. An upstream that does not answer is not passed over, nor
+// is one that says that it had the project: another one might have something
+// else under the same name.
 func (s *site) ask(ctx context.Context, n packaging.Name, owner string, in plan.Input) (a asked, err error) {
 	where := in.Wants[0].Position.String()
 	problem := func(hint, format string, args ...any) {
@@ -425,11 +458,13 @@ func (s *site) ask(ctx context.Context, n packaging.Name, owner string, in plan.
 		return a, nil
 	}
 	list := s.upstream.of(s.intent.projects[n].Upstream)
-	if owner != "" && owner != catalog.Direct && owner != catalog.Local && s.intent.projects[n].Upstream == "" {
-		list = s.upstream.of(owner)
+	home := s.homeUpstream(owner, in.Current)
+	if home != "" && s.intent.projects[n].Upstream == "" {
+		a.source = home
+		list = s.upstream.of(home)
 		if len(list) == 0 {
 			problem("put the upstream back, or move the project with upstream = \"…\" in a [[project]] table",
-				"%s: it belongs to the upstream %q, which the settings no longer have; its files stay", n, owner)
+				"%s: it belongs to the upstream %q, which the settings no longer have; its files stay", n, home)
 			return a, nil
 		}
 	}
@@ -454,18 +489,25 @@ func (s *site) ask(ctx context.Context, n packaging.Name, owner string, in plan.
 				s.log.Warn("odd page", "upstream", src.Name(), "project", n, "warning", w)
 			}
 			return a, nil
-		case errors.Is(err, fs.ErrNotExist):
-			continue
 		case ctx.Err() != nil:
 			return a, ctx.Err()
 		}
-		a.source = cmp.Or(owner, src.Name())
+		kind := fetch.KindOf(err)
+		if kind == fetch.NotFound {
+			continue
+		}
+		a.source = cmp.Or(home, src.Name())
+		if kind == fetch.Gone {
+			problem("if another upstream shall have the name, give the project upstream = \"…\" in a [[project]] table",
+				"%s: %v; no other upstream is asked, and what is here of it stays", n, err)
+			return a, nil
+		}
 		problem(fetchHint(err), "%s: %v; what is here of it stays", n, err)
 		s.upstream.failed(err)
 		return a, nil
 	}
 	if in.Current != nil && len(in.Current.Files) > 0 {
-		problem("its files stay until the allowlist or the policy says otherwise", "%s: %s no longer has it", n, cmp.Or(owner, "the upstream"))
+		problem("its files stay until the allowlist or the policy says otherwise", "%s: %s no longer has it", n, cmp.Or(home, "the upstream"))
 		return a, nil
 	}
 	problem("", "%s: no upstream has a project of this name", n)
@@ -473,9 +515,56 @@ func (s *site) ask(ctx context.Context, n packaging.Name, owner string, in plan.
 	return a, nil
 }
 
+// homeUpstream gives the upstream that alone is asked for a project: its owner,
+// or, where that is none, the first that files of it came from. It is empty if
+// there is none.
+func (s *site) homeUpstream(owner string, current *catalog.Project) string {
+	if owner != catalog.Local && owner != catalog.Direct {
+		return owner
+	}
+	if current == nil {
+		return ""
+	}
+	from := map[string]bool{}
+	for _, f := range current.Files {
+		if f.Source != catalog.Local && f.Source != catalog.Direct {
+			from[f.Source] = true
+		}
+	}
+	for _, u := range s.upstream.list {
+		if from[u.Name()] {
+			return u.Name()
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(from)) {
+		return name // the settings have it no more
+	}
+	return ""
+}
+
+// keepUnread keeps what is here of upstreams that were not asked: what they
+// have now is not known.
+func (d *decided) keepUnread(asked string) {
+	d.Withdraw = slices.DeleteFunc(d.Withdraw, func(w plan.Withdrawal) bool {
+		other := w.File.Source != catalog.Local && w.File.Source != catalog.Direct && w.File.Source != asked
+		if !other || w.Blocked {
+			return false
+		}
+		d.Keep = append(d.Keep, plan.Kept{File: w.File, Why: []string{w.File.Source + " was not asked"}})
+		return true
+	})
+}
+
 // listingKey names an upstream for its listings. What another address once
 // said must not be held for what this one says.
-func listingKey(src *fetch.Source) string { return src.Name() + " " + src.URL() }
+func listingKey(src *fetch.Source) string {
+	address := src.URL()
+	if strings.ContainsRune(src.Name(), ':') || strings.ContainsRune(address, '?') {
+		// Of the allowlist, or with a query: there may be a token in it.
+		address = fmt.Sprintf("%x", sha256.Sum256([]byte(address)))
+	}
+	return src.Name() + " " + address
+}
 
 // list gives an upstream's listing of a project, and whether it is a new one.
 func (s *site) list(ctx context.Context, src *fetch.Source, n packaging.Name) (*catalog.Listing, bool, error) {
@@ -492,6 +581,12 @@ func (s *site) list(ctx context.Context, src *fetch.Source, n packaging.Name) (*
 	}
 	if err != nil {
 		return nil, false, err
+	}
+	if had && l.Same(&old) {
+		// It came whole, because the upstream knows no conditions, and says
+		// what it said before.
+		s.upstream.unchanged()
+		return &l, false, nil
 	}
 	return &l, true, nil
 }

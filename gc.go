@@ -65,7 +65,7 @@ func (s *site) mustHaveBuilt() error {
 
 func (s *site) gc(ctx context.Context) (*Garbage, error) {
 	g := &Garbage{DryRun: s.opts.DryRun, Paths: []string{}}
-	now := Now()
+	now := trueNow()
 	due, err := s.catalog.Due(ctx, now.UnixMicro())
 	if err != nil {
 		return nil, storage(err)
@@ -120,7 +120,7 @@ func (s *site) gc(ctx context.Context) (*Garbage, error) {
 	if _, err := s.tree.Delete(ctx, g.Paths); err != nil {
 		return nil, storage(err)
 	}
-	return g, storage(s.catalog.Update(ctx, now, func(tx *catalog.Tx) error { return tx.Deleted(due) }))
+	return g, storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.Deleted(due) }))
 }
 
 // listedPaths gives the path of every file that the index lists.
@@ -197,7 +197,7 @@ func (s *site) walkStore(ctx context.Context, f func(path string, fi os.FileInfo
 
 // deleteDue removes the bytes whose grace is over.
 func (s *site) deleteDue(ctx context.Context) error {
-	due, err := s.catalog.Due(ctx, Now().UnixMicro())
+	due, err := s.catalog.Due(ctx, trueNow().UnixMicro())
 	if err != nil {
 		return storage(err)
 	}

@@ -65,6 +65,13 @@ func newWorld(t testing.TB, upstreams ...*fetchtest.Server) *world {
 	return w
 }
 
+// setClock sets the time of day and the true time, in seconds since 1970.
+func setClock(t *testing.T, seconds string) {
+	t.Helper()
+	t.Setenv("SOURCE_DATE_EPOCH", seconds)
+	t.Setenv(testClock, seconds)
+}
+
 func (w *world) path(name string) string { return filepath.Join(w.dir, filepath.FromSlash(name)) }
 
 func (w *world) write(name, text string) {

@@ -1,6 +1,7 @@
 package nestgen
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -13,6 +14,7 @@ import (
 
 	"nestgen/allowlist"
 	"nestgen/catalog"
+	"nestgen/internal/secret"
 	"nestgen/packaging"
 	"nestgen/plan"
 	"nestgen/policy"
@@ -25,7 +27,7 @@ type intent struct {
 	wants       map[packaging.Name][]allowlist.Want
 	constraints map[packaging.Name][]allowlist.Want
 	links       map[packaging.Name][]catalog.Link
-	logins      map[string]*url.Userinfo // of archives, by their address without it
+	archives    map[string]archive // what the allowlist names by an address, by the address that is shown
 	policy      *policy.Policy
 	projects    map[packaging.Name]ProjectConfig
 
@@ -33,17 +35,22 @@ type intent struct {
 	// came from an upstream leaves the index: the line that wants it may be the
 	// one that cannot be read.
 	faulty bool
+
+	// partial says that even what could be read may ask for more than is meant,
+	// because a constraint, an option or a whole list is missing. Then no name
+	// is asked for anywhere that has no owner yet, and no file comes in new.
+	partial bool
 }
 
 // readIntent reads the allowlist and the policy. A faulty line of an allowlist
 // costs that line; a faulty policy stops the run, because it may forbid what
 // would be published without it.
-func (s *site) readIntent() error {
+func (s *site) readIntent(ctx context.Context) error {
 	in := &s.intent
 	in.wants = map[packaging.Name][]allowlist.Want{}
 	in.constraints = map[packaging.Name][]allowlist.Want{}
 	in.links = map[packaging.Name][]catalog.Link{}
-	in.logins = map[string]*url.Userinfo{}
+	in.archives = map[string]archive{}
 	in.projects = map[packaging.Name]ProjectConfig{}
 	for _, p := range s.Projects {
 		in.projects[packaging.NormalizeName(p.Name)] = p
@@ -56,9 +63,12 @@ func (s *site) readIntent() error {
 		}
 		in.policy = p
 	}
+	if err := s.checkPolicy(ctx); err != nil {
+		return err
+	}
 	list := allowlist.Read(allowlist.Sources{}, s.Allowlist...)
 	in.options = list.Options
-	in.faulty = list.Failed()
+	in.faulty, in.partial = list.Failed(), list.Partial()
 	for _, p := range list.Problems {
 		level := plan.Incomplete
 		if p.Severity == allowlist.Warning {
@@ -69,11 +79,47 @@ func (s *site) readIntent() error {
 	if in.faulty {
 		s.report.problem(plan.Warning, "", "", "because the allowlist has errors, nothing that came from an upstream leaves the index in this run")
 	}
+	if in.partial {
+		s.report.problem(plan.Warning, "", "", "because a part of the allowlist cannot be read that the rest may depend on, nothing new is asked for or fetched in this run")
+	}
 	for _, w := range list.Constraints {
 		in.constraints[w.Project] = append(in.constraints[w.Project], w)
 	}
 	for _, w := range list.Wants {
 		s.want(w)
+	}
+	return nil
+}
+
+// metaPolicy is the key under which the catalog keeps the digest of the policy
+// that was applied last; empty for one that says nothing.
+const metaPolicy = "policy"
+
+// policyDigest names the policy, empty if it says nothing.
+func (s *site) policyDigest() string {
+	if len(s.intent.policy.Projects()) == 0 {
+		return ""
+	}
+	return s.intent.policy.Digest()
+}
+
+// checkPolicy refuses to go on without a policy file that the settings name or
+// that was there before: what it forbids would be published. Only the default
+// file may be absent, as long as it never said anything.
+func (s *site) checkPolicy(ctx context.Context) error {
+	if s.Policy == "" || s.intent.policy.Written() {
+		return nil
+	}
+	if s.Policy != filepath.Join(s.home(), Default().Policy) {
+		return &fault{ErrSettings, fmt.Errorf("%s: the policy that the settings name is not there", s.Policy), "put it there; an empty file says that there is no policy"}
+	}
+	applied, err := s.catalog.Meta(ctx, metaPolicy)
+	if err != nil {
+		return storage(err)
+	}
+	if applied != "" {
+		return &fault{ErrSettings, fmt.Errorf("%s: the policy was applied before and is not there any more", s.Policy),
+			"put it back; if there is to be no policy any more, leave an empty file"}
 	}
 	return nil
 }
@@ -96,9 +142,8 @@ func (s *site) want(w allowlist.Want) {
 			s.report.problem(plan.Incomplete, where, "", "%v", err)
 			return
 		}
-		if u, err := url.Parse(w.URL); err == nil && u.User != nil {
-			in.logins[o.URL] = u.User
-		}
+		address, login := plan.Address(w)
+		in.archives[o.URL] = archive{address, login}
 		in.wants[f.Project] = append(in.wants[f.Project], w)
 	case allowlist.VCS:
 		l, err := devLink(w)
@@ -107,11 +152,11 @@ func (s *site) want(w allowlist.Want) {
 			return
 		}
 		if l.secret && s.LinkPasswords == "refuse" {
-			s.report.problem(plan.Incomplete, where, "", "the repository's address carries a password, and link_passwords is \"refuse\": not listed")
+			s.report.problem(plan.Incomplete, where, "", "the repository's address carries a password or a token, and link_passwords is \"refuse\": not listed")
 			return
 		}
 		if l.secret {
-			s.report.problem(plan.Warning, where, "set link_passwords = \"refuse\" to keep such links off the page", "the repository's address carries a password, which the page will show to everybody")
+			s.report.problem(plan.Warning, where, "set link_passwords = \"refuse\" to keep such links off the page", "the repository's address carries a password or a token, which the page will show to everybody")
 		}
 		in.links[w.Project] = append(in.links[w.Project], l.Link)
 		s.report.problem(plan.Warning, where, "", "%s: a repository is not mirrored; it is listed as a development link for easy_install", strings.TrimSpace(w.Text))
@@ -126,6 +171,29 @@ func (s *site) short(path string) string {
 		return rest
 	}
 	return path
+}
+
+// An archive is where the bytes of a line are that names them by an address,
+// and the login for it. Neither is kept anywhere.
+type archive struct {
+	address string
+	login   *url.Userinfo
+}
+
+// addressOf gives the address to fetch from, for one that is shown.
+func (s *site) addressOf(shown string) string {
+	if a, ok := s.intent.archives[shown]; ok {
+		return a.address
+	}
+	return shown
+}
+
+// masked takes the address that stands behind a shown one out of a text. What
+// package fetch says of an address has no query.
+func (s *site) masked(text, shown string) string {
+	address, _, _ := strings.Cut(s.addressOf(shown), "?")
+	hidden, _, _ := strings.Cut(shown, "?")
+	return strings.ReplaceAll(text, address, hidden)
 }
 
 type markedLink struct {
@@ -150,11 +218,8 @@ func devLink(w allowlist.Want) (markedLink, error) {
 	if _, err := packaging.ParseVersion(w.EggVersion); err == nil {
 		l.Version = w.EggVersion
 	}
-	_, rest, ok := strings.Cut(address, "://")
-	host, _, _ := strings.Cut(rest, "/")
-	if at := strings.LastIndex(host, "@"); ok && at >= 0 {
-		l.secret = strings.Contains(host[:at], ":")
-	}
+	_, l.secret = secret.Address(address)
+	l.secret = l.secret || w.Expanded
 	return l, nil
 }
 
@@ -186,7 +251,7 @@ func (s *site) localRules() string {
 	for _, n := range slices.Sorted(maps.Keys(s.intent.projects)) {
 		fmt.Fprintf(h, "%s %q\n", n, s.intent.projects[n].Sources)
 	}
-	fmt.Fprintln(h, s.intent.policy.Digest())
+	fmt.Fprintln(h, s.intent.policy.Digest(), s.intent.faulty)
 	for _, n := range slices.Sorted(maps.Keys(s.intent.links)) {
 		fmt.Fprintf(h, "%q\n", s.intent.links[n])
 	}

@@ -26,16 +26,17 @@ var layers = []row{
 	{"packaging", nil},
 	{"templates", nil},
 	{"internal/stricttoml", nil},
+	{"internal/secret", nil},
 
 	// Paths, readers, the model and what is said of it.
 	{"layout", []string{"packaging"}},
-	{"allowlist", []string{"packaging"}},
+	{"allowlist", []string{"packaging", "internal/secret"}},
 	{"catalog", []string{"packaging", "layout"}},
 	{"policy", []string{"packaging", "catalog", "internal/stricttoml"}},
 
 	// The stages. None imports another.
-	{"plan", []string{"packaging", "layout", "allowlist", "catalog", "policy"}},
-	{"drop", []string{"packaging", "layout", "catalog"}},
+	{"plan", []string{"packaging", "layout", "allowlist", "catalog", "policy", "internal/secret"}},
+	{"drop", []string{"packaging", "layout", "catalog", "internal/secret"}},
 	{"fetch", []string{"packaging", "layout", "catalog"}},
 	{"intake", []string{"packaging", "layout", "catalog"}},
 	{"generate", []string{"packaging", "layout", "catalog", "templates"}},
@@ -44,7 +45,7 @@ var layers = []row{
 	// The walk, and a reader of what it wrote.
 	{".", []string{
 		"packaging", "templates", "layout", "allowlist", "catalog", "policy",
-		"plan", "drop", "fetch", "intake", "generate", "publish", "internal/stricttoml",
+		"plan", "drop", "fetch", "intake", "generate", "publish", "internal/stricttoml", "internal/secret",
 	}},
 	{"serve", []string{"packaging", "layout"}},
 

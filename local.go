@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -183,36 +184,48 @@ func (s *site) inspectDrop(ctx context.Context) (map[packaging.Name]bool, error)
 				for _, l := range links {
 					touch(l.Project)
 				}
-				if errors.Is(err, drop.ErrSkipped) {
-					return nil
-				}
-				return err
+				return s.unread(gctx, e, err)
 			}
 			err := v.Inspect(e, func(f *os.File) (drop.Outcome, error) {
-				o, err := s.inspect(f, e)
+				o, err := s.inspect(ctx, f, e)
 				touch(o.Project)
 				return o, err
 			})
 			s.progress.Step(1, e.Size)
-			if errors.Is(err, drop.ErrSkipped) {
-				return nil
-			}
-			return err
+			return s.unread(gctx, e, err)
 		})
 	}
-	if err := errors.Join(g.Wait(), ctx.Err()); err != nil {
+	if err := firstCause(g.Wait(), ctx.Err()); err != nil {
 		return nil, err
 	}
 	return touched, nil
 }
 
+// unread judges what came of looking at a dropped file. A file that cannot be
+// read is left for another run, whatever is wrong with its disk or with this
+// process at that moment; the others go on.
+func (s *site) unread(ctx context.Context, e drop.Entry, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	if errors.Is(err, drop.ErrSkipped) {
+		return nil
+	}
+	if _, ok := errors.AsType[syscall.Errno](err); !ok {
+		return err
+	}
+	s.local.view.Skip(e, err)
+	s.local.failed.Store(true)
+	return nil
+}
+
 // inspect finds out whether a dropped file may be listed.
-func (s *site) inspect(f *os.File, e drop.Entry) (drop.Outcome, error) {
+func (s *site) inspect(ctx context.Context, f *os.File, e drop.Entry) (drop.Outcome, error) {
 	var o drop.Outcome
 	if e.Size > int64(s.MaxFile) {
 		return drop.Outcome{Verdict: drop.Rejected, Reason: fmt.Sprintf("larger than the limit of %d bytes", int64(s.MaxFile)), Hint: "raise max_file if it is meant to be listed"}, nil
 	}
-	d, err := intake.SHA256(f)
+	d, err := intake.SHA256(untilDone{ctx, f})
 	if err != nil {
 		return o, err
 	}

@@ -48,6 +48,10 @@ func ordered[T, R any](ctx context.Context, items []T, workers int, f func(conte
 	}
 }
 
+// aheadBatch is how many values are handed over at a time: handing over costs
+// more than reading one.
+const aheadBatch = 16
+
 // ahead reads a sequence in a goroutine of its own, some values ahead of the
 // reader, so that reading and using them share two processors. When the reader
 // stops it waits for the goroutine to end.
@@ -57,24 +61,36 @@ func ahead[T any](seq iter.Seq2[T, error]) iter.Seq2[T, error] {
 		err   error
 	}
 	return func(yield func(T, error) bool) {
-		items := make(chan item, 64)
+		batches := make(chan []item, 2)
 		stop := make(chan struct{})
 		var running sync.WaitGroup
 		defer running.Wait()
 		defer close(stop)
 		running.Go(func() {
-			defer close(items)
-			for v, err := range seq {
+			defer close(batches)
+			var batch []item
+			send := func() bool {
 				select {
-				case items <- item{v, err}:
+				case batches <- batch:
+					batch = nil
+					return true
 				case <-stop:
+					return false
+				}
+			}
+			for v, err := range seq {
+				batch = append(batch, item{v, err})
+				if (len(batch) == aheadBatch || err != nil) && !send() {
 					return
 				}
 			}
+			send()
 		})
-		for i := range items {
-			if !yield(i.value, i.err) {
-				return
+		for batch := range batches {
+			for _, i := range batch {
+				if !yield(i.value, i.err) {
+					return
+				}
 			}
 		}
 	}

@@ -205,7 +205,7 @@ func (s *site) fetch(ctx context.Context, d *decided, c plan.Choice) (*arrival, 
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	if fetch.KindOf(err) == fetch.Storage || errors.Is(err, ErrStorage) || isStorage(err) {
+	if ownStorage(err) {
 		return nil, err
 	}
 	if reason := rejection(err); reason != nil {
@@ -220,8 +220,18 @@ func (s *site) fetch(ctx context.Context, d *decided, c plan.Choice) (*arrival, 
 	if _, named := errors.AsType[*fetch.Error](err); !named {
 		text = c.Offer.Filename + ": " + text
 	}
-	s.lose(d, level, string(d.Name), fetchHint(err), "%s", text)
+	s.lose(d, level, string(d.Name), fetchHint(err), "%s", s.masked(text, c.Offer.URL))
 	return nil, nil
+}
+
+// ownStorage reports whether an error of a download comes from the disk that
+// is written to. What package fetch says of an error holds: a disk that an
+// upstream lies on may fail as well, and costs no more than that upstream.
+func ownStorage(err error) bool {
+	if k := fetch.KindOf(err); k != 0 {
+		return k == fetch.Storage
+	}
+	return errors.Is(err, ErrStorage) || isStorage(err)
 }
 
 func (s *site) download(ctx context.Context, d *decided, c plan.Choice) (*arrival, error) {
@@ -233,7 +243,9 @@ func (s *site) download(ctx context.Context, d *decided, c plan.Choice) (*arriva
 	if err != nil {
 		return nil, err
 	}
-	got, err := src.Download(ctx, c.Offer, temp)
+	offer := c.Offer
+	offer.URL = s.addressOf(offer.URL)
+	got, err := src.Download(ctx, offer, temp)
 	if err != nil {
 		return nil, err
 	}
@@ -242,7 +254,7 @@ func (s *site) download(ctx context.Context, d *decided, c plan.Choice) (*arriva
 		return nil, err
 	}
 	defer f.Close()
-	sums, err := intake.Digest(f)
+	sums, err := intake.Digest(untilDone{ctx, f})
 	if err != nil {
 		return nil, err
 	}
@@ -321,7 +333,7 @@ func (s *site) companions(ctx context.Context, src *fetch.Source, c plan.Choice,
 		switch {
 		case err == nil:
 			a.beside(kind, data)
-		case ctx.Err() != nil || fetch.KindOf(err) == fetch.Storage || isStorage(err):
+		case ctx.Err() != nil || ownStorage(err):
 			return err
 		default:
 			s.warn(string(a.file.Project), "the file is published without it", "%s%s: %v", c.Offer.Filename, kind.Ending(), err)
@@ -336,6 +348,7 @@ func (s *site) companionOf(ctx context.Context, src *fetch.Source, o catalog.Off
 		return nil, err
 	}
 	defer os.Remove(temp)
+	o.URL = s.addressOf(o.URL)
 	if _, err := src.Companion(ctx, o, kind.Ending(), temp); err != nil {
 		return nil, err
 	}
@@ -357,11 +370,11 @@ func (s *site) sourceOf(name, address string) (*fetch.Source, error) {
 // directOf gives the source of a file that the allowlist names by its address.
 // The login that the list gives with it goes to that host alone.
 func (u *upstreams) directOf(s *site, address string) (*fetch.Source, error) {
-	root, err := url.Parse(address)
+	root, err := url.Parse(s.addressOf(address))
 	if err != nil {
 		return nil, fmt.Errorf("%s: not an address", address)
 	}
-	root = &url.URL{Scheme: root.Scheme, Host: root.Host, Path: "/", User: s.intent.logins[address]}
+	root = &url.URL{Scheme: root.Scheme, Host: root.Host, Path: "/", User: s.intent.archives[address].login}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	src, ok := u.direct[root.String()]

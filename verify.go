@@ -52,7 +52,8 @@ func (v *Verification) Whole() bool {
 // fetches damaged files anew from where they came from and publishes the pages
 // that differ.
 func Verify(ctx context.Context, c Config, o Options, repair bool) (*Verification, error) {
-	o.DryRun = !repair
+	// Beside a build nearly everything would differ from the catalog for a while.
+	o.DryRun, o.locked = !repair, true
 	if err := c.built(); err != nil {
 		return nil, err
 	}
@@ -333,7 +334,7 @@ func (v *verifier) strangers(ctx context.Context) error {
 
 // repair mends what was found.
 func (v *verifier) repair(ctx context.Context) error {
-	if err := v.readIntent(); err != nil {
+	if err := v.readIntent(ctx); err != nil {
 		return err
 	}
 	if err := v.upstream.open(v.site); err != nil {
@@ -361,10 +362,10 @@ func (v *verifier) restoreFiles(ctx context.Context) error {
 	for _, l := range v.lost {
 		if !done[l.file.Path] {
 			if err := v.restore(ctx, l.file, byDigest[l.file.SHA256]); err != nil {
-				if ctx.Err() != nil || isStorage(err) {
+				if ctx.Err() != nil || ownStorage(err) {
 					return storage(err)
 				}
-				v.found.Findings[l.finding].Text += "; not repaired: " + err.Error()
+				v.found.Findings[l.finding].Text += "; not repaired: " + v.masked(err.Error(), l.file.URL)
 				continue
 			}
 			done[l.file.Path] = true
@@ -483,7 +484,7 @@ func (v *verifier) obtain(ctx context.Context, f catalog.File, e drop.Entry) (te
 		return "", err
 	}
 	_, err = src.Download(ctx, catalog.Offer{
-		Filename: f.Filename, URL: f.URL, Size: f.Size, Hashes: map[string]string{"sha256": f.SHA256.String()},
+		Filename: f.Filename, URL: v.addressOf(f.URL), Size: f.Size, Hashes: map[string]string{"sha256": f.SHA256.String()},
 	}, temp)
 	return temp, err
 }

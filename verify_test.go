@@ -173,7 +173,7 @@ func TestALostCatalogDeletesNothing(t *testing.T) {
 	w, _, _ := damaged(t)
 	w.remove("state")
 	before := photograph(t, w.path("site"))
-	t.Setenv("SOURCE_DATE_EPOCH", "4000000000")
+	setClock(t, "4000000000")
 	if _, err := GC(t.Context(), w.Config, Options{}); !errors.Is(err, ErrSettings) {
 		t.Errorf("GC: %v", err)
 	}
@@ -187,7 +187,7 @@ func TestALostCatalogDeletesNothing(t *testing.T) {
 
 func TestGC(t *testing.T) {
 	w := newWorld(t)
-	t.Setenv("SOURCE_DATE_EPOCH", "1800000000")
+	setClock(t, "1800000000")
 	keep := w.drop("keep", "1.0", plain)
 	gone := w.drop("keep", "0.9", plain)
 	w.build(0)
@@ -220,7 +220,7 @@ func TestGC(t *testing.T) {
 	if g := gc(Options{}); len(g.Paths) != 1 || w.exists(old) || !w.exists(young) {
 		t.Errorf("%+v", g)
 	}
-	t.Setenv("SOURCE_DATE_EPOCH", "1801000000")
+	setClock(t, "1801000000")
 	if g := gc(Options{}); len(g.Paths) != 2 || g.Waiting != 0 || w.exists(young) {
 		t.Errorf("%+v", g)
 	}

@@ -50,7 +50,7 @@ func (s *site) withdraw(ctx context.Context) error {
 	if !s.opts.DryRun {
 		err := s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
 			for _, w := range leaving {
-				if err := tx.Withdraw(w.File.Project, w.File.Filename, w.Reason, time.Duration(s.Grace)); err != nil {
+				if err := tx.Withdraw(w.File.Project, w.File.Filename, w.Reason, trueNow(), time.Duration(s.Grace)); err != nil {
 					return err
 				}
 			}

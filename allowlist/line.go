@@ -15,6 +15,9 @@ type line struct {
 	n    int
 	text string // as written
 	subs []substitution
+
+	// asks is set for a requirement: what is wrong with it concerns it alone.
+	asks bool
 }
 
 // problem adds a problem of the line.
@@ -25,7 +28,7 @@ func (l *line) warn(pip Verdict, hint, format string, args ...any) {
 }
 
 func (l *line) fail(pip Verdict, hint, format string, args ...any) {
-	l.problem(Problem{Severity: Error, Text: fmt.Sprintf(format, args...), Hint: hint, Pip: pip})
+	l.problem(Problem{Severity: Error, Text: fmt.Sprintf(format, args...), Hint: hint, Pip: pip, Partial: !l.asks})
 }
 
 // mask puts the names of the variables back for their values, which are often
@@ -37,6 +40,14 @@ func (l *line) mask(s string) string {
 		}
 	}
 	return s
+}
+
+// masked is mask for an address, empty if there is nothing to mask.
+func (l *line) masked(s string) string {
+	if len(l.subs) == 0 {
+		return ""
+	}
+	return l.mask(s)
 }
 
 // quote is [quote] without the values of variables.
@@ -54,6 +65,7 @@ func (r *reader) readLine(f *file, logical logicalLine) {
 		return
 	}
 	requirement, opts := splitArguments(text)
+	l.asks = requirement != ""
 	words, err := shellSplit(opts)
 	if err != nil {
 		l.fail(PipRefusesFile, "", "options %s: %v", l.quote(opts), err)
@@ -65,12 +77,13 @@ func (r *reader) readLine(f *file, logical logicalLine) {
 		l.fail(PipRefusesFile, l.mask(e.hint), "%s", l.mask(e.text))
 		return
 	}
+	editable := slices.IndexFunc(settings, func(s setting) bool { return s.option.id == optEditable })
+	l.asks = l.asks || editable >= 0
 	if !l.checkSettings(settings) {
 		return
 	}
 	l.noteStray(requirement, settings, stray)
 
-	editable := slices.IndexFunc(settings, func(s setting) bool { return s.option.id == optEditable })
 	if requirement == "" && editable >= 0 {
 		requirement = settings[editable].value
 		settings = slices.Delete(settings, editable, editable+1)
@@ -178,9 +191,9 @@ func (l *line) readOptions(settings []setting) {
 	for _, s := range settings {
 		switch s.option.id {
 		case optIndexURL:
-			index = Place{URL: s.value, Position: at}
+			index = Place{URL: s.value, Position: at, masked: l.masked(s.value)}
 		case optExtraIndexURL:
-			extra = append(extra, Place{URL: s.value, Position: at})
+			extra = append(extra, Place{URL: s.value, Position: at, masked: l.masked(s.value)})
 		case optFindLinks:
 			if findLinks++; findLinks > 1 {
 				l.warn(PipReads, "give each -f a line of its own", "%s: only the first of a line is read, as pip does", s.name)
@@ -242,7 +255,7 @@ func (l *line) readOptions(settings []setting) {
 
 // findLinks makes the place of a -f.
 func (l *line) findLinks(value string) Place {
-	p := Place{URL: value, Position: Position{l.f.name, l.n}}
+	p := Place{URL: value, Position: Position{l.f.name, l.n}, masked: l.masked(value)}
 	if !isURL(value) && !isRemote(l.f.key) {
 		path := value
 		if !filepath.IsAbs(path) {

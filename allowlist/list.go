@@ -31,6 +31,13 @@ func (l List) Failed() bool {
 	return slices.ContainsFunc(l.Problems, func(p Problem) bool { return p.Severity == Error })
 }
 
+// Partial reports whether something could not be read that other lines may
+// depend on: a whole list, an option, or a line of a constraint file. What is
+// left asks for more than was meant, perhaps, and not only for less.
+func (l List) Partial() bool {
+	return slices.ContainsFunc(l.Problems, func(p Problem) bool { return p.Partial })
+}
+
 // A Position is a line of a list.
 type Position struct {
 	// File is the name of the list as it was given, or as it follows from the
@@ -100,6 +107,12 @@ type Want struct {
 	// URL is the address, a file: URL for a path. It may hold a password:
 	// print the Want, or Text, instead.
 	URL string
+
+	// Masked is URL with the names of variables in the place of their values,
+	// where the line has any. Expanded is set when one of the values is in URL
+	// before the fragment: variables are there to keep secrets out of a list.
+	Masked   string
+	Expanded bool
 
 	// URLHashes are the digests in the URL's fragment by algorithm. The file
 	// must have every one of them.
@@ -183,6 +196,10 @@ type Problem struct {
 	// Pip is what pip does there: nestgen goes on where pip stops, and takes
 	// some old idioms that pip has given up.
 	Pip Verdict
+
+	// Partial is set for an error that concerns more than one requirement: see
+	// [List.Partial].
+	Partial bool
 
 	// Want is what the line asks for, if it could be read and is left out of
 	// the list nevertheless. Otherwise it is nil.

@@ -1,6 +1,7 @@
 package allowlist
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -55,10 +56,14 @@ type Place struct {
 	Egg, EggVersion string
 
 	Position Position
+
+	// masked is URL with the names of variables in the place of their values,
+	// where the line has any.
+	masked string
 }
 
 // String gives the address without its password.
-func (p Place) String() string { return redact(p.URL) }
+func (p Place) String() string { return redact(cmp.Or(p.masked, p.URL)) }
 
 // A ProjectSet is a set of projects, or all of them.
 type ProjectSet struct {

@@ -110,6 +110,7 @@ type reader struct {
 // report adds a problem of a line of f, or, for line 0, of f as a whole.
 func (r *reader) report(f *file, line int, p Problem) {
 	p.Position, p.Via = Position{f.name, line}, f.via
+	p.Partial = p.Severity == Error && (p.Partial || f.constraint)
 	r.list.Problems = append(r.list.Problems, p)
 }
 
@@ -138,7 +139,7 @@ func (r *reader) notRead(f *file, err error) {
 	if r.full {
 		return
 	}
-	p := Problem{Severity: Error, Text: redact(err.Error()), Pip: PipRefusesFile}
+	p := Problem{Severity: Error, Text: redact(err.Error()), Pip: PipRefusesFile, Partial: true}
 	if e, ok := errors.AsType[*decodeError](err); ok {
 		p.Hint = e.hint
 		r.report(f, e.line, p)
@@ -158,7 +159,7 @@ func (r *reader) notRead(f *file, err error) {
 // overflow reports that there is too much to read, and ends the reading.
 func (r *reader) overflow(f *file, line int, text string) {
 	r.full = true
-	r.report(f, line, Problem{Severity: Error, Text: text + "; the rest is not read", Pip: PipRefusesFile})
+	r.report(f, line, Problem{Severity: Error, Text: text + "; the rest is not read", Pip: PipRefusesFile, Partial: true})
 }
 
 // grow counts n more bytes, and reports whether there may be so many.

@@ -1,12 +1,40 @@
 package allowlist
 
-import "strings"
+import (
+	"net/url"
+	"regexp"
+	"strings"
+
+	"nestgen/internal/secret"
+)
 
 // redact blots out what may be secret in the URLs of a text: in user:password@
 // the password, and a user without a password too, since tokens are written
-// there. The one name that is kept is the user of an ssh URL, which is no
+// there, and in a query the values of keys by which tokens are given. The one name that is kept is the user of an ssh URL, which is no
 // secret.
 func redact(s string) string {
+	return redactUsers(redactQueries(s))
+}
+
+// redactQueries blots out the values of the keys of a query by which tokens are
+// given.
+func redactQueries(s string) string {
+	if !strings.Contains(s, "//") || !strings.Contains(s, "?") {
+		return s
+	}
+	return queryValue.ReplaceAllStringFunc(s, func(pair string) string {
+		key, _, _ := strings.Cut(pair[1:], "=")
+		if k, err := url.QueryUnescape(key); err == nil && !secret.Key(k) {
+			return pair
+		}
+		return pair[:len(key)+2] + "****"
+	})
+}
+
+// queryValue matches a key of a query and its value.
+var queryValue = regexp.MustCompile(`[?&;][^=&;#?\s"']+=[^&;#\s"']+`)
+
+func redactUsers(s string) string {
 	if !strings.Contains(s, "//") || !strings.Contains(s, "@") {
 		return s
 	}
@@ -25,9 +53,9 @@ func redact(s string) string {
 		if end < 0 {
 			continue
 		}
-		user, _, secret := strings.Cut(s[:end], ":")
+		user, _, password := strings.Cut(s[:end], ":")
 		switch {
-		case secret:
+		case password:
 			b.WriteString(user + ":****")
 		case strings.HasSuffix(scheme, "ssh:"):
 			b.WriteString(user)

@@ -230,6 +230,13 @@ func (l *line) readEgg(w *Want, u link) {
 // setLink fills in what the URL of a want says about it.
 func (l *line) setLink(w *Want, u link) {
 	w.URL = u.url
+	address, _, _ := strings.Cut(u.url, "#")
+	for _, sub := range l.subs {
+		w.Expanded = w.Expanded || strings.Contains(address, sub.value)
+	}
+	if w.Expanded {
+		w.Masked = l.mask(u.url)
+	}
 	w.Kind, _ = u.kind()
 	w.URLHashes = u.hashes()
 	w.Subdirectory, _ = u.parameter("subdirectory")

@@ -121,8 +121,8 @@ func TestEveryChangeIsOneEvent(t *testing.T) {
 	list(t, c, f)
 	f.Yanked = Yank{}
 	list(t, c, f)
-	update(t, c, func(tx *Tx) error { return tx.Withdraw("foo", f.Filename, "gone", time.Hour) })
-	update(t, c, func(tx *Tx) error { return tx.Withdraw("foo", f.Filename, "gone", time.Hour) })
+	update(t, c, func(tx *Tx) error { return tx.Withdraw("foo", f.Filename, "gone", time.Time{}, time.Hour) })
+	update(t, c, func(tx *Tx) error { return tx.Withdraw("foo", f.Filename, "gone", time.Time{}, time.Hour) })
 	list(t, c, f)
 	want := []string{
 		"1 add foo foo-1.0.tar.gz", "2 change foo foo-1.0.tar.gz", "3 yank foo foo-1.0.tar.gz",
@@ -146,7 +146,7 @@ func TestAFileNameIsSpentForEver(t *testing.T) {
 	if err := put(other); !errors.Is(err, ErrAltered) {
 		t.Errorf("other bytes over a listed file: %v, want ErrAltered", err)
 	}
-	update(t, c, func(tx *Tx) error { return tx.Withdraw("foo", f.Filename, "", 0) })
+	update(t, c, func(tx *Tx) error { return tx.Withdraw("foo", f.Filename, "", time.Time{}, 0) })
 	if err := put(other); !errors.Is(err, ErrAltered) {
 		t.Errorf("other bytes after the file has gone: %v, want ErrAltered", err)
 	}
@@ -181,7 +181,7 @@ func TestProjectsWithoutFilesAreKnownButNotListed(t *testing.T) {
 	c := newCatalog(t)
 	foo := aFile("foo", "foo-1.0.tar.gz", "1.0", 1)
 	list(t, c, foo, aFile("bar", "bar-1.0.tar.gz", "1.0", 1))
-	update(t, c, func(tx *Tx) error { return tx.Withdraw("foo", foo.Filename, "", 0) })
+	update(t, c, func(tx *Tx) error { return tx.Withdraw("foo", foo.Filename, "", time.Time{}, 0) })
 	if got := names(t, c.Projects(context.Background())); !slices.Equal(got, []string{"bar"}) {
 		t.Errorf("Projects = %q", got)
 	}
@@ -223,7 +223,7 @@ func TestUnpublishedIsWhatChangedSince(t *testing.T) {
 	if got := unpublished(); got != nil {
 		t.Errorf("after publishing: %q", got)
 	}
-	update(t, c, func(tx *Tx) error { return tx.Withdraw("b", "b-1.tar.gz", "", 0) })
+	update(t, c, func(tx *Tx) error { return tx.Withdraw("b", "b-1.tar.gz", "", time.Time{}, 0) })
 	if got := unpublished(); !slices.Equal(got, []string{"b"}) {
 		t.Errorf("after b lost its file: %q", got)
 	}
@@ -261,7 +261,7 @@ func TestDeletionWaitsForTheGrace(t *testing.T) {
 	c := newCatalog(t)
 	f := aFile("foo", "foo-1.0.tar.gz", "1.0", 1)
 	list(t, c, f)
-	update(t, c, func(tx *Tx) error { return tx.Withdraw("foo", f.Filename, "", 48*time.Hour) })
+	update(t, c, func(tx *Tx) error { return tx.Withdraw("foo", f.Filename, "", time.Time{}, 48*time.Hour) })
 	due := func(after time.Duration) []string {
 		paths, err := c.Due(context.Background(), noon.Add(after).UnixMicro())
 		if err != nil {

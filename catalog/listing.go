@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/binary"
@@ -90,6 +91,13 @@ func offerFlags(o *Offer) (f byte) {
 		f |= signedFlag
 	}
 	return f
+}
+
+// Same reports whether two listings say the same, validators included. The
+// warnings about them do not count.
+func (l *Listing) Same(other *Listing) bool {
+	return l.ETag == other.ETag && l.LastModified == other.LastModified && l.Serial == other.Serial &&
+		bytes.Equal(l.encode(), other.encode())
 }
 
 func (l *Listing) decode(b []byte) error {

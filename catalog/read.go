@@ -78,29 +78,36 @@ func readLinks(ctx context.Context, q querier, p *Project) error {
 // Projects reads every project that the index lists or links to, in the order
 // of their names. Each is the reader's to keep. It never holds more than one.
 func (c *Catalog) Projects(ctx context.Context) iter.Seq2[*Project, error] {
-	return projects(ctx, c.db, "WHERE listed <> 0", "")
+	return c.projects(ctx, "WHERE listed <> 0", "")
 }
 
 // Unpublished reads every project whose pages do not show its last event yet,
 // also those that the index no longer lists: their pages are to go.
 func (c *Catalog) Unpublished(ctx context.Context) iter.Seq2[*Project, error] {
-	return projects(ctx, c.db, "WHERE serial <> published",
+	return c.projects(ctx, "WHERE serial <> published",
 		"WHERE project IN (SELECT name FROM projects WHERE serial <> published)")
 }
 
 // Vanished reads every project whose pages are to go and have not gone yet.
 func (c *Catalog) Vanished(ctx context.Context) iter.Seq2[*Project, error] {
-	return projects(ctx, c.db, "WHERE serial <> published AND listed = 0",
+	return c.projects(ctx, "WHERE serial <> published AND listed = 0",
 		"WHERE project IN (SELECT name FROM projects WHERE serial <> published AND listed = 0)")
 }
 
 // projects walks three cursors in the order of names: projects, their files
-// and their links.
-func projects(ctx context.Context, q querier, where, whereProject string, args ...any) iter.Seq2[*Project, error] {
+// and their links. They stand in one transaction, so that what they give goes
+// together whatever another process writes meanwhile.
+func (c *Catalog) projects(ctx context.Context, where, whereProject string) iter.Seq2[*Project, error] {
 	return func(yield func(*Project, error) bool) {
+		tx, err := c.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+		if err != nil {
+			yield(nil, fmt.Errorf("read catalog: %w", err))
+			return
+		}
+		defer tx.Rollback()
 		var all readers
 		defer func() { all.close() }()
-		err := all.open(ctx, q, where, whereProject, args)
+		err = all.open(ctx, tx, where, whereProject)
 		for err == nil {
 			var p *Project
 			if p, err = all.next(); p == nil || err != nil {
@@ -123,14 +130,14 @@ type readers struct {
 	haveFile, haveLink     bool
 }
 
-func (r *readers) open(ctx context.Context, q querier, where, whereProject string, args []any) (err error) {
-	if r.projects, err = q.QueryContext(ctx, "SELECT name, display, owner, state, reason, note, serial, shown FROM projects "+where+" ORDER BY name", args...); err != nil {
+func (r *readers) open(ctx context.Context, q querier, where, whereProject string) (err error) {
+	if r.projects, err = q.QueryContext(ctx, "SELECT name, display, owner, state, reason, note, serial, shown FROM projects "+where+" ORDER BY name"); err != nil {
 		return err
 	}
-	if r.files, err = q.QueryContext(ctx, "SELECT "+fileColumns+" FROM files "+whereProject+" ORDER BY project, filename", args...); err != nil {
+	if r.files, err = q.QueryContext(ctx, "SELECT "+fileColumns+" FROM files "+whereProject+" ORDER BY project, filename"); err != nil {
 		return err
 	}
-	if r.links, err = q.QueryContext(ctx, "SELECT "+linkColumns+" FROM links "+whereProject+" ORDER BY project, url, egg, version", args...); err != nil {
+	if r.links, err = q.QueryContext(ctx, "SELECT "+linkColumns+" FROM links "+whereProject+" ORDER BY project, url, egg, version"); err != nil {
 		return err
 	}
 	if err := r.nextFile(); err != nil {

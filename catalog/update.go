@@ -150,8 +150,10 @@ func (t *Tx) file(n packaging.Name, filename string) (File, bool, error) {
 }
 
 // Withdraw takes a file out of the index. Its bytes may be deleted after the
-// grace period. A file that is not listed makes no event.
-func (t *Tx) Withdraw(n packaging.Name, filename, reason string, grace time.Duration) error {
+// grace period, which begins at the event or now, whichever is later: events
+// may carry a time that somebody made up. A file that is not listed makes no
+// event.
+func (t *Tx) Withdraw(n packaging.Name, filename, reason string, now time.Time, grace time.Duration) error {
 	f, listed, err := t.file(n, filename)
 	if err != nil || !listed {
 		return err
@@ -159,7 +161,7 @@ func (t *Tx) Withdraw(n packaging.Name, filename, reason string, grace time.Dura
 	if err := t.q.exec(t.ctx, "DELETE FROM files WHERE project = ? AND filename = ?", n, filename); err != nil {
 		return err
 	}
-	if err := t.q.exec(t.ctx, "INSERT OR REPLACE INTO due VALUES (?, ?)", f.Path, t.now+grace.Microseconds()); err != nil {
+	if err := t.q.exec(t.ctx, "INSERT OR REPLACE INTO due VALUES (?, ?)", f.Path, max(t.now, now.UnixMicro())+grace.Microseconds()); err != nil {
 		return err
 	}
 	if err := t.event(Event{Verb: Withdraw, Project: n, Filename: filename, SHA256: f.SHA256, Source: f.Source, Reason: reason}); err != nil {

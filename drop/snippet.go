@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/html/atom"
 
 	"nestgen/catalog"
+	"nestgen/internal/secret"
 	"nestgen/packaging"
 )
 
@@ -208,7 +209,7 @@ func (a address) link(file string, o LinkOptions) (catalog.Link, []string, error
 	if err != nil {
 		return catalog.Link{}, nil, err
 	}
-	if shown, secret := redact(u); secret {
+	if shown, hidden := secret.Address(u.address); hidden {
 		if o.RefuseSecrets {
 			return catalog.Link{}, nil, fmt.Errorf("%w: %s", ErrSecret, shown)
 		}
@@ -364,49 +365,6 @@ func allowedScheme(s string, file bool) (base string, ok bool) {
 		return base, file && (vcs || !plus)
 	}
 	return "", false
-}
-
-// redact gives an address without what may be a secret in it, and reports
-// whether there was one. A user name alone is one over HTTP, where it is how
-// tokens are given; over SSH it is not.
-func redact(u *parsedURL) (shown string, secret bool) {
-	r := u.URL
-	if _, has := u.User.Password(); has || u.User != nil && (u.base == "http" || u.base == "https") {
-		secret = true
-		r.User = nil
-		r.Host = "***@" + r.Host
-	}
-	if u.RawQuery != "" && secretQuery(u.RawQuery) {
-		secret = true
-	}
-	if secret {
-		r.RawQuery = ""
-	}
-	shown = r.Scheme + "://" + r.Host
-	if r.User != nil {
-		shown = r.Scheme + "://" + r.User.String() + "@" + r.Host
-	}
-	shown += r.EscapedPath()
-	if u.RawQuery != "" {
-		shown += "?***"
-	}
-	return shown, secret
-}
-
-// secretQuery reports whether a query has a key by which tokens are given.
-func secretQuery(q string) bool {
-	for pair := range strings.FieldsFuncSeq(q, func(r rune) bool { return r == '&' || r == ';' }) {
-		key, _, _ := strings.Cut(pair, "=")
-		if k, err := url.QueryUnescape(key); err == nil {
-			key = k
-		}
-		switch strings.ToLower(key) {
-		case "token", "access_token", "private_token", "auth", "auth_token", "api_key", "apikey", "key",
-			"password", "passwd", "pwd", "pass", "secret", "client_secret", "sig", "signature":
-			return true
-		}
-	}
-	return false
 }
 
 // ReadLinks reads the snippet of an entry and records the outcome: its links

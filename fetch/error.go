@@ -103,8 +103,14 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap gives Err.
-func (e *Error) Unwrap() error { return e.Err }
+// Unwrap gives Err, unless that says of a file of this machine that it is not
+// there: what an upstream has is not told by a folder that is not mounted.
+func (e *Error) Unwrap() error {
+	if e.Kind != NotFound && e.Kind != Gone && errors.Is(e.Err, fs.ErrNotExist) {
+		return nil
+	}
+	return e.Err
+}
 
 // Is makes the two kinds that mean "not there" match [fs.ErrNotExist].
 func (e *Error) Is(target error) bool {

@@ -50,13 +50,21 @@ func (s *Source) listLocal(n packaging.Name, prev Validators) (catalog.Listing, 
 		}
 	}
 	var l catalog.Listing
+	paged := false // there is a page of the project
 	state := sha256.New()
 	for _, dir := range f.names[string(n)] {
-		if err := s.listDir(&l, state, filepath.Join(f.path, dir)); err != nil {
+		page, err := s.listDir(&l, state, filepath.Join(f.path, dir))
+		if err != nil {
 			return catalog.Listing{}, err
 		}
+		paged = paged || page
 	}
+	links := len(l.Offers)
 	keep(&l, n, false)
+	// As at an index: a page may have no files, but not only those of others.
+	if paged && links > 0 && len(l.Offers) == 0 {
+		return catalog.Listing{}, fault(Invalid, "none of the page's %d links is a file of the project", links)
+	}
 	var flat catalog.Listing
 	for _, e := range f.entries {
 		addEntry(&flat, f.path, e)
@@ -67,7 +75,7 @@ func (s *Source) listLocal(n packaging.Name, prev Validators) (catalog.Listing, 
 		fmt.Fprintf(state, "%s %d %v %v\n", o.Filename, o.Size, o.Metadata.Offered, o.Signed)
 	}
 	l.Offers = append(l.Offers, flat.Offers...)
-	if len(l.Offers) == 0 {
+	if len(l.Offers) == 0 && !paged {
 		return catalog.Listing{}, fault(NotFound, "no file of the project is in %s", f.path)
 	}
 	l.FinalURL = fileURL(f.path) + "/"
@@ -85,6 +93,9 @@ func (f *folder) read() error {
 	if err != nil {
 		return fault(Unreachable, "%w", err)
 	}
+	if len(list) == 0 {
+		return fault(Unreachable, "%s is empty, as a folder is on which a disk is to be mounted", f.path)
+	}
 	f.names = map[string][]string{}
 	for _, d := range list {
 		info, err := os.Stat(filepath.Join(f.path, d.Name()))
@@ -101,21 +112,21 @@ func (f *folder) read() error {
 }
 
 // listDir adds what the folder of one project has: the links of its page, if
-// it has one, or else its files.
-func (s *Source) listDir(l *catalog.Listing, state io.Writer, dir string) error {
-	for _, page := range []string{"index.html", "index.htm"} {
-		data, err := readLocal(filepath.Join(dir, page), s.opts.MaxPage)
+// it has one, or else its files. It reports whether there was a page.
+func (s *Source) listDir(l *catalog.Listing, state io.Writer, dir string) (page bool, err error) {
+	for _, name := range []string{"index.html", "index.htm"} {
+		data, err := readLocal(filepath.Join(dir, name), s.opts.MaxPage)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return err
+			return false, fault(Unreachable, "%w", err)
 		}
 		state.Write(data)
 		base := &url.URL{Scheme: "file", Path: filepath.ToSlash(dir) + "/"}
 		got, err := ReadHTML(data, "", base)
 		if err != nil {
-			return fault(Invalid, "%s: %w", page, err)
+			return false, fault(Invalid, "%s: %w", name, err)
 		}
 		for i := range got.Offers {
 			s.complete(&got.Offers[i])
@@ -124,11 +135,11 @@ func (s *Source) listDir(l *catalog.Listing, state io.Writer, dir string) error 
 		l.Warnings = append(l.Warnings, got.Warnings...)
 		l.Serial = max(l.Serial, got.Serial)
 		l.Status = got.Status
-		return nil
+		return true, nil
 	}
 	list, err := os.ReadDir(dir)
 	if err != nil {
-		return fault(Unreachable, "%w", err)
+		return false, fault(Unreachable, "%w", err)
 	}
 	for _, d := range list {
 		info, err := os.Stat(filepath.Join(dir, d.Name()))
@@ -138,7 +149,7 @@ func (s *Source) listDir(l *catalog.Listing, state io.Writer, dir string) error 
 		fmt.Fprintf(state, "%s %d %d\n", d.Name(), info.Size(), info.ModTime().UnixNano())
 		addEntry(l, dir, entry{d.Name(), info.Size(), info.ModTime().UnixNano()})
 	}
-	return nil
+	return false, nil
 }
 
 // listLocalPage gives the files of a project on a page that is a local file.

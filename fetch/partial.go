@@ -17,7 +17,7 @@ import (
 // A record stands beside a partial download and says of what it is a part. A
 // partial without one is worth nothing.
 type record struct {
-	URL  string `json:"url"`
+	URL  string `json:"url"`  // its digest: there may be a token in it
 	ETag string `json:"etag"` // a strong one
 	Size int64  `json:"size"` // of the whole file
 }
@@ -49,8 +49,7 @@ func (p *partials) claim(folder, address, dest string, size int64) (partial, fun
 	if folder == "" || !recorded {
 		return beside, func() {}
 	}
-	sum := sha256.Sum256([]byte(address))
-	name := filepath.Join(folder, hex.EncodeToString(sum[:20])+".part")
+	name := filepath.Join(folder, digestOf(address)+".part")
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.used[name] {
@@ -67,12 +66,18 @@ func (p *partials) claim(folder, address, dest string, size int64) (partial, fun
 	}
 }
 
+// digestOf stands for an address.
+func digestOf(address string) string {
+	sum := sha256.Sum256([]byte(address))
+	return hex.EncodeToString(sum[:20])
+}
+
 // load gives the record and the number of bytes of a partial that can be taken
 // up again; ok is false, and nothing is left, if there is none.
 func (p partial) load(address string, size int64) (r record, have int64, ok bool) {
 	data, err := os.ReadFile(p.name + ".json")
 	if err == nil && len(data) < 64<<10 && json.Unmarshal(data, &r) == nil &&
-		r.URL == address && isStrongETag(r.ETag) && r.Size > 0 && (size < 0 || size == r.Size) {
+		r.URL == digestOf(address) && isStrongETag(r.ETag) && r.Size > 0 && (size < 0 || size == r.Size) {
 		if info, err := os.Lstat(p.name); err == nil && info.Mode().IsRegular() && info.Size() > 0 && info.Size() < r.Size {
 			return r, info.Size(), true
 		}
@@ -83,6 +88,7 @@ func (p partial) load(address string, size int64) (r record, have int64, ok bool
 
 // save writes the record.
 func (p partial) save(r record) error {
+	r.URL = digestOf(r.URL)
 	data, err := json.Marshal(r)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"nestgen/allowlist"
 	"nestgen/catalog"
+	"nestgen/internal/secret"
 	"nestgen/packaging"
 )
 
@@ -93,7 +94,8 @@ func (p *Project) direct(in Input, want allowlist.Want) []candidate {
 }
 
 // Direct reads a line that names an archive by its address: the file that it
-// offers, with the hashes of the line.
+// offers, with the hashes of the line. The URL of the offer is fit to be shown:
+// it has no login, no token and no value of a variable; see [Address].
 func Direct(want allowlist.Want) (catalog.Offer, packaging.Filename, error) {
 	u, err := url.Parse(want.URL)
 	if err != nil {
@@ -107,9 +109,35 @@ func Direct(want allowlist.Want) (catalog.Offer, packaging.Filename, error) {
 	for alg, digest := range want.URLHashes {
 		o.Hashes[strings.ToLower(alg)] = strings.ToLower(digest)
 	}
-	u.User, u.Fragment, u.RawFragment = nil, "", ""
-	o.URL = u.String()
+	shown := u
+	if want.Masked != "" {
+		if shown, err = url.Parse(want.Masked); err != nil {
+			shown = &url.URL{Scheme: u.Scheme, Host: "…", Path: "/" + o.Filename}
+		}
+	}
+	if secret.Query(shown.RawQuery) {
+		shown.RawQuery = ""
+	}
+	o.URL = bare(shown)
 	return o, f, nil
+}
+
+// Address gives the address that a line names an archive by, with the tokens
+// that may be in it but without login and fragment, and the login. An address
+// that Direct has read has no fault.
+func Address(want allowlist.Want) (address string, login *url.Userinfo) {
+	u, err := url.Parse(want.URL)
+	if err != nil {
+		return "", nil
+	}
+	return bare(u), u.User
+}
+
+// bare gives an address without login and fragment.
+func bare(u *url.URL) string {
+	b := *u
+	b.User, b.Fragment, b.RawFragment = nil, "", ""
+	return b.String()
 }
 
 // checkLocal tells if a line asks for what no local file can give: the name is

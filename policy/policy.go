@@ -243,6 +243,9 @@ func (p *Policy) Status(n packaging.Name, source catalog.Status) catalog.Status 
 // Note gives the note for people on a project; empty for none.
 func (p *Policy) Note(n packaging.Name) string { return p.notes[n] }
 
+// Written reports whether there is a policy file, even an empty one.
+func (p *Policy) Written() bool { return p.digest != [sha256.Size]byte{} }
+
 // Digest names the policy by its text: the same digest, the same policy.
 func (p *Policy) Digest() string { return hex.EncodeToString(p.digest[:]) }
 

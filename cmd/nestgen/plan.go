@@ -20,11 +20,14 @@ or go, how many bytes would be fetched, and with --why the line of the allowlist
 or the drop folder, that stands behind each. Upstreams are asked for their
 pages, but no file is fetched and nothing is changed.
 
-Exit status: 0 if nothing would change, 10 if something would, else as below.
+Exit status: 0 if nothing would change, 10 if something would, else as below: 6
+if the build would take nothing out of the index, because so many removals look
+like an accident.
 ` + exitHelp,
 	}
 	f := cmd.Flags()
 	offline := f.Bool("offline", false, "ask no upstream")
+	allow := f.Bool("allow-removals", false, "plan a build with --allow-removals")
 	why := f.Bool("why", false, "say why, for every file")
 	asJSON := f.Bool("json", false, "print the report as JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -39,7 +42,7 @@ Exit status: 0 if nothing would change, 10 if something would, else as below.
 		t := newTerminal(cmd.OutOrStdout(), cmd.ErrOrStderr())
 		bars := t.progress(!*asJSON)
 		p := &planPrinter{why: *why}
-		r, err := nestgen.Build(cmd.Context(), c, nestgen.Options{DryRun: true, Offline: *offline, AllowRemovals: true, Progress: bars,
+		r, err := nestgen.Build(cmd.Context(), c, nestgen.Options{DryRun: true, Offline: *offline, AllowRemovals: *allow, Progress: bars,
 			Each: func(d *plan.Project) {
 				if len(only) == 0 || only[d.Name] {
 					p.project(d)

@@ -21,12 +21,16 @@ import (
 	"nestgen/intake/intaketest"
 )
 
+// programDir is where program has put it.
+var programDir string
+
 // program builds nestgen once, as it is released.
 var program = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "killsweep-nestgen")
 	if err != nil {
 		return "", err
 	}
+	programDir = dir
 	file := filepath.Join(dir, "nestgen")
 	cmd := exec.Command("go", "build", "-o", file, "nestgen/cmd/nestgen")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -70,7 +74,7 @@ func (s stage) nestgen(now int64, args ...string) (string, error) {
 		return "", err
 	}
 	cmd := exec.Command(file, args...)
-	cmd.Dir, cmd.Env = s.dir, append(os.Environ(), clock(now))
+	cmd.Dir, cmd.Env = s.dir, append(os.Environ(), clock(now)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("nestgen %s: %w\n%s", strings.Join(args, " "), err, out)
@@ -78,7 +82,12 @@ func (s stage) nestgen(now int64, args ...string) (string, error) {
 	return string(out), err
 }
 
-func clock(now int64) string { return "SOURCE_DATE_EPOCH=" + strconv.FormatInt(now, 10) }
+// clock gives the environment in which it is now: for the program, and for the
+// grace that it counts.
+func clock(now int64) []string {
+	s := strconv.FormatInt(now, 10)
+	return []string{"SOURCE_DATE_EPOCH=" + s, "NESTGEN_TEST_CLOCK=" + s}
+}
 
 func (s stage) path(name string) string { return filepath.Join(s.dir, name) }
 
@@ -383,7 +392,7 @@ func (c scene) sweep(t *testing.T, mode Mode) Sweep {
 	}
 	s := Sweep{
 		Command: append([]string{file}, c.args...),
-		Env:     []string{clock(c.now)},
+		Env:     clock(c.now),
 		Setup:   func(dir string) error { return c.setup(stage{dir}) },
 		Check:   c.check,
 		Ended:   truthful(mode),
@@ -530,7 +539,7 @@ func TestInterrupt(t *testing.T) {
 			server.Always(path, fetchtest.StallInBody)
 			var out bytes.Buffer
 			cmd := exec.Command(file, "build", "-q")
-			cmd.Dir, cmd.Env = s.dir, append(os.Environ(), clock(today))
+			cmd.Dir, cmd.Env = s.dir, append(os.Environ(), clock(today)...)
 			cmd.Stdout, cmd.Stderr = &out, &out
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
@@ -586,5 +595,52 @@ func TestNestgenPowerCut(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A signal while a huge file is read does not wait for the file's end.
+func TestInterruptReading(t *testing.T) {
+	s := stage{memory(t)}
+	err := s.write("nestgen.toml", settings+"max_file = \"1TiB\"\n", "drop/huge-1.0-py3-none-any.whl", "")
+	if err == nil {
+		err = os.Truncate(s.path("drop/huge-1.0-py3-none-any.whl"), 200<<30) // a hole takes no space
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(file, "build", "-q")
+	cmd.Dir = s.dir
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	reading := func() bool {
+		fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", cmd.Process.Pid))
+		for _, fd := range fds {
+			if to, err := os.Readlink(fd); err == nil && strings.HasSuffix(to, ".whl") {
+				return true
+			}
+		}
+		return false
+	}
+	for deadline := time.Now().Add(30 * time.Second); !reading(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it does not read the file")
+		}
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	err = cmd.Wait()
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("it ended after %v", took)
+	}
+	if cmd.ProcessState.ExitCode() != 130 {
+		t.Errorf("it ended with %v", err)
 	}
 }

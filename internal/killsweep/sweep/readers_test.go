@@ -212,7 +212,8 @@ func TestReaders(t *testing.T) {
 		} else {
 			fail(errors.Join(
 				s.put("drop", egg("beta", "0.3"), wheel("alpha", "1.1")),
-				s.remove("drop/"+wheel("alpha", "1.2").name, "drop/"+wheel("lambda", "1.0").name, "policy.toml"),
+				s.remove("drop/"+wheel("alpha", "1.2").name, "drop/"+wheel("lambda", "1.0").name),
+				s.write("policy.toml", ""),
 			))
 		}
 		build(n)

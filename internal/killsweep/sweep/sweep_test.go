@@ -30,7 +30,9 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	os.RemoveAll(programDir)
+	os.Exit(code)
 }
 
 // An update is what the programs publish: two files and the pages of two
@@ -293,12 +295,28 @@ func memory(t *testing.T) string {
 	return dir
 }
 
-func run(t *testing.T, s Sweep) *Report {
+// forbidden skips a test where programs cannot be traced.
+func forbidden(t *testing.T, err error) {
 	t.Helper()
-	r, err := s.Run(context.Background())
 	if errors.Is(err, ErrForbidden) {
 		t.Skip("a sweep takes ptrace and seccomp: ", err)
 	}
+}
+
+func traced(t *testing.T, command, env []string, dir string, f fault, timeout time.Duration) *outcome {
+	t.Helper()
+	o, err := trace(command, env, dir, f, timeout)
+	forbidden(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func run(t *testing.T, s Sweep) *Report {
+	t.Helper()
+	r, err := s.Run(context.Background())
+	forbidden(t, err)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -405,7 +423,9 @@ func TestTimeout(t *testing.T) {
 	s.Timeout = 500 * time.Millisecond
 	s.Setup = func(dir string) error { return os.WriteFile(filepath.Join(dir, "mark"), nil, 0o600) }
 	s.Check = nil
-	if _, err := s.Run(context.Background()); !errors.Is(err, errTimeout) {
+	_, err := s.Run(context.Background())
+	forbidden(t, err)
+	if !errors.Is(err, errTimeout) {
 		t.Errorf("a traced run that hangs: %v", err)
 	}
 }
@@ -414,10 +434,7 @@ func TestTimeout(t *testing.T) {
 // that change a file.
 func TestCalls(t *testing.T) {
 	dir := t.TempDir()
-	o, err := trace([]string{"sh", "-c", `echo out; : >a; cat a >/dev/null; (echo x >>a); mv a b; rm b; mkdir c; rmdir c; exit 3`}, os.Environ(), dir, fault{}, time.Minute)
-	if err != nil {
-		t.Fatal(err)
-	}
+	o := traced(t, []string{"sh", "-c", `echo out; : >a; cat a >/dev/null; (echo x >>a); mv a b; rm b; mkdir c; rmdir c; exit 3`}, os.Environ(), dir, fault{}, time.Minute)
 	got := strings.Join(o.calls, " ")
 	want := regexp.MustCompile(`^open(at)? open(at)? open(at)? write rename(at|at2)? unlink(at)? mkdir(at)? rmdir$`)
 	// The shell opens /dev/null for writing; that is an open like any other.
@@ -431,10 +448,7 @@ func TestCalls(t *testing.T) {
 
 func TestHalf(t *testing.T) {
 	dir := t.TempDir()
-	o, err := trace([]string{"sh", "-c", "echo 0123456789a >f; echo never >g"}, os.Environ(), dir, fault{mode: Half, point: 1}, time.Minute)
-	if err != nil {
-		t.Fatal(err)
-	}
+	o := traced(t, []string{"sh", "-c", "echo 0123456789a >f; echo never >g"}, os.Environ(), dir, fault{mode: Half, point: 1}, time.Minute)
 	b, err := os.ReadFile(filepath.Join(dir, "f"))
 	if err != nil || string(b) != "012345" || !o.hit || o.file != filepath.Join(dir, "f") || o.status.Signal() != syscall.SIGKILL {
 		t.Errorf("file %q, %v, hit %v, status %v", b, err, o.hit, o.status)
@@ -446,10 +460,7 @@ func TestHalf(t *testing.T) {
 
 func TestErrno(t *testing.T) {
 	dir := t.TempDir()
-	o, err := trace([]string{"sh", "-c", "mkdir a; mkdir b"}, append(os.Environ(), "LC_ALL=C"), dir, fault{mode: Errno, errno: syscall.EDQUOT, point: 1}, time.Minute)
-	if err != nil {
-		t.Fatal(err)
-	}
+	o := traced(t, []string{"sh", "-c", "mkdir a; mkdir b"}, append(os.Environ(), "LC_ALL=C"), dir, fault{mode: Errno, errno: syscall.EDQUOT, point: 1}, time.Minute)
 	_, a := os.Stat(filepath.Join(dir, "a"))
 	_, b := os.Stat(filepath.Join(dir, "b"))
 	if a == nil || b != nil || !strings.Contains(o.output, "Disk quota exceeded") || !o.hit || o.file != "a" {

@@ -1,0 +1,68 @@
+package nestgen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"nestgen/catalog"
+	"nestgen/layout"
+)
+
+// metaBegun is the key of a mark that a catalog without events carries once a
+// build has begun with it: what is in the site since then was put there by that
+// build, even if it died.
+const metaBegun = "begun"
+
+// checkState refuses a state folder that never had anything to do with the site
+// which is there: a build would publish what it finds now in place of what is
+// served, and take the rest for left over. It looks before anything is made.
+func checkState(c Config, o Options) error {
+	if _, err := os.Lstat(filepath.Join(c.State, "catalog.db")); !errors.Is(err, fs.ErrNotExist) || o.AllowRemovals || !hasSite(c.Site) {
+		return nil
+	}
+	return lostState(c)
+}
+
+func lostState(c Config) error {
+	return &fault{ErrAlarm, fmt.Errorf("%s: the state is new, but the site %s is not; nothing was touched", c.State, c.Site),
+		`put the state folder back, or run "nestgen build --allow-removals" once to begin anew`}
+}
+
+// hasSite reports whether there are pages in a site, or files in its store.
+func hasSite(site string) bool {
+	if _, err := os.Lstat(filepath.Join(site, filepath.FromSlash(layout.RootJSON))); err == nil {
+		return true
+	}
+	d, err := os.Open(filepath.Join(site, filepath.FromSlash(layout.Packages)))
+	if err != nil {
+		return false
+	}
+	defer d.Close()
+	names, _ := d.Readdirnames(1)
+	return len(names) > 0
+}
+
+// begin is checkState for a catalog that is there and has no events. It marks
+// the catalog before the first file gets into the site.
+func (s *site) begin(ctx context.Context) error {
+	if s.seenBefore {
+		return nil
+	}
+	begun, err := s.catalog.Meta(ctx, metaBegun)
+	if err != nil {
+		return storage(err)
+	}
+	switch {
+	case begun != "":
+		return nil
+	case !s.opts.AllowRemovals && hasSite(s.Site):
+		return lostState(s.Config)
+	case s.opts.DryRun:
+		return nil
+	}
+	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.SetMeta(metaBegun, "1") }))
+}
