@@ -334,7 +334,7 @@ func TestPartialOnDisk(t *testing.T) {
 	src := open(t, srv.URL+fetchtest.Index)
 	o := list(t, src, "a").Offers[0]
 	record := func(etag string, size int) []byte {
-		return []byte(`{"url":"` + o.URL + `","etag":"` + strings.ReplaceAll(etag, `"`, `\"`) + `","size":` + strconv.Itoa(size) + `}`)
+		return []byte(`{"url":"` + fetchtest.SHA256([]byte(o.URL))[:40] + `","etag":"` + strings.ReplaceAll(etag, `"`, `\"`) + `","size":` + strconv.Itoa(size) + `}`)
 	}
 	good := `"` + fetchtest.SHA256(data)[:20] + `"`
 	victim := filepath.Join(t.TempDir(), "victim")
