@@ -8,18 +8,12 @@ import (
 	"nestgen/packaging"
 )
 
-// appendEasy appends what the page for easy_install has of one project: the
-// anchors of its files, then those that make old clients find what they would
+// appendEasy appends what the page for easy_install has of one project besides
+// the anchors of its files: those that make old clients find what they would
 // not, and the development links. Anchors with "#egg=" stand on no other page,
 // because uv refuses a page with one.
 func (s *Site) appendEasy(b []byte, p *catalog.Project) []byte {
 	files := visible(p)
-	base := s.secureBase()
-	for i := range files {
-		if f := &files[i]; offered(f) {
-			b = appendAnchor(b, f, "../", base, false)
-		}
-	}
 	name := display(p)
 	var spelling string // how the last file spelled the project
 	var needed bool

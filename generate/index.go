@@ -82,6 +82,7 @@ func (s *Site) Index(projects iter.Seq2[*catalog.Project, error], create func(pa
 
 	front := newFront(s)
 	var last packaging.Name
+	var anchors []byte // of one project, the same on the two pages that list every file
 	listed := 0
 	for p, err := range projects {
 		if err != nil {
@@ -95,8 +96,11 @@ func (s *Site) Index(projects iter.Seq2[*catalog.Project, error], create func(pa
 		}
 		last = p.Name
 
-		flat.write(func(b []byte) []byte { return s.appendFlat(b, p) })
-		easy.write(func(b []byte) []byte { return s.appendEasy(b, p) })
+		if flat != nil || easy != nil {
+			anchors = s.appendFlat(anchors[:0], p)
+			flat.write(func(b []byte) []byte { return append(b, anchors...) })
+			easy.write(func(b []byte) []byte { return s.appendEasy(append(b, anchors...), p) })
+		}
 		if HasPages(p) {
 			rootHTML.write(func(b []byte) []byte { return appendRootHTML(b, p) })
 			rootJSON.write(func(b []byte) []byte { return appendRootJSON(b, p, listed == 0) })

@@ -233,7 +233,11 @@ func (p *Project) decideLocal(in Input, current []catalog.File) {
 			p.problem(Warning, d.Where, "set legacy_files = true to list it", "a %s is not listed here", d.Filename.Kind)
 			continue
 		}
-		known, seen := in.Known(name)
+		// What is listed with just these bytes need not be looked up.
+		known, seen := here[name].SHA256, true
+		if known != d.SHA256 {
+			known, seen = in.Known(name)
+		}
 		if seen && known != d.SHA256 {
 			replaced[name] = true
 			p.problem(Incomplete, d.Where, "a file name is spent once it was used: give the new file a new version or build number",
