@@ -351,3 +351,46 @@ func (s *site) reportDrop() {
 		s.log.Debug("ignored", "file", n.File, "reason", n.Reason)
 	}
 }
+
+// remember notes that the drop folders were applied, and lets the scan keep
+// what it learned.
+func (s *site) remember(ctx context.Context) error {
+	v := s.local.view
+	scan, err := v.Digest()
+	if err != nil {
+		return err
+	}
+	applied := scan.String()
+	if s.local.failed.Load() {
+		applied = ""
+	}
+	old := map[string]string{}
+	for _, key := range []string{metaScan, metaRules, metaTold, metaPolicy} {
+		if old[key], err = s.catalog.Meta(ctx, key); err != nil {
+			return storage(err)
+		}
+	}
+	var told []string
+	for n := range s.local.told {
+		told = append(told, string(n))
+	}
+	slices.Sort(told)
+	now := map[string]string{metaScan: applied, metaRules: s.localRules(), metaTold: strings.Join(told, " "), metaPolicy: s.policyDigest()}
+	if !maps.Equal(old, now) {
+		err := s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
+			for key, value := range now {
+				if err := tx.SetMeta(key, value); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return storage(err)
+		}
+	}
+	if err := v.Save(); err != nil {
+		return storage(fmt.Errorf("write the cache of the drop folders: %w", err))
+	}
+	return nil
+}

@@ -1,0 +1,189 @@
+package nestgen
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+
+	"nestgen/allowlist"
+	"nestgen/catalog"
+	"nestgen/fetch"
+	"nestgen/packaging"
+	"nestgen/plan"
+)
+
+func asksIndex(wants []allowlist.Want) bool {
+	return slices.ContainsFunc(wants, func(w allowlist.Want) bool { return w.Kind == allowlist.FromIndex })
+}
+
+// An asked is what came of asking the upstreams for a project.
+type asked struct {
+	source   string
+	listing  *catalog.Listing // nil if the source could not be asked
+	answers  []answer
+	problems []plan.Problem
+	nobody   bool // every upstream was asked and none has the project
+}
+
+// An answer is a listing to keep.
+type answer struct {
+	upstream string
+	listing  catalog.Listing
+}
+
+// ask asks the upstreams in order until one has the project. A name that has
+// an owner is asked for there alone, and so is one of which files of an
+// upstream are here. An upstream that does not answer is not passed over, nor
+// is one that says that it had the project: another one might have something
+// else under the same name.
+func (s *site) ask(ctx context.Context, n packaging.Name, owner string, in plan.Input) (a asked, err error) {
+	where := in.Wants[0].Position.String()
+	problem := func(hint, format string, args ...any) {
+		a.problems = append(a.problems, plan.Problem{Level: plan.Incomplete, Where: where, Text: fmt.Sprintf(format, args...), Hint: hint})
+	}
+	a.source = cmp.Or(owner, "upstream")
+	if s.opts.Offline {
+		if in.Current == nil || len(in.Current.Files) == 0 {
+			problem("run again without --offline", "%s: not here yet, and this run is offline", n)
+		}
+		return a, nil
+	}
+	list := s.upstream.of(s.intent.projects[n].Upstream)
+	home := s.homeUpstream(owner, in.Current)
+	if home != "" && s.intent.projects[n].Upstream == "" {
+		a.source = home
+		list = s.upstream.of(home)
+		if len(list) == 0 {
+			problem("put the upstream back, or move the project with upstream = \"…\" in a [[project]] table",
+				"%s: it belongs to the upstream %q, which the settings no longer have; its files stay", n, home)
+			return a, nil
+		}
+	}
+	if len(list) == 0 && in.Current != nil && len(in.Current.Files) > 0 {
+		problem("put the upstream back", "%s: there is no upstream to ask; its files stay", n)
+		return a, nil
+	}
+	if len(list) == 0 {
+		problem("add an [[upstream]] table to the settings, or put files into a drop folder", "%s: there is no upstream to ask, and no drop folder has it", n)
+		a.source, a.nobody = "", true
+		return a, nil
+	}
+	for _, src := range list {
+		l, fresh, err := s.list(ctx, src, n)
+		switch {
+		case err == nil:
+			a.source, a.listing = src.Name(), l
+			if fresh {
+				a.answers = append(a.answers, answer{listingKey(src), *l})
+			}
+			for _, w := range l.Warnings {
+				s.log.Warn("odd page", "upstream", src.Name(), "project", n, "warning", w)
+			}
+			return a, nil
+		case ctx.Err() != nil:
+			return a, ctx.Err()
+		}
+		kind := fetch.KindOf(err)
+		if kind == fetch.NotFound {
+			continue
+		}
+		a.source = cmp.Or(home, src.Name())
+		if kind == fetch.Gone {
+			problem("if another upstream shall have the name, give the project upstream = \"…\" in a [[project]] table",
+				"%s: %v; no other upstream is asked, and what is here of it stays", n, err)
+			return a, nil
+		}
+		problem(fetchHint(err), "%s: %v; what is here of it stays", n, err)
+		s.upstream.failed(err)
+		return a, nil
+	}
+	if in.Current != nil && len(in.Current.Files) > 0 {
+		problem("its files stay until the allowlist or the policy says otherwise", "%s: %s no longer has it", n, cmp.Or(home, "the upstream"))
+		return a, nil
+	}
+	problem("", "%s: no upstream has a project of this name", n)
+	a.source, a.nobody = "", true
+	return a, nil
+}
+
+// homeUpstream gives the upstream that alone is asked for a project: its owner,
+// or, where that is none, the first that files of it came from. It is empty if
+// there is none.
+func (s *site) homeUpstream(owner string, current *catalog.Project) string {
+	if owner != catalog.Local && owner != catalog.Direct {
+		return owner
+	}
+	if current == nil {
+		return ""
+	}
+	from := map[string]bool{}
+	for _, f := range current.Files {
+		if f.Source != catalog.Local && f.Source != catalog.Direct {
+			from[f.Source] = true
+		}
+	}
+	for _, u := range s.upstream.list {
+		if from[u.Name()] {
+			return u.Name()
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(from)) {
+		return name // the settings have it no more
+	}
+	return ""
+}
+
+// keepUnread keeps what is here of upstreams that were not asked: what they
+// have now is not known.
+func (d *decided) keepUnread(asked string) {
+	d.Withdraw = slices.DeleteFunc(d.Withdraw, func(w plan.Withdrawal) bool {
+		other := w.File.Source != catalog.Local && w.File.Source != catalog.Direct && w.File.Source != asked
+		if !other || w.Blocked {
+			return false
+		}
+		d.Keep = append(d.Keep, plan.Kept{File: w.File, Why: []string{w.File.Source + " was not asked"}})
+		return true
+	})
+}
+
+// listingKey names an upstream for its listings. What another address once
+// said must not be held for what this one says.
+func listingKey(src *fetch.Source) string {
+	address := src.URL()
+	if strings.ContainsRune(src.Name(), ':') || strings.ContainsRune(address, '?') {
+		// Of the allowlist, or with a query: there may be a token in it.
+		address = fmt.Sprintf("%x", sha256.Sum256([]byte(address)))
+	}
+	return src.Name() + " " + address
+}
+
+// list gives an upstream's listing of a project, and whether it is a new one.
+func (s *site) list(ctx context.Context, src *fetch.Source, n packaging.Name) (*catalog.Listing, bool, error) {
+	old, err := s.catalog.Listing(ctx, listingKey(src), n)
+	had := err == nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, false, storage(err)
+	}
+	s.upstream.ask()
+	l, err := src.List(ctx, n, fetch.Validators{ETag: old.ETag, LastModified: old.LastModified, Serial: old.Serial})
+	if errors.Is(err, fetch.ErrNotModified) && had {
+		s.upstream.unchanged()
+		return &old, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	if had && l.Same(&old) {
+		// It came whole, because the upstream knows no conditions, and says
+		// what it said before.
+		s.upstream.unchanged()
+		return &l, false, nil
+	}
+	return &l, true, nil
+}

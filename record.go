@@ -1,0 +1,128 @@
+package nestgen
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"nestgen/catalog"
+	"nestgen/packaging"
+	"nestgen/plan"
+)
+
+// record notes a batch in the catalog, in one transaction.
+func (s *site) record(ctx context.Context, batch []*decided, arrivals map[*decided][]*arrival) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	return s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
+		for _, d := range batch {
+			if err := s.recordProject(tx, d, arrivals[d]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival) error {
+	for _, a := range d.answers {
+		if err := tx.SetListing(a.upstream, d.Name, a.listing); err != nil {
+			return err
+		}
+	}
+	for _, r := range d.refused {
+		if err := tx.Refuse(r); err != nil {
+			return err
+		}
+	}
+	arrivals = slices.DeleteFunc(arrivals, func(a *arrival) bool { return a == nil || a.refused })
+	// A project without files has a page only if its source gave it a status.
+	if d.Current == nil && len(arrivals) == 0 && len(d.links) == 0 && (d.Status == catalog.Status{} || len(d.answers) == 0) {
+		return nil // nothing of it is here
+	}
+	if err := tx.Claim(d.Name, display(d, arrivals), d.owner); err != nil {
+		return err
+	}
+	for _, a := range arrivals {
+		old, again := listedAs(d.Current, a.file.Filename)
+		if again {
+			a.file.Uploaded = old.Uploaded
+		}
+		err := tx.Put(a.file, strings.Join(a.why, "; "))
+		if errors.Is(err, catalog.ErrAltered) {
+			d.failed = true
+			s.local.failed.Store(true)
+			s.report.problem(plan.Alarm, a.file.Filename, "a file name is spent once it was used", "%v", err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if again {
+			s.report.Changed.add(a.file, a.why)
+		} else {
+			s.report.Added.add(a.file, a.why)
+		}
+	}
+	for _, k := range d.Keep {
+		if !k.Changed {
+			continue
+		}
+		if err := tx.Put(k.File, ""); err != nil {
+			return err
+		}
+		s.report.Changed.add(k.File, k.Why)
+	}
+	if d.Current == nil || d.Current.Status != d.Status || d.Current.Note != d.Note {
+		if err := tx.SetStatus(d.Name, d.Status, d.Note, "policy"); err != nil {
+			return err
+		}
+	}
+	if d.relink {
+		s.report.Relinked++
+		return tx.SetLinks(d.Name, d.links)
+	}
+	return nil
+}
+
+// listedAs gives a file of a project as the index has it.
+func listedAs(p *catalog.Project, filename string) (catalog.File, bool) {
+	if p != nil {
+		for _, f := range p.Files {
+			if f.Filename == filename {
+				return f, true
+			}
+		}
+	}
+	return catalog.File{}, false
+}
+
+// display is how the project's name is written: as the newest file spells it
+// in its metadata, as it was written before, or as people ask for it.
+func display(d *decided, arrivals []*arrival) string {
+	best := ""
+	var key packaging.VersionKey
+	if d.Current != nil {
+		best = d.Current.Display
+		if n := len(d.Current.Files); n > 0 {
+			key = packaging.VersionKeyOf(d.Current.Files[n-1].Version)
+		}
+	}
+	for _, a := range arrivals {
+		if packaging.NormalizeName(a.display) != d.Name {
+			continue
+		}
+		if k := packaging.VersionKeyOf(a.file.Version); best == "" || k >= key {
+			best, key = a.display, k
+		}
+	}
+	if best == "" && len(d.links) > 0 {
+		best = d.links[0].Egg
+	}
+	if packaging.NormalizeName(best) != d.Name {
+		return string(d.Name)
+	}
+	return best
+}
