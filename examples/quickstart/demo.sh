@@ -39,10 +39,14 @@ say "What the index has: nestgen list"
 "$nestgen" -c "$site" list
 
 # A port of its own, so that nothing else is in the way.
-"$nestgen" -c "$site" serve --listen 127.0.0.1:0 >"$dir/serve.log" 2>&1 &
+# The log is made first: the server makes nothing before it has begun to run.
+: >"$dir/serve.log"
+"$nestgen" -c "$site" serve --listen 127.0.0.1:0 >>"$dir/serve.log" 2>&1 &
 server=$!
 url=
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+tries=0
+while [ "$tries" -lt 80 ]; do
+	tries=$((tries + 1))
 	url=$(sed -n 's|^serving .* on \(http://[0-9.:]*/\).*|\1|p' "$dir/serve.log")
 	if [ -n "$url" ]; then break; fi
 	if ! kill -0 "$server" 2>/dev/null; then break; fi
