@@ -188,6 +188,13 @@ func (s *site) decideLocal(ctx context.Context, n packaging.Name, owner string, 
 	} else {
 		in.Dropped = s.dropped(n, entries)
 		in.Spoilt = spoiltFiles(entries)
+		if in.Current != nil {
+			for _, f := range in.Current.Files {
+				if s.local.passedOver[f.Filename] {
+					in.Spoilt[f.Filename], s.local.told[n] = true, true
+				}
+			}
+		}
 	}
 	var told []plan.Problem
 	if upstream {

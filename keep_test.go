@@ -26,6 +26,12 @@ func TestAListedFileOutlivesWhatReplacesIt(t *testing.T) {
 	w.build(3) // and it is told as long as it is so
 	w.lists(name)
 	w.remove("drop/" + name)
+	if err := os.Symlink("/dev/null", w.path("drop/"+name)); err != nil {
+		t.Fatal(err)
+	}
+	w.build(3, Options{AllowRemovals: true})
+	w.lists(name)
+	w.remove("drop/" + name)
 	w.build(0, Options{AllowRemovals: true})
 	w.lists()
 }

@@ -41,6 +41,10 @@ type localFiles struct {
 	mine     map[packaging.Name]bool
 	snippets map[packaging.Name][]drop.Entry
 
+	// passedOver is the file names in the drop folders that the scan itself
+	// rejected or put off: links, pipes, files that are being written.
+	passedOver map[string]bool
+
 	// failed says that something accepted could not be taken: the next run
 	// must look at everything again.
 	failed atomic.Bool
@@ -91,6 +95,11 @@ func (s *site) scanDrop(ctx context.Context) error {
 	touched, err := s.inspectDrop(ctx)
 	if err != nil {
 		return err
+	}
+	l.passedOver = map[string]bool{}
+	notes := l.view.Report()
+	for _, n := range slices.Concat(notes.Rejected, notes.Waiting) {
+		l.passedOver[filepath.Base(n.File)] = true
 	}
 	for e, err := range l.view.Gone() {
 		if err != nil {

@@ -35,8 +35,7 @@ type upstreams struct {
 	direct map[string]*fetch.Source
 	mu     sync.Mutex // held to use direct
 
-	asked, same, failures atomic.Int64
-	unreachable           atomic.Int64
+	asked, same, unreachable atomic.Int64
 }
 
 // impatient shortens the waits of package fetch; only tests set it.
@@ -146,9 +145,8 @@ func (u *upstreams) of(name string) []*fetch.Source {
 func (u *upstreams) ask()       { u.asked.Add(1) }
 func (u *upstreams) unchanged() { u.same.Add(1) }
 
-// failed counts what could not be asked, and what could not even be reached.
+// failed counts what could not be reached.
 func (u *upstreams) failed(err error) {
-	u.failures.Add(1)
 	if fetch.KindOf(err) == fetch.Unreachable {
 		u.unreachable.Add(1)
 	}

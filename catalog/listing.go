@@ -36,12 +36,6 @@ func (t *Tx) SetListing(upstream string, n packaging.Name, l Listing) error {
 	return t.q.exec(t.ctx, "INSERT OR REPLACE INTO listings VALUES (?, ?, ?, ?, ?, ?)", upstream, n, l.ETag, l.LastModified, l.Serial, l.encode())
 }
 
-// DropListing forgets what an upstream said of a project, so that it is asked
-// without conditions next time.
-func (t *Tx) DropListing(upstream string, n packaging.Name) error {
-	return t.q.exec(t.ctx, "DELETE FROM listings WHERE upstream = ? AND project = ?", upstream, n)
-}
-
 // A listing's body is kept in a form of its own because a refresh reads every
 // one of them: numbers are varints, text has its length in front, and the
 // first byte says which form it is.

@@ -80,14 +80,6 @@ func (t *Tx) Claim(n packaging.Name, display, owner string) error {
 	return t.event(Event{Verb: Mark, Project: n, Source: owner, Reason: "name written " + display})
 }
 
-// SetOwner gives a name to another owner.
-func (t *Tx) SetOwner(n packaging.Name, owner, reason string) error {
-	if err := t.q.exec(t.ctx, "UPDATE projects SET owner = ? WHERE name = ?", owner, n); err != nil {
-		return err
-	}
-	return t.event(Event{Verb: Mark, Project: n, Source: "policy", Reason: reason})
-}
-
 // Put lists a file, or changes what is said of it. The project must have been
 // claimed. The error matches [ErrAltered] if the name once stood for other
 // bytes, whether or not the index still lists them. A file that is the same

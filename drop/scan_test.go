@@ -613,34 +613,6 @@ func TestDepth(t *testing.T) {
 	want(t, "rejected", short(dir, v.Report().Rejected), deep+"d: folder nested too deep")
 }
 
-func TestTwins(t *testing.T) {
-	up, cache := t.TempDir(), filepath.Join(t.TempDir(), "c")
-	one, two := filepath.Join(up, "one"), filepath.Join(up, "two")
-	put(t, one, "b-1.0.zip", "b")
-	put(t, one, "z/a-1.0.zip", "a")
-	put(t, one, "z/once-1.0.zip", "once")
-	put(t, one, "x.svn", "http://h/x")
-	put(t, two, "a-1.0.zip", "a")
-	put(t, two, "x.svn", "http://h/x")
-	put(t, two, "b-1.0.zip", "other")
-	put(t, two, "b/b-1.0.zip", "b")
-	v := scanned(t, cache, two, one)
-	take(t, v)
-	var got []string
-	for twins, err := range v.Twins() {
-		check(t, err)
-		s := ""
-		for _, e := range twins {
-			s += strings.TrimPrefix(e.Name(), up+"/") + fmt.Sprintf(" %x, ", e.SHA256[:2])
-		}
-		got = append(got, s)
-	}
-	a, b, o := sha256.Sum256([]byte("a")), sha256.Sum256([]byte("b")), sha256.Sum256([]byte("other"))
-	want(t, "twins (FN-8)", got,
-		fmt.Sprintf("two/a-1.0.zip %x, one/z/a-1.0.zip %x, ", a[:2], a[:2]),
-		fmt.Sprintf("two/b/b-1.0.zip %x, two/b-1.0.zip %x, one/b-1.0.zip %x, ", b[:2], o[:2], b[:2]))
-}
-
 // Companions that the next window of a large folder begins with are found.
 func TestWindowBorder(t *testing.T) {
 	dir, cache := t.TempDir(), filepath.Join(t.TempDir(), "c")
