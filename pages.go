@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"nestgen/catalog"
 	"nestgen/generate"
 	"nestgen/layout"
@@ -25,7 +27,7 @@ import (
 const metaPages = "pages"
 
 // pageFormat rises when the pages of an equal catalog change.
-const pageFormat = 1
+const pageFormat = 2
 
 // pages gives what the settings say about the pages.
 func (c *Config) pages() (*generate.Site, error) {
@@ -58,85 +60,103 @@ func (c *Config) indexPages() generate.IndexPages {
 	return which
 }
 
-// pageRules names everything besides the catalog that the pages depend on.
-func (c *Config) pageRules(g *generate.Site) string {
+// pageRules names everything besides the catalog that the pages depend on: the
+// settings, and that the pages which list every file are those that were
+// published last, because what has not changed is taken over from them.
+func (s *site) pageRules(g *generate.Site) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%d %q %q %v %v %v %d %v\n", pageFormat, g.Title, g.BaseURL, g.People, g.Legacy, g.Releases, g.Has, c.Gzip)
+	fmt.Fprintf(h, "%d %q %q %v %v %v %d %v\n", pageFormat, g.Title, g.BaseURL, g.People, g.Legacy, g.Releases, g.Has, s.Gzip)
 	fmt.Fprintln(h, g.Templates.Digest())
+	for _, path := range (g.Has & (generate.Flat | generate.Easy)).Paths() {
+		var st unix.Stat_t
+		err := unix.Lstat(s.file(path), &st)
+		fmt.Fprintln(h, err, st.Ino, st.Size, st.Mtim)
+	}
 	return fmt.Sprintf("%x", h.Sum(nil))
 }
 
 // publish renders and publishes every project whose pages are out of date, and
-// then the pages about all projects.
+// the pages about all projects.
 func (s *site) publish(ctx context.Context) error {
 	g, err := s.pages()
 	if err != nil {
 		return err
 	}
-	everything, err := s.outdateAll(ctx, g)
+	rules, err := s.catalog.Meta(ctx, metaPages)
 	if err != nil {
+		return storage(err)
+	}
+	everything := false
+	if !s.exists(layout.RootJSON) {
+		if err := s.checkStore(ctx); err != nil {
+			return err
+		}
+		everything = true
+	}
+	if everything || rules != s.pageRules(g) {
+		return s.publishAll(ctx, g)
+	}
+	if err := s.publishPages(ctx, g, s.former); !errors.Is(err, generate.ErrFormer) {
 		return err
+	}
+	return s.publishAll(ctx, g)
+}
+
+// publishAll makes every page anew, because the tree is a new one, somebody has
+// changed it, or the settings of the pages have changed.
+func (s *site) publishAll(ctx context.Context, g *generate.Site) error {
+	if err := s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.Outdate() }); err != nil {
+		return storage(err)
+	}
+	return s.publishPages(ctx, g, nil)
+}
+
+// publishPages makes the pages that are out of date. What has not changed is
+// taken over from the former pages that list every file; without them all
+// projects must be out of date.
+func (s *site) publishPages(ctx context.Context, g *generate.Site, former generate.Former) error {
+	if former != nil {
+		n, err := s.catalog.Outdated(ctx)
+		if err != nil || n == 0 {
+			return storage(err)
+		}
 	}
 	b, err := s.newBatch(ctx, g)
 	if err != nil {
 		return err
 	}
-	b.everything = everything
-	if everything {
-		// One pass over the catalog makes both kinds of pages.
-		if err := b.index(b.rendering(ahead(s.catalog.Projects(ctx)))); err != nil {
-			return storage(err)
-		}
-		if err := b.render(s.catalog.Vanished(ctx)); err != nil {
-			return storage(err)
-		}
-	} else {
-		if err := b.render(s.catalog.Unpublished(ctx)); err != nil {
-			return storage(err)
-		}
-		if len(b.shown) == 0 {
-			return nil
-		}
-		if err := b.index(ahead(s.catalog.Projects(ctx))); err != nil {
-			return storage(err)
-		}
+	b.everything = former == nil
+	if err := b.index(b.rendering(ahead(s.catalog.Entries(ctx))), former); err != nil {
+		return storage(errors.Join(err, b.batch.Discard()))
 	}
 	if err := b.publish(ctx); err != nil {
 		return storage(err)
 	}
 	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
 		for n, as := range b.shown {
-			if err := tx.MarkPublished(n, as.serial, as.spelling); err != nil {
+			if err := tx.MarkPublished(n, as.serial, as.card); err != nil {
 				return err
 			}
 		}
-		if everything {
-			return tx.SetMeta(metaPages, s.pageRules(g))
-		}
-		return nil
+		return tx.SetMeta(metaPages, s.pageRules(g))
 	}))
 }
 
-// outdateAll makes every page out of date when the tree is a new one or the
-// settings of the pages have changed, and reports whether it did.
-func (s *site) outdateAll(ctx context.Context, g *generate.Site) (bool, error) {
-	rules, err := s.catalog.Meta(ctx, metaPages)
+// former gives a page as it was published last.
+func (s *site) former(path string) (io.ReadCloser, error) {
+	f, err := os.OpenInRoot(s.Site, filepath.FromSlash(path))
 	if err != nil {
-		return false, storage(err)
+		return nil, errors.Join(generate.ErrFormer, err)
 	}
-	if s.exists(layout.RootJSON) {
-		if rules == s.pageRules(g) {
-			return false, nil
-		}
-	} else if err := s.checkStore(ctx); err != nil {
-		return false, err
-	}
-	return true, storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.Outdate() }))
+	return f, nil
 }
+
+// file is where a path of the site is on disk.
+func (s *site) file(path string) string { return filepath.Join(s.Site, filepath.FromSlash(path)) }
 
 // exists reports whether there is something at a path of the site.
 func (s *site) exists(path string) bool {
-	_, err := os.Lstat(filepath.Join(s.Site, filepath.FromSlash(path)))
+	_, err := os.Lstat(s.file(path))
 	return err == nil
 }
 
@@ -185,28 +205,21 @@ func (s *site) newBatch(ctx context.Context, g *generate.Site) (*pageBatch, erro
 	}, storage(err)
 }
 
-// rendering passes projects on and renders each.
-func (b *pageBatch) rendering(projects iter.Seq2[*catalog.Project, error]) iter.Seq2[*catalog.Project, error] {
-	return func(yield func(*catalog.Project, error) bool) {
-		for p, err := range projects {
-			if err == nil {
-				err = b.project(p)
+// rendering passes projects on, renders those that came whole, and gives them
+// their new cards.
+func (b *pageBatch) rendering(projects iter.Seq2[catalog.Entry, error]) iter.Seq2[catalog.Entry, error] {
+	return func(yield func(catalog.Entry, error) bool) {
+		for e, err := range projects {
+			if err == nil && e.Project != nil {
+				e.Shown = b.pages.Card(e.Project)
+				b.shown[e.Name] = shownAs{e.Project.Serial, e.Shown}
+				err = b.project(e.Project)
 			}
-			if !yield(p, err) || err != nil {
+			if !yield(e, err) || err != nil {
 				return
 			}
 		}
 	}
-}
-
-// render renders projects.
-func (b *pageBatch) render(projects iter.Seq2[*catalog.Project, error]) error {
-	for _, err := range b.rendering(projects) {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Put implements [generate.Sink].
@@ -238,24 +251,15 @@ func compressible(path string) bool {
 
 // A shownAs is what the catalog keeps of a project's published pages.
 type shownAs struct {
-	serial   int64
-	spelling string
-}
-
-// spelling is what a project's pages are made for; empty for one without pages.
-func spelling(p *catalog.Project) string {
-	if generate.HasPages(p) {
-		return p.Display
-	}
-	return ""
+	serial int64
+	card   catalog.Card
 }
 
 // project stages the pages of a project, and has those go that it had before
 // and has no more.
 func (b *pageBatch) project(p *catalog.Project) error {
-	b.shown[p.Name] = shownAs{p.Serial, spelling(p)}
 	keep := map[string]bool{}
-	if spelling(p) != "" {
+	if generate.HasPages(p) {
 		for _, path := range b.pages.Paths(p) {
 			keep[path] = true
 		}
@@ -263,7 +267,7 @@ func (b *pageBatch) project(p *catalog.Project) error {
 			return err
 		}
 	}
-	for _, spelling := range layout.Aliases(p.Shown) {
+	for _, spelling := range layout.Aliases(p.Shown.Display) {
 		if !keep[layout.Alias(spelling)] {
 			if err := b.batch.RemoveFolder(layout.Simple + "/" + spelling); err != nil {
 				return err
@@ -307,7 +311,7 @@ func (b *pageBatch) legacyLeft(n packaging.Name, keep map[string]bool) error {
 }
 
 // index stages the pages about all projects, in one pass.
-func (b *pageBatch) index(projects iter.Seq2[*catalog.Project, error]) error {
+func (b *pageBatch) index(projects iter.Seq2[catalog.Entry, error], former generate.Former) error {
 	if b.People {
 		if err := b.pages.Assets(b); err != nil {
 			return err
@@ -322,7 +326,7 @@ func (b *pageBatch) index(projects iter.Seq2[*catalog.Project, error]) error {
 			return err
 		}
 	}
-	return b.pages.Index(projects, b.create, b.indexPages())
+	return b.pages.Index(projects, b.create, former, b.indexPages())
 }
 
 // create makes a page that is written as it grows, and its compressed sibling.

@@ -124,9 +124,6 @@ func (v *verifier) verify(ctx context.Context) error {
 			v.file(f)
 			v.progress.Step(1, f.Size)
 		}
-		if spelling(p) == "" {
-			continue
-		}
 		sink := &comparing{verifier: v, differs: func() { v.stale[p.Name] = true }}
 		if err := g.Project(p, sink); err != nil {
 			return err
@@ -139,7 +136,7 @@ func (v *verifier) verify(ctx context.Context) error {
 		}
 	}
 	if n.Projects > 0 || v.exists(layout.RootJSON) {
-		if err := g.Index(v.catalog.Projects(ctx), sink.create, v.indexPages()); err != nil {
+		if err := g.Index(g.Whole(v.catalog.Projects(ctx)), sink.create, nil, v.indexPages()); err != nil {
 			return storage(err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -195,43 +196,93 @@ func TestProjectsWithoutFilesAreKnownButNotListed(t *testing.T) {
 	}
 }
 
-func TestUnpublishedIsWhatChangedSince(t *testing.T) {
+func TestEntriesAreWholeWhereTheyChanged(t *testing.T) {
 	c := newCatalog(t)
 	list(t, c, aFile("a", "a-1.tar.gz", "1", 1), aFile("b", "b-1.tar.gz", "1", 1), aFile("c", "c-1.tar.gz", "1", 1))
-	publish := func() {
-		serials := map[packaging.Name]int64{}
-		for p, err := range c.Unpublished(context.Background()) {
+	card := func(p *Project) (card Card) {
+		if len(p.Files) > 0 {
+			card = Card{Display: strings.ToUpper(string(p.Name)), State: Archived, Version: "1", Releases: 1, Files: len(p.Files), Size: 10,
+				Newest: []News{{"1", noon.UnixMicro(), 2}, {"2", 1, 1}}}
+		}
+		return card
+	}
+	// look gives the entries, those that come whole with a "+", and those that
+	// are on pages with what these say.
+	look := func() (got []string, whole []*Project) {
+		for e, err := range c.Entries(context.Background()) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			serials[p.Name] = p.Serial
+			text := string(e.Name)
+			if e.Project != nil {
+				text += "+"
+				whole = append(whole, e.Project)
+				if e.Project.Name != e.Name || !reflect.DeepEqual(e.Project.Shown, e.Shown) {
+					t.Errorf("%s: its project is %+v", e.Name, e.Project)
+				}
+			}
+			if !e.Shown.IsZero() {
+				text += " " + e.Shown.Display
+				if want := card(&Project{Name: e.Name, Files: make([]File, 1)}); !reflect.DeepEqual(e.Shown, want) {
+					t.Errorf("%s: card %+v, want %+v", e.Name, e.Shown, want)
+				}
+			}
+			got = append(got, text)
 		}
+		n, err := c.Outdated(context.Background())
+		if err != nil || n != len(whole) {
+			t.Errorf("Outdated = %d, %v; %d came whole", n, err, len(whole))
+		}
+		return got, whole
+	}
+	expect := func(when string, want ...string) {
+		t.Helper()
+		if got, _ := look(); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", when, got, want)
+		}
+	}
+	publish := func() {
+		_, whole := look()
 		update(t, c, func(tx *Tx) error {
-			for n, s := range serials {
-				if err := tx.MarkPublished(n, s, string(n)); err != nil {
+			for _, p := range whole {
+				if err := tx.MarkPublished(p.Name, p.Serial, card(p)); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 	}
-	unpublished := func() []string { return names(t, c.Unpublished(context.Background())) }
-	if got := unpublished(); !slices.Equal(got, []string{"a", "b", "c"}) {
-		t.Errorf("after the first files: %q", got)
-	}
+	expect("after the first files", "a+", "b+", "c+")
 	publish()
-	if got := unpublished(); got != nil {
-		t.Errorf("after publishing: %q", got)
-	}
+	expect("published", "a A", "b B", "c C")
 	update(t, c, func(tx *Tx) error { return tx.Withdraw("b", "b-1.tar.gz", "", time.Time{}, 0) })
-	if got := unpublished(); !slices.Equal(got, []string{"b"}) {
-		t.Errorf("after b lost its file: %q", got)
-	}
+	expect("b lost its file", "a A", "b+ B", "c C")
 	publish()
+	expect("and its pages", "a A", "c C")
+	update(t, c, func(tx *Tx) error { return tx.SetStatus("b", Status{State: Quarantined}, "", "test") })
+	expect("b is quarantined", "a A", "b+", "c C")
+	update(t, c, func(tx *Tx) error { return tx.SetStatus("b", Status{}, "", "test") })
+	publish()
+	expect("and no more", "a A", "c C")
 	update(t, c, func(tx *Tx) error { return tx.Outdate() })
-	if got := unpublished(); !slices.Contains(got, "a") || !slices.Contains(got, "c") {
+	if got, _ := look(); !slices.Contains(got, "a+ A") || !slices.Contains(got, "c+ C") {
 		t.Errorf("after Outdate: %q", got)
 	}
+}
+
+func FuzzCard(f *testing.F) {
+	for _, c := range []Card{{}, {Display: "Foo"}, {Display: "a", State: Quarantined, Version: "1!2", Releases: 3, Files: 4, Size: 1 << 40, Newest: []News{{"1", 2, 3}}}} {
+		f.Add(encodeCard(&c))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := decodeCard(b)
+		if err != nil {
+			return
+		}
+		if again, err := decodeCard(encodeCard(&c)); err != nil || !reflect.DeepEqual(again, c) {
+			t.Errorf("%+v became %+v, %v", c, again, err)
+		}
+	})
 }
 
 func TestFilesAreSortedByVersionThenName(t *testing.T) {

@@ -26,9 +26,8 @@ type Project struct {
 	// Serial is that of the last event that changed the project.
 	Serial int64
 
-	// Shown is the spelling of the name that the published pages were made
-	// for, empty if there are none.
-	Shown string
+	// Shown is what the published pages say of the project.
+	Shown Card
 
 	// Files is sorted by version, then by file name.
 	Files []File

@@ -25,13 +25,17 @@ func (c *Catalog) Project(ctx context.Context, n packaging.Name) (*Project, erro
 // projects are read one by one, at once, and each cursor needs a connection.
 func project(ctx context.Context, q querier, n packaging.Name) (*Project, error) {
 	p := &Project{Name: n}
+	var shown []byte
 	err := q.QueryRowContext(ctx, "SELECT display, owner, state, reason, note, serial, shown FROM projects WHERE name = ?", n).
-		Scan(&p.Display, &p.Owner, &p.Status.State, &p.Status.Reason, &p.Note, &p.Serial, &p.Shown)
+		Scan(&p.Display, &p.Owner, &p.Status.State, &p.Status.Reason, &p.Note, &p.Serial, &shown)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("project %s: %w", n, fs.ErrNotExist)
 	}
+	if err == nil {
+		p.Shown, err = decodeCard(shown)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
+		return nil, fmt.Errorf("read catalog: project %s: %w", n, err)
 	}
 	if err := readFiles(ctx, q, p); err != nil {
 		return nil, fmt.Errorf("read catalog: %w", err)
@@ -78,47 +82,74 @@ func readLinks(ctx context.Context, q querier, p *Project) error {
 // Projects reads every project that the index lists or links to, in the order
 // of their names. Each is the reader's to keep. It never holds more than one.
 func (c *Catalog) Projects(ctx context.Context) iter.Seq2[*Project, error] {
-	return c.projects(ctx, "WHERE listed <> 0", "")
+	return func(yield func(*Project, error) bool) {
+		for e, err := range c.entries(ctx, allListed) {
+			if !yield(e.Project, err) {
+				return
+			}
+		}
+	}
 }
 
-// Unpublished reads every project whose pages do not show its last event yet,
-// also those that the index no longer lists: their pages are to go.
-func (c *Catalog) Unpublished(ctx context.Context) iter.Seq2[*Project, error] {
-	return c.projects(ctx, "WHERE serial <> published",
-		"WHERE project IN (SELECT name FROM projects WHERE serial <> published)")
+// An Entry is a project on its way to the pages. One whose pages show its last
+// event is just its name and the card that they have of it. Of any other
+// Project has everything, and Shown what they have of it still.
+type Entry struct {
+	Name    packaging.Name
+	Shown   Card
+	Project *Project
 }
 
-// Vanished reads every project whose pages are to go and have not gone yet.
-func (c *Catalog) Vanished(ctx context.Context) iter.Seq2[*Project, error] {
-	return c.projects(ctx, "WHERE serial <> published AND listed = 0",
-		"WHERE project IN (SELECT name FROM projects WHERE serial <> published AND listed = 0)")
+// Entries reads every project that the index lists or links to, and those that
+// it lists no more and whose pages are to go, in the order of their names.
+func (c *Catalog) Entries(ctx context.Context) iter.Seq2[Entry, error] {
+	return c.entries(ctx, outdated)
 }
 
-// projects walks three cursors in the order of names: projects, their files
+// Outdated counts the projects whose pages do not show their last event yet.
+func (c *Catalog) Outdated(ctx context.Context) (n int, err error) {
+	err = c.db.QueryRowContext(ctx, "SELECT count(*) FROM projects WHERE serial <> published").Scan(&n)
+	return n, err
+}
+
+// isListed picks the projects that the index lists or links to.
+const isListed = "(files > 0 OR other <> 0)"
+
+// A selection of projects to read: which, and of which of them everything.
+type selection struct {
+	where, whole, project string
+}
+
+var (
+	allListed = selection{isListed, "1", ""}
+	outdated  = selection{isListed + " OR serial <> published", "serial <> published", "WHERE project IN (SELECT name FROM projects WHERE serial <> published)"}
+)
+
+// entries walks three cursors in the order of names: projects, their files
 // and their links. They stand in one transaction, so that what they give goes
 // together whatever another process writes meanwhile.
-func (c *Catalog) projects(ctx context.Context, where, whereProject string) iter.Seq2[*Project, error] {
-	return func(yield func(*Project, error) bool) {
+func (c *Catalog) entries(ctx context.Context, which selection) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
 		tx, err := c.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 		if err != nil {
-			yield(nil, fmt.Errorf("read catalog: %w", err))
+			yield(Entry{}, fmt.Errorf("read catalog: %w", err))
 			return
 		}
 		defer tx.Rollback()
 		var all readers
 		defer func() { all.close() }()
-		err = all.open(ctx, tx, where, whereProject)
+		err = all.open(ctx, tx, which)
 		for err == nil {
-			var p *Project
-			if p, err = all.next(); p == nil || err != nil {
+			var e Entry
+			if e, err = all.next(); e.Name == "" || err != nil {
 				break
 			}
-			if !yield(p, nil) {
+			if !yield(e, nil) {
 				return
 			}
 		}
 		if err != nil {
-			yield(nil, fmt.Errorf("read catalog: %w", err))
+			yield(Entry{}, fmt.Errorf("read catalog: %w", err))
 		}
 	}
 }
@@ -130,14 +161,14 @@ type readers struct {
 	haveFile, haveLink     bool
 }
 
-func (r *readers) open(ctx context.Context, q querier, where, whereProject string) (err error) {
-	if r.projects, err = q.QueryContext(ctx, "SELECT name, display, owner, state, reason, note, serial, shown FROM projects "+where+" ORDER BY name"); err != nil {
+func (r *readers) open(ctx context.Context, q querier, which selection) (err error) {
+	if r.projects, err = q.QueryContext(ctx, "SELECT "+which.whole+", files, name, display, owner, state, reason, note, serial, shown FROM projects WHERE "+which.where+" ORDER BY name"); err != nil {
 		return err
 	}
-	if r.files, err = q.QueryContext(ctx, "SELECT "+fileColumns+" FROM files "+whereProject+" ORDER BY project, filename"); err != nil {
+	if r.files, err = q.QueryContext(ctx, "SELECT "+fileColumns+" FROM files "+which.project+" ORDER BY project, filename"); err != nil {
 		return err
 	}
-	if r.links, err = q.QueryContext(ctx, "SELECT "+linkColumns+" FROM links "+whereProject+" ORDER BY project, url, egg, version"); err != nil {
+	if r.links, err = q.QueryContext(ctx, "SELECT "+linkColumns+" FROM links "+which.project+" ORDER BY project, url, egg, version"); err != nil {
 		return err
 	}
 	if err := r.nextFile(); err != nil {
@@ -154,21 +185,34 @@ func (r *readers) close() {
 	}
 }
 
-// next gives nil after the last project.
-func (r *readers) next() (*Project, error) {
+// next gives an Entry without a name after the last project.
+func (r *readers) next() (e Entry, err error) {
 	if !r.projects.Next() {
-		return nil, r.projects.Err()
+		return Entry{}, r.projects.Err()
 	}
+	var whole bool
+	var files int
+	var shown sql.RawBytes
 	p := new(Project)
-	if err := r.projects.Scan(&p.Name, &p.Display, &p.Owner, &p.Status.State, &p.Status.Reason, &p.Note, &p.Serial, &p.Shown); err != nil {
-		return nil, err
+	if err := r.projects.Scan(&whole, &files, &p.Name, &p.Display, &p.Owner, &p.Status.State, &p.Status.Reason, &p.Note, &p.Serial, &shown); err != nil {
+		return Entry{}, err
+	}
+	if p.Shown, err = decodeCard(shown); err != nil {
+		return Entry{}, fmt.Errorf("project %s: %w", p.Name, err)
+	}
+	e = Entry{Name: p.Name, Shown: p.Shown}
+	if !whole {
+		return e, nil
+	}
+	if files > 0 {
+		p.Files = make([]File, 0, files)
 	}
 	for r.haveFile && r.file.Project <= p.Name {
 		if r.file.Project == p.Name {
 			p.Files = append(p.Files, r.file)
 		}
 		if err := r.nextFile(); err != nil {
-			return nil, err
+			return Entry{}, err
 		}
 	}
 	for r.haveLink && r.link.Project <= p.Name {
@@ -176,11 +220,12 @@ func (r *readers) next() (*Project, error) {
 			p.Links = append(p.Links, r.link)
 		}
 		if err := r.nextLink(); err != nil {
-			return nil, err
+			return Entry{}, err
 		}
 	}
 	SortFiles(p.Files)
-	return p, nil
+	e.Project = p
+	return e, nil
 }
 
 func (r *readers) nextFile() (err error) {
@@ -241,11 +286,18 @@ func SortFiles(files []File) {
 		}
 		return strings.Compare(files[a.at].Filename, files[b.at].Filename)
 	})
-	sorted := make([]File, len(files))
-	for i, k := range keys {
-		sorted[i] = files[k.at]
+	// Each ring of files that take each other's places turns by one.
+	for i := range keys {
+		first := files[i]
+		to := i
+		for keys[to].at != i {
+			from := keys[to].at
+			files[to] = files[from]
+			keys[to].at, to = to, from
+		}
+		files[to] = first
+		keys[to].at = to
 	}
-	copy(files, sorted)
 }
 
 // Owners gives the owner of every name that has one.
@@ -285,10 +337,8 @@ type Counts struct {
 
 // Counts counts what the index lists.
 func (c *Catalog) Counts(ctx context.Context) (n Counts, err error) {
-	err = c.db.QueryRowContext(ctx, "SELECT count(*) FROM projects WHERE listed <> 0").Scan(&n.Projects)
-	if err == nil {
-		err = c.db.QueryRowContext(ctx, "SELECT count(*), coalesce(sum(size), 0) FROM files").Scan(&n.Files, &n.Bytes)
-	}
+	err = c.one.QueryRowContext(ctx, "SELECT count(*), coalesce(sum(files), 0), coalesce(sum(bytes), 0) FROM projects WHERE "+isListed).
+		Scan(&n.Projects, &n.Files, &n.Bytes)
 	return n, err
 }
 

@@ -30,12 +30,13 @@ func opened(db *sql.DB) *Catalog {
 }
 
 // schemaVersion is kept in the database as its user_version.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // The files and links of a project lie together (WITHOUT ROWID), because the
 // project is what is read, rendered and published. What is said of a file is
 // one value (facts.go): a full render reads all of them, and the database asks
-// for none. The index on added files is the ledger of file names: the first
+// for none. A project counts its files, so that nobody has to, and "other" says
+// what else it is listed for. The index on added files is the ledger of file names: the first
 // bytes under a name are the only ones.
 const schema = `
 CREATE TABLE meta (
@@ -50,17 +51,18 @@ CREATE TABLE projects (
 	state     TEXT NOT NULL,
 	reason    TEXT NOT NULL,
 	note      TEXT NOT NULL,
-	listed    INTEGER NOT NULL,
+	files     INTEGER NOT NULL,
+	bytes     INTEGER NOT NULL,
+	other     INTEGER NOT NULL,
 	serial    INTEGER NOT NULL,
 	published INTEGER NOT NULL,
-	shown     TEXT NOT NULL
+	shown     BLOB NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX projects_unpublished ON projects (name) WHERE serial <> published;
 
 CREATE TABLE files (
 	project  TEXT NOT NULL,
 	filename TEXT NOT NULL,
-	size     INTEGER NOT NULL,
 	facts    BLOB NOT NULL,
 	PRIMARY KEY (project, filename)
 ) WITHOUT ROWID;

@@ -15,6 +15,12 @@ import (
 // than the index first knew under its name.
 var ErrAltered = errors.New("other bytes under a name that is already taken")
 
+// What the index lists a project for besides files: bits of its column "other".
+const (
+	hasLinks      = 1 << iota // development links
+	isQuarantined             // its pages say so
+)
+
 // A Tx is one change of the catalog, all or nothing.
 type Tx struct {
 	ctx  context.Context
@@ -68,7 +74,7 @@ func (t *Tx) Claim(n packaging.Name, display, owner string) error {
 	var old string
 	switch err := t.q.QueryRowContext(t.ctx, "SELECT display FROM projects WHERE name = ?", n).Scan(&old); {
 	case errors.Is(err, sql.ErrNoRows):
-		return t.q.exec(t.ctx, "INSERT INTO projects VALUES (?, ?, ?, '', '', '', 0, 0, 0, '')", n, display, owner)
+		return t.q.exec(t.ctx, "INSERT INTO projects VALUES (?, ?, ?, '', '', '', 0, 0, 0, 0, 0, x'')", n, display, owner)
 	case err != nil:
 		return fmt.Errorf("write catalog: %w", err)
 	case old == display:
@@ -100,7 +106,7 @@ func (t *Tx) Put(f File, reason string) error {
 	if listed && old == f {
 		return nil
 	}
-	if err := t.q.exec(t.ctx, "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", f.Project, f.Filename, f.Size, encodeFacts(f)); err != nil {
+	if err := t.q.exec(t.ctx, "INSERT OR REPLACE INTO files VALUES (?, ?, ?)", f.Project, f.Filename, encodeFacts(f)); err != nil {
 		return err
 	}
 	if err := t.q.exec(t.ctx, "DELETE FROM due WHERE path = ?", f.Path); err != nil {
@@ -122,10 +128,15 @@ func (t *Tx) Put(f File, reason string) error {
 	if err := t.event(e); err != nil {
 		return err
 	}
-	if !listed {
-		return t.q.exec(t.ctx, "UPDATE projects SET listed = listed | 1 WHERE name = ?", f.Project)
+	if listed {
+		return nil // with the same bytes
 	}
-	return nil
+	return t.count(f.Project, 1, f.Size)
+}
+
+// count notes that a project has more files and bytes, or fewer.
+func (t *Tx) count(n packaging.Name, files int, bytes int64) error {
+	return t.q.exec(t.ctx, "UPDATE projects SET files = files + ?, bytes = bytes + ? WHERE name = ?", files, bytes, n)
 }
 
 func (t *Tx) file(n packaging.Name, filename string) (File, bool, error) {
@@ -159,7 +170,7 @@ func (t *Tx) Withdraw(n packaging.Name, filename, reason string, now time.Time, 
 	if err := t.event(Event{Verb: Withdraw, Project: n, Filename: filename, SHA256: f.SHA256, Source: f.Source, Reason: reason}); err != nil {
 		return err
 	}
-	return t.q.exec(t.ctx, `UPDATE projects SET listed = (listed & ~1) | EXISTS (SELECT 1 FROM files WHERE project = name) WHERE name = ?`, n)
+	return t.count(n, -1, -f.Size)
 }
 
 // SetStatus sets a project's status marker and note.
@@ -171,7 +182,12 @@ func (t *Tx) SetStatus(n packaging.Name, s Status, note, source string) error {
 	if p.Status == s && p.Note == note {
 		return nil
 	}
-	if err := t.q.exec(t.ctx, "UPDATE projects SET state = ?, reason = ?, note = ? WHERE name = ?", s.State, s.Reason, note, n); err != nil {
+	bit := 0
+	if s.State == Quarantined {
+		bit = isQuarantined
+	}
+	if err := t.q.exec(t.ctx, "UPDATE projects SET state = ?, reason = ?, note = ?, other = (other & ~?) | ? WHERE name = ?",
+		s.State, s.Reason, note, isQuarantined, bit, n); err != nil {
 		return err
 	}
 	state := s.State
@@ -201,9 +217,9 @@ func (t *Tx) SetLinks(n packaging.Name, links []Link) error {
 	}
 	bit := 0
 	if len(links) > 0 {
-		bit = 2
+		bit = hasLinks
 	}
-	if err := t.q.exec(t.ctx, "UPDATE projects SET listed = (listed & ~2) | ? WHERE name = ?", bit, n); err != nil {
+	if err := t.q.exec(t.ctx, "UPDATE projects SET other = (other & ~?) | ? WHERE name = ?", hasLinks, bit, n); err != nil {
 		return err
 	}
 	return t.event(Event{Verb: Relink, Project: n, Source: Local})
@@ -223,16 +239,16 @@ func sameLinks(a, b []Link) bool {
 	return len(a) == len(b)
 }
 
-// MarkPublished notes that the pages of a project show it as of a serial,
-// under a spelling of its name; an empty one says that it has no pages.
-func (t *Tx) MarkPublished(n packaging.Name, serial int64, spelling string) error {
-	return t.q.exec(t.ctx, "UPDATE projects SET published = ?, shown = ? WHERE name = ?", serial, spelling, n)
+// MarkPublished notes that the pages of a project show it as of a serial, and
+// what those about all projects say of it; the zero Card says that it has none.
+func (t *Tx) MarkPublished(n packaging.Name, serial int64, shown Card) error {
+	return t.q.exec(t.ctx, "UPDATE projects SET published = ?, shown = ? WHERE name = ?", serial, encodeCard(&shown), n)
 }
 
 // Outdate makes the pages of every project out of date, as when the settings
 // that pages depend on have changed, or the site's folder is a new one.
 func (t *Tx) Outdate() error {
-	return t.q.exec(t.ctx, "UPDATE projects SET published = -1 WHERE listed <> 0 OR published > 0")
+	return t.q.exec(t.ctx, "UPDATE projects SET published = -1 WHERE "+isListed+" OR published > 0")
 }
 
 // OutdateProject makes the pages of one project out of date.

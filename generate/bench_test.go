@@ -151,7 +151,7 @@ func BenchmarkIndexPages(b *testing.B) {
 			defer reportCPU(b)()
 			for b.Loop() {
 				var n counter
-				err := site.Index(each(projects), func(string) (io.WriteCloser, error) { return &n, nil }, bb.which)
+				err := site.Index(site.Whole(each(projects)), func(string) (io.WriteCloser, error) { return &n, nil }, nil, bb.which)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -96,7 +96,7 @@ func TestPipReadsThePages(t *testing.T) {
 	if err := site.Project(p, pages); err != nil {
 		t.Fatal(err)
 	}
-	if err := site.Index(each([]*catalog.Project{p}), pages.create, generate.Flat); err != nil {
+	if err := site.Index(site.Whole(each([]*catalog.Project{p})), pages.create, nil, generate.Flat); err != nil {
 		t.Fatal(err)
 	}
 	var want []pipLink
@@ -158,7 +158,7 @@ func TestEasyInstallReadsThePage(t *testing.T) {
 	}
 	const base = "https://index.example/"
 	site, pages := generate.Site{}, tree{}
-	if err := site.Index(each([]*catalog.Project{tool, ns}), pages.create, generate.Easy); err != nil {
+	if err := site.Index(site.Whole(each([]*catalog.Project{tool, ns})), pages.create, nil, generate.Easy); err != nil {
 		t.Fatal(err)
 	}
 	var got map[string][]string

@@ -8,6 +8,7 @@ import (
 
 	"nestgen/catalog"
 	"nestgen/layout"
+	"nestgen/packaging"
 	"nestgen/templates"
 )
 
@@ -48,8 +49,6 @@ type NewRelease struct {
 	Link    string
 	Date    string
 	Files   int
-
-	time int64
 }
 
 // A ListedProject is a project on the front page. Status is empty for an
@@ -67,68 +66,64 @@ type front struct {
 	site   *Site
 	folder string // ProjectFolder of the page
 	page   FrontPage
+	newest []newRelease
 	count  struct {
 		projects, releases, files int
 		size                      int64
 	}
 }
 
+// A newRelease is one of the newest so far.
+type newRelease struct {
+	catalog.News
+	project packaging.Name
+	display string
+}
+
 func newFront(s *Site) *front {
 	return &front{site: s, folder: s.frame(layout.Front).ProjectFolder}
 }
 
-func (f *front) add(p *catalog.Project) {
-	files := visible(p)
-	link := f.folder + "/" + string(p.Name) + "/"
+func (f *front) add(n packaging.Name, c *catalog.Card) {
 	f.count.projects++
-	f.count.files += len(files)
-	for i := range files {
-		f.count.size += files[i].Size
+	f.count.files += c.Files
+	f.count.size += c.Size
+	f.count.releases += c.Releases
+	for _, r := range c.Newest {
+		f.newest = offer(f.newest, newRelease{r, n, c.Display}, func(a, b newRelease) int {
+			return cmp.Or(cmp.Compare(b.Time, a.Time), cmp.Compare(a.project, b.project), strings.Compare(a.Version, b.Version))
+		})
 	}
-	rs := releases(files)
-	f.count.releases += len(rs)
-	for i := range rs {
-		f.offer(p, &rs[i], link)
-	}
-
 	if f.count.projects > listLimit {
 		f.page.List = nil
 		return
 	}
 	f.page.List = append(f.page.List, ListedProject{
-		Project: display(p), Version: clean(newest(files)), Link: link, Status: string(p.Status.State),
+		Project: c.Display, Version: clean(c.Version), Link: f.link(n), Status: string(c.State),
 	})
 }
 
-// offer takes a release in if it is among the newest.
-func (f *front) offer(p *catalog.Project, rel *release, link string) {
-	var last int64
-	for _, file := range rel.files {
-		if known(file.Uploaded) {
-			last = max(last, file.Uploaded)
-		}
+func (f *front) link(n packaging.Name) string { return f.folder + "/" + string(n) + "/" }
+
+// offer takes a release into the newest ones, sorted by order, if it is one.
+func offer[R any](newest []R, r R, order func(a, b R) int) []R {
+	at, _ := slices.BinarySearchFunc(newest, r, order)
+	if at == newestLimit {
+		return newest
 	}
-	kept := f.page.Newest
-	if last == 0 || len(kept) == newestLimit && last < kept[len(kept)-1].time {
-		return
-	}
-	r := NewRelease{Project: display(p), Version: clean(rel.version), Link: link, Date: dateText(last), time: last}
-	for _, file := range rel.files {
-		if known(file.Uploaded) && file.Uploaded/day == last/day {
-			r.Files++
-		}
-	}
-	at, _ := slices.BinarySearchFunc(kept, r, func(a, b NewRelease) int {
-		return cmp.Or(cmp.Compare(b.time, a.time), strings.Compare(a.Link, b.Link), strings.Compare(a.Version, b.Version))
-	})
-	kept = slices.Insert(kept, at, r)
-	f.page.Newest = kept[:min(len(kept), newestLimit)]
+	newest = slices.Insert(newest, at, r)
+	return newest[:min(len(newest), newestLimit)]
 }
 
 func (f *front) execute(w io.Writer) error {
 	var err error
 	if f.page.Shared, err = f.site.shared(new(parts), layout.Front); err != nil {
 		return err
+	}
+	for _, r := range f.newest {
+		f.page.Newest = append(f.page.Newest, NewRelease{
+			Project: r.display, Version: clean(r.Version), Link: f.link(r.project), Date: dateText(r.Time), Files: r.Files,
+		})
 	}
 	f.page.Projects = countText(f.count.projects)
 	f.page.Releases = countText(f.count.releases)

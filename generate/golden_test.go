@@ -244,7 +244,7 @@ func (in *input) render(t *testing.T) tree {
 			t.Fatal(err)
 		}
 	}
-	if err := in.site.Index(each(in.projects), pages.create, in.index); err != nil {
+	if err := in.site.Index(in.site.Whole(each(in.projects)), pages.create, nil, in.index); err != nil {
 		t.Fatal(err)
 	}
 	return pages

@@ -44,20 +44,34 @@ func (w IndexPages) Paths() []string {
 	return paths
 }
 
+// A Former gives a page as it was published last, for [Site.Index] to take
+// over what has not changed.
+type Former func(path string) (io.ReadCloser, error)
+
 // Index makes the chosen pages about all projects in one pass over them, and
 // keeps no more of a page in memory than a buffer. The projects come sorted by
-// name, each once and whole. Those without pages ([HasPages]) are not listed.
+// name, each once and whole, or just by their cards; those without pages
+// ([HasPages]) have a zero card and are not listed.
+//
+// What the pages that list every file have of a project that comes by its card
+// is taken over from those pages as former gives them. It may be nil if all
+// projects are whole. The error matches [ErrFormer] if one of these pages is
+// not as it was published.
 //
 // create is called once for each path before the pass. Each writer that it
 // gave is closed before Index returns. The pages are whole only if the error
 // is nil; otherwise all of them are to be thrown away.
-func (s *Site) Index(projects iter.Seq2[*catalog.Project, error], create func(path string) (io.WriteCloser, error), which IndexPages) (err error) {
+func (s *Site) Index(projects iter.Seq2[catalog.Entry, error], create func(path string) (io.WriteCloser, error), former Former, which IndexPages) (err error) {
 	var open []*stream
+	var formers []io.Closer
 	defer func() {
 		for _, st := range open {
 			if cerr := st.close(err == nil); err == nil {
 				err = cerr
 			}
+		}
+		for _, f := range formers {
+			f.Close()
 		}
 	}()
 	pages := make(map[string]*stream)
@@ -70,42 +84,57 @@ func (s *Site) Index(projects iter.Seq2[*catalog.Project, error], create func(pa
 		open = append(open, st)
 		pages[path] = st
 	}
-	flat, easy := pages[layout.Flat], pages[layout.Easy]
+	lists := map[string]*list{}
+	for _, path := range (which & (Flat | Easy)).Paths() {
+		l := &list{stream: pages[path]}
+		if former != nil {
+			old, err := former(path)
+			if err != nil {
+				return err
+			}
+			formers = append(formers, old)
+			l.former = bufio.NewReaderSize(old, 64<<10)
+		}
+		lists[path] = l
+	}
+	flat, easy := lists[layout.Flat], lists[layout.Easy]
 	rootHTML, rootJSON := pages[layout.RootHTML], pages[layout.RootJSON]
 
-	flat.write(func(b []byte) []byte { return appendTitle(append(b, htmlHead...), "All files") })
-	easy.write(func(b []byte) []byte {
-		return appendTitle(append(b, htmlHead...), "Files and development links for easy_install")
-	})
+	flat.begin("All files")
+	easy.begin("Files and development links for easy_install")
 	rootHTML.write(func(b []byte) []byte { return appendTitle(append(b, htmlHead...), "Simple index") })
 	rootJSON.write(func(b []byte) []byte { return append(b, jsonMeta+`"projects":[`...) })
 
 	front := newFront(s)
 	var last packaging.Name
-	var anchors []byte // of one project, the same on the two pages that list every file
+	var anchors, more []byte // of one project
 	listed := 0
-	for p, err := range projects {
+	for e, err := range projects {
 		if err != nil {
 			return err
 		}
-		if err := check(p); err != nil {
-			return err
+		p := e.Project
+		if p != nil {
+			if err := check(p); err != nil {
+				return err
+			}
 		}
-		if p.Name <= last {
-			return fmt.Errorf("project %s comes after %s: not sorted", p.Name, last)
+		if e.Name <= last {
+			return fmt.Errorf("project %s comes after %s: not sorted", e.Name, last)
 		}
-		last = p.Name
+		last = e.Name
 
-		if flat != nil || easy != nil {
+		if p != nil && len(lists) > 0 {
 			anchors = s.appendFlat(anchors[:0], p)
-			flat.write(func(b []byte) []byte { return append(b, anchors...) })
-			easy.write(func(b []byte) []byte { return s.appendEasy(append(b, anchors...), p) })
+			more = s.appendEasy(more[:0], p)
+			flat.put(p.Name, anchors)
+			easy.put(p.Name, anchors, more)
 		}
-		if HasPages(p) {
-			rootHTML.write(func(b []byte) []byte { return appendRootHTML(b, p) })
-			rootJSON.write(func(b []byte) []byte { return appendRootJSON(b, p, listed == 0) })
+		if card := &e.Shown; !card.IsZero() {
+			rootHTML.write(func(b []byte) []byte { return appendRootHTML(b, e.Name, card.Display) })
+			rootJSON.write(func(b []byte) []byte { return appendRootJSON(b, card.Display, listed == 0) })
 			if which&Front != 0 {
-				front.add(p)
+				front.add(e.Name, card)
 			}
 			listed++
 		}
@@ -116,8 +145,8 @@ func (s *Site) Index(projects iter.Seq2[*catalog.Project, error], create func(pa
 		}
 	}
 
-	flat.write(func(b []byte) []byte { return append(b, htmlFoot...) })
-	easy.write(func(b []byte) []byte { return append(b, htmlFoot...) })
+	flat.end()
+	easy.end()
 	rootHTML.write(func(b []byte) []byte { return append(b, htmlFoot...) })
 	rootJSON.write(func(b []byte) []byte { return append(b, "]}\n"...) })
 	if st := pages[layout.Front]; st != nil {
@@ -140,20 +169,20 @@ func (s *Site) appendFlat(b []byte, p *catalog.Project) []byte {
 	return b
 }
 
-func appendRootHTML(b []byte, p *catalog.Project) []byte {
+func appendRootHTML(b []byte, n packaging.Name, display string) []byte {
 	b = append(b, `<a href="`...)
-	b = append(b, p.Name...)
+	b = append(b, n...)
 	b = append(b, `/">`...)
-	b = append(b, display(p)...)
+	b = append(b, display...)
 	return append(b, "</a><br>\n"...)
 }
 
-func appendRootJSON(b []byte, p *catalog.Project, first bool) []byte {
+func appendRootJSON(b []byte, display string, first bool) []byte {
 	if !first {
 		b = append(b, ',')
 	}
 	b = append(b, "\n{\"name\":\""...)
-	b = append(b, display(p)...)
+	b = append(b, display...)
 	return append(b, `"}`...)
 }
 

@@ -78,7 +78,8 @@ func (s *Site) Check() error {
 			return err
 		}
 		f := newFront(s)
-		f.add(&p)
+		card := (&Site{Has: Front}).Card(&p)
+		f.add(p.Name, &card)
 		if err := f.execute(io.Discard); err != nil {
 			return err
 		}

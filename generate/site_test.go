@@ -85,7 +85,7 @@ func TestBrokenProjectIsRefused(t *testing.T) {
 		site, pages := everything(), tree{}
 		for by, err := range map[string]error{
 			"Project": site.Project(p, pages),
-			"Index":   site.Index(each([]*catalog.Project{p}), tree{}.create, generate.AllIndexPages),
+			"Index":   site.Index(site.Whole(each([]*catalog.Project{p})), tree{}.create, nil, generate.AllIndexPages),
 		} {
 			if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 				t.Errorf("%s: %s gives %v, want %q", tt.about, by, err, tt.want)
@@ -104,7 +104,7 @@ func TestForeignDisplayName(t *testing.T) {
 		p := &catalog.Project{Name: "foo", Display: display, Files: []catalog.File{newFile("foo", "foo-1.0.tar.gz", "1.0", packaging.Sdist)}}
 		site := everything()
 		pages := tree{}
-		if err := site.Index(each([]*catalog.Project{p}), pages.create, generate.Root); err != nil {
+		if err := site.Index(site.Whole(each([]*catalog.Project{p})), pages.create, nil, generate.Root); err != nil {
 			t.Fatal(err)
 		}
 		if got := pages[layout.RootJSON]; !strings.Contains(got, "\n{\"name\":\"foo\"}]") {
@@ -225,7 +225,7 @@ func TestIndexErrors(t *testing.T) {
 	}
 	for _, tt := range tests {
 		site := everything()
-		err := site.Index(tt.projects, tt.out.make, generate.AllIndexPages)
+		err := site.Index(site.Whole(tt.projects), tt.out.make, nil, generate.AllIndexPages)
 		if err == nil || err.Error() != tt.want {
 			t.Errorf("%s: error %v, want %q", tt.about, err, tt.want)
 		}
@@ -238,7 +238,7 @@ func TestIndexErrors(t *testing.T) {
 func TestIndexMakesWhatIsAsked(t *testing.T) {
 	for which := generate.IndexPages(0); which <= generate.AllIndexPages; which++ {
 		site, pages := everything(), tree{}
-		if err := site.Index(each(nil), pages.create, which); err != nil {
+		if err := site.Index(site.Whole(each(nil)), pages.create, nil, which); err != nil {
 			t.Fatal(err)
 		}
 		got, want := slices.Sorted(maps.Keys(pages)), slices.Sorted(slices.Values(which.Paths()))
@@ -280,7 +280,7 @@ func TestIndexMemoryDoesNotGrow(t *testing.T) {
 	}
 	site := everything()
 	var out counter
-	err := site.Index(all, func(string) (io.WriteCloser, error) { return &out, nil }, generate.AllIndexPages)
+	err := site.Index(site.Whole(all), func(string) (io.WriteCloser, error) { return &out, nil }, nil, generate.AllIndexPages)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -370,7 +370,7 @@ func TestProjectWithoutFiles(t *testing.T) {
 	if paths := site.Paths(p); len(pages)+len(paths) > 0 {
 		t.Errorf("pages %v, paths %v", pages, paths)
 	}
-	if err := site.Index(each([]*catalog.Project{p}), pages.create, generate.AllIndexPages); err != nil {
+	if err := site.Index(site.Whole(each([]*catalog.Project{p})), pages.create, nil, generate.AllIndexPages); err != nil {
 		t.Fatal(err)
 	}
 	for path, page := range pages {
@@ -399,7 +399,7 @@ func TestPagesLeadToWhatThereIs(t *testing.T) {
 		if err := site.Project(p, pages); err != nil {
 			t.Fatal(err)
 		}
-		if err := site.Index(each([]*catalog.Project{p}), pages.create, generate.Front); err != nil {
+		if err := site.Index(site.Whole(each([]*catalog.Project{p})), pages.create, nil, generate.Front); err != nil {
 			t.Fatal(err)
 		}
 		for _, path := range []string{layout.Front, layout.PeopleProject("foo")} {
@@ -416,7 +416,7 @@ func TestPagesLeadToWhatThereIs(t *testing.T) {
 func TestFrontPageOfALargeSite(t *testing.T) {
 	for _, n := range []int{1000, 1001} {
 		site, pages := everything(), tree{}
-		if err := site.Index(each(dataset(n, 2*n)), pages.create, generate.Front); err != nil {
+		if err := site.Index(site.Whole(each(dataset(n, 2*n))), pages.create, nil, generate.Front); err != nil {
 			t.Fatal(err)
 		}
 		page := []byte(pages[layout.Front])
@@ -437,7 +437,7 @@ func TestAFileWithoutAVersionIsForOldClients(t *testing.T) {
 	if err := site.Project(p, pages); err != nil {
 		t.Fatal(err)
 	}
-	if err := site.Index(each([]*catalog.Project{p}), pages.create, generate.Easy); err != nil {
+	if err := site.Index(site.Whole(each([]*catalog.Project{p})), pages.create, nil, generate.Easy); err != nil {
 		t.Fatal(err)
 	}
 	for path, page := range map[string]string{

@@ -85,8 +85,7 @@ func (t *Tree) Batch() *Batch {
 	return &Batch{t: t, name: t.stageName(), folders: map[string]*folder{}, touched: changedSet{}}
 }
 
-// A shelf holds one folder for each project. A folder that is no shelf appears
-// in the site with all its pages at once.
+// A shelf holds one folder for each project, or all of these.
 func shelf(path string) bool {
 	switch path {
 	case ".", layout.Simple, layout.People, layout.Legacy:
@@ -144,32 +143,29 @@ func (b *Batch) folder(path string) (*folder, error) {
 		return nil, err
 	}
 	f := &folder{path: path}
-	switch above, name := splitPath(path); {
-	case path == ".":
-	case above == "." && shelf(path):
-	default:
-		if above != "." && !shelf(above) {
-			up, err := b.folder(above)
-			if err != nil {
-				return nil, err
-			}
-			if up.stage != "" {
-				f.stage, f.top = up.stage+"/"+name, cmp.Or(up.top, up)
-			}
+	if path != "." {
+		above, name := splitPath(path)
+		up, err := b.folder(above)
+		if err != nil {
+			return nil, err
 		}
-		if f.stage == "" {
+		if up.stage != "" {
+			f.stage, f.top = up.stage+"/"+name, cmp.Or(up.top, up)
+		} else {
 			fd, err := openBeneath(b.t.root, path, unix.O_PATH|unix.O_DIRECTORY)
-			if err == nil {
+			switch err {
+			case nil:
 				unix.Close(fd)
-				break
-			}
-			if err != unix.ENOENT {
+			case unix.ENOENT:
+				f.stage = b.temp()
+			default:
 				return nil, storage("open", b.t.livePath(path), err)
 			}
-			f.stage = b.temp()
 		}
-		if err := b.t.makeDir(b.t.stage, f.stage); err != nil {
-			return nil, storage("mkdir", b.t.tempPath(f.stage), err)
+		if f.stage != "" {
+			if err := b.t.makeDir(b.t.stage, f.stage); err != nil {
+				return nil, storage("mkdir", b.t.tempPath(f.stage), err)
+			}
 		}
 	}
 	b.folders[path] = f

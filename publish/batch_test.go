@@ -474,3 +474,24 @@ func TestWaitsForOtherPublisher(t *testing.T) {
 	s.must(<-unlocked)
 	s.has("simple/foo/index.html", "x")
 }
+
+// Two publishers begin with an empty site: what the second has built in the
+// stage is merged into what the first has made of it meanwhile.
+func TestEmptySiteIsMadeTwice(t *testing.T) {
+	s := open(t)
+	b := s.tree.Batch()
+	for _, path := range []string{"simple/foo/index.html", "simple/bar/index.html", "simple/old/index.html", "simple/index.html", "pypi/foo/json"} {
+		s.must(b.Put(path, []byte("second")))
+	}
+	s.publish("simple/foo/index.html", "first", "simple/old/index.html", "first", "simple/index.html", "first")
+	stats, err := b.Publish(context.Background(), func(n packaging.Name) bool { return n != "old" })
+	s.must(err)
+	if want := (publish.Stats{Written: 4, Skipped: 1, Bytes: 4 * 6}); stats != want {
+		t.Errorf("stats = %+v, want %+v", stats, want)
+	}
+	for _, path := range []string{"simple/foo/index.html", "simple/bar/index.html", "simple/index.html", "pypi/foo/json"} {
+		s.has(path, "second")
+	}
+	s.has("simple/old/index.html", "first")
+	s.stageIsEmpty()
+}

@@ -130,15 +130,14 @@ func (b *Batch) steps() ([]step, error) {
 	}
 	slices.Sort(b.gone)
 	for _, path := range slices.Compact(b.gone) {
-		dir, name := splitPath(strings.TrimSuffix(path, "/"))
-		if b.staged(strings.TrimSuffix(path, "/"), dir, name) {
+		if b.staged(path) {
 			return nil, fmt.Errorf("page %s: put and removed at once", path)
 		}
-		if strings.HasSuffix(path, "/") {
-			path = strings.TrimSuffix(path, "/")
+		if path, ok := strings.CutSuffix(path, "/"); ok {
 			gone = append(gone, step{group: group(path), path: path})
 			continue
 		}
+		dir, name := splitPath(path)
 		if n := len(gone) - 1; n >= 0 && gone[n].path == dir && gone[n].names != nil {
 			gone[n].names = append(gone[n].names, name)
 			continue
@@ -157,16 +156,16 @@ func (b *Batch) steps() ([]step, error) {
 	return append(put, gone...), nil
 }
 
-// staged reports whether something that is to go was put as well.
-func (b *Batch) staged(path, dir, name string) bool {
-	if f := b.folders[path]; f != nil && (f.stage != "" || len(f.pages) > 0) {
-		return true
+// staged reports whether something that is to go, a page or a folder with a
+// slash behind, was put as well.
+func (b *Batch) staged(path string) bool {
+	if path, ok := strings.CutSuffix(path, "/"); ok {
+		f := b.folders[path]
+		return f != nil && (f.stage != "" || len(f.pages) > 0)
 	}
+	dir, name := splitPath(path)
 	f := b.folders[dir]
-	if f == nil {
-		return false
-	}
-	return f.stage != "" || slices.ContainsFunc(f.pages, func(p page) bool { return p.name == name })
+	return f != nil && (f.stage != "" || slices.ContainsFunc(f.pages, func(p page) bool { return p.name == name }))
 }
 
 // listOrder has the pages that installers begin with before the other lists.
@@ -255,7 +254,7 @@ func (r *renamer) run(steps []step) error {
 	return nil
 }
 
-// open opens a live folder. Shelves are made if missing and stay open.
+// open opens a live folder. Shelves stay open.
 func (r *renamer) open(path string) (fd int, done func(), err error) {
 	stays := func() {}
 	if path == "." {
@@ -265,13 +264,6 @@ func (r *renamer) open(path string) (fd int, done func(), err error) {
 		return fd, stays, nil
 	}
 	fd, err = openBeneath(r.t.root, path, unix.O_PATH|unix.O_DIRECTORY)
-	if err == unix.ENOENT && shelf(path) {
-		if err := r.t.makeDir(r.t.root, path); err != nil {
-			return -1, nil, storage("mkdir", r.t.livePath(path), err)
-		}
-		r.b.touched.add(".")
-		fd, err = openBeneath(r.t.root, path, unix.O_PATH|unix.O_DIRECTORY)
-	}
 	if err != nil {
 		return -1, nil, storage("open", r.t.livePath(path), err)
 	}
@@ -284,6 +276,9 @@ func (r *renamer) open(path string) (fd int, done func(), err error) {
 
 // appear gives a folder that was built in the stage its place.
 func (r *renamer) appear(f *folder) error {
+	if err := r.keepBack(f); err != nil {
+		return err
+	}
 	above, name := splitPath(f.path)
 	dir, done, err := r.open(above)
 	if err != nil {
@@ -301,6 +296,29 @@ func (r *renamer) appear(f *folder) error {
 	r.b.touched.add(above)
 	r.b.stats.Written += f.files
 	r.b.stats.Bytes += f.bytes
+	return nil
+}
+
+// keepBack takes the projects that are not current out of a shelf which is
+// built in the stage.
+func (r *renamer) keepBack(f *folder) error {
+	if r.current == nil || !shelf(f.path) {
+		return nil
+	}
+	for path, in := range r.b.folders {
+		if above, _ := splitPath(path); above != f.path || r.isCurrent(group(path)) {
+			continue
+		}
+		files, bytes, err := r.t.measure(in.stage)
+		if err != nil {
+			return storage("read", r.t.tempPath(in.stage), err)
+		}
+		if err := unix.Renameat(r.t.stage, in.stage, r.t.stage, r.b.temp()); err != nil {
+			return storage("rename", r.t.tempPath(in.stage), err)
+		}
+		f.files -= files
+		f.bytes -= bytes
+	}
 	return nil
 }
 

@@ -83,7 +83,7 @@ func NewTree(t testing.TB, dir string) *Tree {
 		}
 	}
 	create := func(path string) (io.WriteCloser, error) { return &page{path: path, tree: tree, t: t}, nil }
-	if err := site.Index(all, create, generate.AllIndexPages); err != nil {
+	if err := site.Index(site.Whole(all), create, nil, generate.AllIndexPages); err != nil {
 		t.Fatal(err)
 	}
 
