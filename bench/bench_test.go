@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -122,6 +123,10 @@ func TestPeer(t *testing.T) {
 	}
 	if !seen["pages: copy"] || !seen["cold scan, realistic sizes: links"] || seen["pages: links"] {
 		t.Errorf("rows %v: want a peer in the measurements that have what it works on", seen)
+	}
+	var relative options
+	if err := relative.addPeer("x=venv/bin/x {rows}"); err != nil || !filepath.IsAbs(relative.peers[0].argv[0]) {
+		t.Errorf("a program in a folder: %+v, %v; it is run elsewhere, so want its whole path", relative.peers, err)
 	}
 	for _, bad := range []string{"", "x", "=y {list}", "x=y", "x=y {list} {drop}"} {
 		if new(options).addPeer(bad) == nil {

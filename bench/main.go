@@ -34,7 +34,7 @@ func main() {
 	flag.StringVar(&o.nestgen, "nestgen", "", "the program to time; empty to build it")
 	flag.StringVar(&o.dir, "dir", "", "where to work; empty for /dev/shm or the folder for temporary files")
 	flag.BoolVar(&o.noMount, "no-mount", false, "make no file system, even as root")
-	flag.Func("peer", "NAME=COMMAND to time beside; it has {list}, {drop} or {out} in it (repeat)", o.addPeer)
+	flag.Func("peer", "NAME=COMMAND to time beside; it has {list}, {rows} or {drop} in it, and {out} (repeat)", o.addPeer)
 	asJSON := flag.Bool("json", false, "print JSON")
 	quick := flag.Bool("quick", false, "1,000 and 10,000 files, each thing once, short waits")
 	flag.Parse()

@@ -34,11 +34,11 @@ func (l *lab) pages(ctx context.Context, files int) error {
 	if err != nil {
 		return err
 	}
-	list, packed := filepath.Join(l.dir, "list.jsonl"), filepath.Join(l.dir, "packed")
-	if err := writeList(list, projects); err != nil {
+	list, rows, packed := filepath.Join(l.dir, "list.jsonl"), filepath.Join(l.dir, "rows.jsonl"), filepath.Join(l.dir, "packed")
+	if err := errors.Join(writeList(list, projects, false), writeList(rows, projects, true)); err != nil {
 		return err
 	}
-	if _, err := l.time(ctx, l.dir, 0, l.floor, "pack", list, packed); err != nil {
+	if _, err := l.time(ctx, l.dir, 0, l.floor, "pack", rows, packed); err != nil {
 		return err
 	}
 	out := func(run int, what string) string { return filepath.Join(l.dir, "out", what, strconv.Itoa(run)) }
@@ -60,24 +60,24 @@ func (l *lab) pages(ctx context.Context, files int) error {
 		all = append(all, c)
 	}
 	for _, p := range l.peers {
-		if p.uses("{list}") {
+		if p.uses("{list}") || p.uses("{rows}") {
 			all = append(all, &contender{
 				what: p.name, dir: l.dir,
 				before: func(run int) error { return os.MkdirAll(filepath.Dir(out(run, p.name)), 0o755) },
-				argv:   func(run int) []string { return p.command("{list}", list, "{out}", out(run, p.name)) },
+				argv:   func(run int) []string { return p.command("{list}", list, "{rows}", rows, "{out}", out(run, p.name)) },
 			})
 		}
 	}
 	return l.turns(ctx, "pages", files, all...)
 }
 
-func writeList(file string, projects []*dataset.Project) error {
+func writeList(file string, projects []*dataset.Project, all bool) error {
 	f, err := os.Create(file)
 	if err != nil {
 		return err
 	}
 	w := bufio.NewWriter(f)
-	return errors.Join(dataset.WriteList(w, projects), w.Flush(), f.Close())
+	return errors.Join(dataset.WriteList(w, projects, all), w.Flush(), f.Close())
 }
 
 // seed is a project with one file that is really there, so that the drop folder

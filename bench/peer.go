@@ -2,13 +2,15 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 )
 
 // A peer is another generator to time beside nestgen. Its command has in it
 // what it works on: {list}, a file with one JSON object a line for each
-// distribution, as dumb-pypi reads it, or {drop}, a folder of distributions;
-// {out} is a path in a folder of its own at which there is nothing yet.
+// distribution, as dumb-pypi reads it; {rows}, the same with the project, version
+// and size of each; or {drop}, a folder of distributions. {out} is a path in a
+// folder of its own at which there is nothing yet.
 type peer struct {
 	name string
 	argv []string
@@ -22,8 +24,16 @@ func (o *options) addPeer(s string) error {
 		return fmt.Errorf("%q: want NAME=COMMAND", s)
 	}
 	p := peer{name, words}
-	if p.uses("{list}") == p.uses("{drop}") {
-		return fmt.Errorf("%q: want either {list} or {drop} in the command", s)
+	if (p.uses("{list}") || p.uses("{rows}")) == p.uses("{drop}") {
+		return fmt.Errorf("%q: want either {list} or {rows}, or {drop}, in the command", s)
+	}
+	if strings.Contains(words[0], "/") {
+		// It runs in another folder than this program.
+		program, err := filepath.Abs(words[0])
+		if err != nil {
+			return err
+		}
+		words[0] = program
 	}
 	o.peers = append(o.peers, p)
 	return nil

@@ -11,8 +11,8 @@ import (
 )
 
 // A Line is one file in the list that other generators take as input, one JSON
-// object a line. The names are those that dumb-pypi reads; it leaves the
-// others alone.
+// object a line. It has the names that dumb-pypi reads and no others, as
+// dumb-pypi stops at those that it does not know.
 type Line struct {
 	Filename       string   `json:"filename"`
 	Hash           string   `json:"hash"`
@@ -21,7 +21,11 @@ type Line struct {
 	Uploaded       int64    `json:"upload_timestamp"`
 	CoreMetadata   string   `json:"core_metadata,omitempty"`
 	YankedReason   string   `json:"yanked_reason,omitempty"`
+}
 
+// A Row is a line that says too what a file's name does not.
+type Row struct {
+	Line
 	Project string `json:"project"`
 	Version string `json:"version"`
 	Size    int64  `json:"size"`
@@ -48,8 +52,9 @@ func (f *File) Bytes() int64 {
 	return 1000 + int64(f.Pad)
 }
 
-// WriteList writes the list of all files of projects.
-func WriteList(w io.Writer, projects []*Project) error {
+// WriteList writes the list of all files of projects: lines, or rows if all is
+// asked for.
+func WriteList(w io.Writer, projects []*Project, all bool) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	for _, p := range projects {
@@ -57,15 +62,21 @@ func WriteList(w io.Writer, projects []*Project) error {
 			r := &p.Releases[i]
 			for k := range r.Files {
 				f := &r.Files[k]
-				l := Line{
-					Filename: f.Filename, Hash: "sha256=" + f.digestHex(), RequiresPython: r.RequiresPython,
-					RequiresDist: r.RequiresDist, Uploaded: f.Uploaded, YankedReason: r.Yanked,
+				row := Row{
+					Line: Line{
+						Filename: f.Filename, Hash: "sha256=" + f.digestHex(), RequiresPython: r.RequiresPython,
+						RequiresDist: r.RequiresDist, Uploaded: f.Uploaded, YankedReason: r.Yanked,
+					},
 					Project: p.Name, Version: r.Version, Size: f.Bytes(),
 				}
 				if f.Kind == packaging.Wheel {
-					l.CoreMetadata = l.Hash
+					row.CoreMetadata = row.Hash
 				}
-				if err := enc.Encode(l); err != nil {
+				var what any = row.Line
+				if all {
+					what = row
+				}
+				if err := enc.Encode(what); err != nil {
 					return err
 				}
 			}

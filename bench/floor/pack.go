@@ -41,7 +41,7 @@ func pack(list, file string) error {
 	type row struct{ project, text string }
 	var rows []row
 	for d := json.NewDecoder(bufio.NewReader(in)); ; {
-		var l dataset.Line
+		var l dataset.Row
 		if err := d.Decode(&l); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
