@@ -27,17 +27,18 @@ var layers = []row{
 	{"templates", nil},
 	{"internal/stricttoml", nil},
 	{"internal/secret", nil},
+	{"internal/tame", nil},
 
 	// Paths, readers, the model and what is said of it.
 	{"layout", []string{"packaging"}},
-	{"allowlist", []string{"packaging", "internal/secret"}},
+	{"allowlist", []string{"packaging", "internal/secret", "internal/tame"}},
 	{"catalog", []string{"packaging", "layout"}},
 	{"policy", []string{"packaging", "catalog", "internal/stricttoml"}},
 
 	// The stages. None imports another.
 	{"plan", []string{"packaging", "layout", "allowlist", "catalog", "policy", "internal/secret"}},
 	{"drop", []string{"packaging", "layout", "catalog", "internal/secret"}},
-	{"fetch", []string{"packaging", "layout", "catalog"}},
+	{"fetch", []string{"packaging", "layout", "catalog", "internal/tame"}},
 	{"intake", []string{"packaging", "layout", "catalog"}},
 	{"generate", []string{"packaging", "layout", "catalog", "templates"}},
 	{"publish", []string{"packaging", "layout", "catalog"}},
@@ -45,12 +46,12 @@ var layers = []row{
 	// The walk, and a reader of what it wrote.
 	{".", []string{
 		"packaging", "templates", "layout", "allowlist", "catalog", "policy",
-		"plan", "drop", "fetch", "intake", "generate", "publish", "internal/stricttoml", "internal/secret",
+		"plan", "drop", "fetch", "intake", "generate", "publish", "internal/stricttoml", "internal/secret", "internal/tame",
 	}},
 	{"serve", []string{"packaging", "layout"}},
 
 	// Programs.
-	{"cmd/nestgen", []string{".", "packaging", "catalog", "policy", "plan", "serve", "internal/stricttoml"}},
+	{"cmd/nestgen", []string{".", "packaging", "catalog", "policy", "plan", "serve", "internal/stricttoml", "internal/tame"}},
 	{"examples/quickstart", nil},
 	{"internal/vectors", []string{"packaging", "allowlist", "catalog", "policy", "plan", "fetch", "intake", "generate"}},
 	{"internal/killsweep/sweep", []string{"layout"}},

@@ -13,6 +13,7 @@ import (
 	"github.com/google/renameio/v2"
 
 	"nestgen/catalog"
+	"nestgen/internal/tame"
 	"nestgen/plan"
 )
 
@@ -184,7 +185,7 @@ func (r *Report) JSON() ([]byte, error) {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	err := enc.Encode(r)
-	return b.Bytes(), err
+	return tame.JSON(b.Bytes()), err
 }
 
 // save writes the report into the state folder, unless it stands there

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"nestgen/internal/tame"
 )
 
 // A physicalLine is a piece of text up to a line boundary, without it.
@@ -188,13 +190,5 @@ func bare(s string) string {
 		}
 		s = s[:cut] + "…"
 	}
-	return strings.Map(printable, s)
-}
-
-// printable replaces what could upset a terminal.
-func printable(r rune) rune {
-	if unicode.IsPrint(r) || r == ' ' {
-		return r
-	}
-	return '\uFFFD'
+	return tame.Text(s)
 }

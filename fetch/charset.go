@@ -9,6 +9,8 @@ import (
 	"golang.org/x/net/html/charset"
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/transform"
+
+	"nestgen/internal/tame"
 )
 
 // prescan is how far into a page its meta elements are looked for, in bytes.
@@ -108,12 +110,5 @@ func quoteShort(s string) string {
 	if len(s) > 40 {
 		s = s[:40]
 	}
-	return strings.ToValidUTF8("\""+strings.Map(printable, s)+"\"", "?")
-}
-
-func printable(r rune) rune {
-	if r < ' ' || r == 0x7f {
-		return '?'
-	}
-	return r
+	return `"` + tame.Text(s) + `"`
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"nestgen/catalog"
+	"nestgen/internal/tame"
 )
 
 // maxURL is the longest address of a file that is taken, in bytes.
@@ -35,7 +36,7 @@ func quoteless(s string) string {
 	if len(s) > 200 {
 		s = s[:200] + "…"
 	}
-	return strings.ToValidUTF8(strings.Map(printable, s), "?")
+	return tame.Text(s)
 }
 
 // A resolver makes the links of one page absolute.

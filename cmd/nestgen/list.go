@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +11,7 @@ import (
 
 	"nestgen"
 	"nestgen/catalog"
+	"nestgen/internal/tame"
 	"nestgen/packaging"
 )
 
@@ -32,7 +32,6 @@ and works while a build runs.
 			return err
 		}
 		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-		enc := json.NewEncoder(cmd.OutOrStdout())
 		if !*asJSON {
 			fmt.Fprintln(w, "PROJECT\tNEWEST\tFILES\tSIZE\tSOURCE\tSTATUS")
 		}
@@ -42,12 +41,12 @@ and works while a build runs.
 			}
 			line := listed(p)
 			if *asJSON {
-				if err := enc.Encode(line); err != nil {
+				if err := writeJSON(cmd.OutOrStdout(), line, ""); err != nil {
 					return err
 				}
 				continue
 			}
-			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\n", line.Project, line.Newest, line.Files, bytesText(line.Bytes), line.Source, line.Status)
+			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\n", line.Project, line.Newest, line.Files, bytesText(line.Bytes), tame.Text(line.Source), line.Status)
 		}
 		return w.Flush()
 	}
@@ -110,10 +109,7 @@ and where they came from, its development links, and its history.
 			return err
 		}
 		if *asJSON {
-			enc := json.NewEncoder(cmd.OutOrStdout())
-			enc.SetIndent("", "  ")
-			enc.SetEscapeHTML(false)
-			return enc.Encode(shown(p, events))
+			return writeJSON(cmd.OutOrStdout(), shown(p, events), "  ")
 		}
 		return printProject(cmd, p, events)
 	}
@@ -122,12 +118,12 @@ and where they came from, its development links, and its history.
 
 func printProject(cmd *cobra.Command, p *catalog.Project, events []catalog.Event) error {
 	out := cmd.OutOrStdout()
-	fmt.Fprintf(out, "%s (%s), from %s\n", p.Display, stateText(p.Status.State), p.Owner)
+	fmt.Fprintf(out, "%s (%s), from %s\n", p.Display, stateText(p.Status.State), tame.Text(p.Owner))
 	if p.Status.Reason != "" {
-		fmt.Fprintf(out, "  %s\n", printable(p.Status.Reason))
+		fmt.Fprintf(out, "  %s\n", tame.Text(p.Status.Reason))
 	}
 	if p.Note != "" {
-		fmt.Fprintf(out, "  note: %s\n", printable(p.Note))
+		fmt.Fprintf(out, "  note: %s\n", tame.Text(p.Note))
 	}
 	if len(p.Files) > 0 {
 		fmt.Fprintln(out, "\nFiles:")
@@ -136,25 +132,25 @@ func printProject(cmd *cobra.Command, p *catalog.Project, events []catalog.Event
 		fmt.Fprintf(out, "  %s  (%s, %s)\n", f.Filename, bytesText(f.Size), time.UnixMicro(f.Uploaded).UTC().Format(time.DateTime))
 		fmt.Fprintf(out, "    sha256 %s\n", f.SHA256)
 		if f.RequiresPython != "" {
-			fmt.Fprintf(out, "    requires Python %s\n", printable(f.RequiresPython))
+			fmt.Fprintf(out, "    requires Python %s\n", tame.Text(f.RequiresPython))
 		}
 		if f.Yanked.Yanked {
-			fmt.Fprintf(out, "    yanked: %s\n", printable(f.Yanked.Reason))
+			fmt.Fprintf(out, "    yanked: %s\n", tame.Text(f.Yanked.Reason))
 		}
 		if f.URL != "" {
-			fmt.Fprintf(out, "    from %s\n", f.URL)
+			fmt.Fprintf(out, "    from %s\n", tame.Text(f.URL))
 		}
 	}
 	if len(p.Links) > 0 {
 		fmt.Fprintln(out, "\nDevelopment links:")
 	}
 	for _, l := range p.Links {
-		fmt.Fprintf(out, "  %s  (%s)\n", printable(l.URL), printable(l.Source))
+		fmt.Fprintf(out, "  %s  (%s)\n", tame.Text(l.URL), tame.Text(l.Source))
 	}
 	fmt.Fprintln(out, "\nHistory:")
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	for _, e := range events {
-		fmt.Fprintf(w, "  %d\t%s\t%s\t%s\t%s\n", e.Serial, time.UnixMicro(e.Time).UTC().Format(time.DateTime), e.Verb, e.Filename, printable(e.Reason))
+		fmt.Fprintf(w, "  %d\t%s\t%s\t%s\t%s\n", e.Serial, time.UnixMicro(e.Time).UTC().Format(time.DateTime), e.Verb, e.Filename, tame.Text(e.Reason))
 	}
 	return w.Flush()
 }

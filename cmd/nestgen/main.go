@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nestgen"
+	"nestgen/internal/tame"
 )
 
 func main() {
@@ -110,9 +111,9 @@ func printError(w io.Writer, err error) {
 		fmt.Fprintln(w, "nestgen: interrupted; what is published stands, and the next run goes on from there")
 		return
 	}
-	fmt.Fprintf(w, "nestgen: %s\n", printable(err.Error()))
+	fmt.Fprintf(w, "nestgen: %s\n", tame.Text(err.Error()))
 	if hint := nestgen.Hint(err); hint != "" {
-		fmt.Fprintf(w, "nestgen: hint: %s\n", printable(hint))
+		fmt.Fprintf(w, "nestgen: hint: %s\n", tame.Text(hint))
 	}
 }
 

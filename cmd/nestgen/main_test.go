@@ -132,7 +132,7 @@ func lockCmd(ts *testscript.TestScript, _ bool, args []string) {
 
 // oddfile FOLDER makes files whose names would tell a terminal something.
 func oddfileCmd(ts *testscript.TestScript, _ bool, args []string) {
-	for _, name := range []string{"\x1b[31mred-1.0.tar.gz", "bell\a-1.0-py3-none-any.whl", "c1\u009b31m-1.0.tar.gz"} {
+	for _, name := range []string{"\x1b[31mred-1.0.tar.gz", "bell\a-1.0-py3-none-any.whl", "c1\u009b31m-1.0.tar.gz", "gnp.\u202ezg.rat-1.0.tar.gz", "two\u2028lines-1.0.tar.gz"} {
 		ts.Check(os.WriteFile(filepath.Join(ts.MkAbs(args[0]), name), []byte("x"), 0o644))
 	}
 }
@@ -155,8 +155,8 @@ func TestExitStatus(t *testing.T) {
 
 func TestErrorsArePrintedOneALine(t *testing.T) {
 	var b strings.Builder
-	printError(&b, errors.Join(&stricttoml.Error{File: "f", Line: 1, Text: "a\x1b[31m", Hint: "h"}, errors.Join(errors.New("b"), nil)))
-	if got, want := b.String(), "nestgen: f:1: a\ufffd[31m\nnestgen: hint: h\nnestgen: b\n"; got != want {
+	printError(&b, errors.Join(&stricttoml.Error{File: "f", Line: 1, Text: "a\x1b[31m", Hint: "h\u2066"}, errors.Join(errors.New("b"), nil)))
+	if got, want := b.String(), "nestgen: f:1: a\ufffd[31m\nnestgen: hint: h\ufffd\nnestgen: b\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

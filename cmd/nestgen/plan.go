@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nestgen"
+	"nestgen/internal/tame"
 	"nestgen/plan"
 )
 
@@ -103,11 +104,11 @@ func (p *planPrinter) project(d *plan.Project) {
 }
 
 func (p *planPrinter) line(sign, file, what string, why []string) {
-	fmt.Fprintf(&p.text, "  %s %s  (%s)\n", sign, printable(file), what)
+	fmt.Fprintf(&p.text, "  %s %s  (%s)\n", sign, tame.Text(file), tame.Text(what))
 	if !p.why {
 		return
 	}
 	for _, w := range why {
-		fmt.Fprintf(&p.text, "      %s\n", printable(w))
+		fmt.Fprintf(&p.text, "      %s\n", tame.Text(w))
 	}
 }

@@ -1,11 +1,12 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"nestgen"
+	"nestgen/internal/tame"
 )
 
 // A terminal is where a command speaks: results to out, everything else to
@@ -73,21 +75,24 @@ func (t *terminal) problems(r *nestgen.Report, quiet bool) {
 			}
 			label = t.paint(yellow, "warning: ")
 		}
-		fmt.Fprintf(t.err, "nestgen: %s%s\n", label, printable(p.String()))
+		fmt.Fprintf(t.err, "nestgen: %s%s\n", label, tame.Text(p.String()))
 		if p.Hint != "" {
-			fmt.Fprintf(t.err, "%s\n", t.paint(faint, "nestgen: hint: "+printable(p.Hint)))
+			fmt.Fprintf(t.err, "%s\n", t.paint(faint, "nestgen: hint: "+tame.Text(p.Hint)))
 		}
 	}
 }
 
-// printable keeps a terminal from being told anything by a file name.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\t' || r == 0x7f || 0x80 <= r && r <= 0x9f {
-			return '\ufffd'
-		}
-		return r
-	}, s)
+// writeJSON prints a value as JSON.
+func writeJSON(w io.Writer, v any, indent string) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetIndent("", indent)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(tame.JSON(b.Bytes()))
+	return err
 }
 
 // bars shows how far a run is, where somebody is watching.

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"nestgen"
+	"nestgen/internal/tame"
 )
 
 func newVerify(s *settings) *cobra.Command {
@@ -38,9 +38,7 @@ and pages that differ are published again.
 			return err
 		}
 		if *asJSON {
-			enc := json.NewEncoder(t.out)
-			enc.SetIndent("", "  ")
-			if err := enc.Encode(v); err != nil {
+			if err := writeJSON(t.out, v, "  "); err != nil {
 				return err
 			}
 		} else {
@@ -49,7 +47,7 @@ and pages that differ are published again.
 				if d.Repaired {
 					mended = " (repaired)"
 				}
-				fmt.Fprintf(t.err, "nestgen: %s: %s%s\n", printable(d.Path), printable(d.Text), mended)
+				fmt.Fprintf(t.err, "nestgen: %s: %s%s\n", tame.Text(d.Path), tame.Text(d.Text), mended)
 			}
 			if !*quiet {
 				fmt.Fprintf(t.out, "%s (%s) and %s verified, %s\n", count(v.Files, "file"), bytesText(v.Bytes), count(v.Pages, "page"), count(int64(len(v.Findings)), "difference"))
@@ -87,15 +85,13 @@ themselves; gc also walks the store.
 		}
 		out := cmd.OutOrStdout()
 		if *asJSON {
-			enc := json.NewEncoder(out)
-			enc.SetIndent("", "  ")
-			return enc.Encode(g)
+			return writeJSON(out, g, "  ")
 		}
 		done := "deleted"
 		if g.DryRun {
 			done = "would be deleted"
 			for _, p := range g.Paths {
-				fmt.Fprintln(out, printable(p))
+				fmt.Fprintln(out, tame.Text(p))
 			}
 		}
 		fmt.Fprintf(out, "%s (%s) %s; %d more wait for their grace period\n", count(int64(len(g.Paths)), "file"), bytesText(g.Bytes), done, g.Waiting)
