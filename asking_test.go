@@ -114,7 +114,6 @@ func TestAListingThatSaysTheSameIsNotWritten(t *testing.T) {
 	w.Upstreams = []Upstream{{Name: "up", URL: srv.URL + "/simple/"}}
 	w.write("allowlist.txt", "a\n")
 	w.build(0)
-	w.build(0)
 	before := photograph(t, w.path("site"), w.path("state"))
 	if r := w.build(0); r.Fetched.Unchanged != 1 {
 		t.Errorf("%+v", r.Fetched)

@@ -57,7 +57,6 @@ func TestASecondBuildDoesNothing(t *testing.T) {
 	w.write("allowlist.txt", "a\nb==1.0\n")
 	w.drop("mine", "1.0", plain)
 	w.build(0)
-	w.build(0) // the report of a run that found nothing to do is another one
 	before := photograph(t, w.dir)
 	srv.Forget()
 	r := w.build(0)
@@ -78,18 +77,51 @@ func TestASecondBuildDoesNothing(t *testing.T) {
 	}
 }
 
-func TestTheSecondBuildWritesTheReportOnly(t *testing.T) {
+// The report beside the state is that of the last run that did something, or
+// found something other than it says: the status, the index or what is wrong.
+func TestTheReportStaysWhileItHolds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.drop("mine", "1.0", plain)
+	file := w.drop("mine", "1.0", plain)
 	w.build(0)
-	before := photograph(t, w.dir)
-	w.build(0)
-	for _, d := range before.differences(photograph(t, w.dir), w.dir) {
-		if d != "state/report.json" {
-			t.Errorf("%s was written", d)
+	saved := func() *Report {
+		t.Helper()
+		r := new(Report)
+		unmarshal(t, w.read("state/report.json"), r)
+		return r
+	}
+	quiet := func(status int) {
+		t.Helper()
+		before := photograph(t, w.dir)
+		if r := w.build(status); !r.Idle() {
+			t.Errorf("report %+v", r)
+		}
+		if d := before.differences(photograph(t, w.dir), w.dir); len(d) > 0 {
+			t.Errorf("written without need: %q", d)
 		}
 	}
+	quiet(0)
+	if r := saved(); r.Added.Count != 1 || r.Added.Files[0].Filename != file || r.Serial == 0 {
+		t.Errorf("the report of what was done is gone: %+v", r)
+	}
+	w.write("drop/bad-1.0.tar.gz", "torn")
+	w.build(3)
+	if r := saved(); r.Status != 3 || len(r.Problems) != 1 || r.Added.Count != 0 {
+		t.Errorf("a new problem is not in the report: %+v", r)
+	}
+	quiet(3)
+	w.remove("drop/bad-1.0.tar.gz")
+	w.build(0)
+	if r := saved(); r.Status != 0 || len(r.Problems) != 0 {
+		t.Errorf("a problem that is no more is still in the report: %+v", r)
+	}
+	quiet(0)
+	w.Title = "Another"
+	w.build(0)
+	if r := saved(); r.Pages.Written == 0 {
+		t.Errorf("pages were written, and the report does not say so: %+v", r)
+	}
+	quiet(0)
 }
 
 // One file added changes its project's pages and those that list all projects,

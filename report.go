@@ -17,8 +17,7 @@ import (
 	"nestgen/plan"
 )
 
-// A Report says what a run did. It holds no time of day, so that a run that
-// finds nothing new leaves the report of the last one as it is.
+// A Report says what a run did. It holds no time of day.
 type Report struct {
 	// Status is the exit status that the run ended with.
 	Status int `json:"status"`
@@ -188,16 +187,31 @@ func (r *Report) JSON() ([]byte, error) {
 	return tame.JSON(b.Bytes()), err
 }
 
-// save writes the report into the state folder, unless it stands there
-// already.
+// Idle reports whether the run did nothing to the site.
+func (r *Report) Idle() bool {
+	return !r.changes() && r.Pages.Written+r.Pages.Removed+r.Deleted == 0
+}
+
+// save writes the report into the state folder. A run that did nothing, and
+// finds everything as the report there leaves it, has nothing to add to it:
+// what that one says of the index holds, and what it did is still the last
+// thing that was done.
 func (r *Report) save(state string) error {
 	data, err := r.JSON()
 	if err != nil {
 		return err
 	}
 	file := filepath.Join(state, "report.json")
-	if old, err := os.ReadFile(file); err == nil && bytes.Equal(old, data) {
-		return nil
+	if old, err := os.ReadFile(file); err == nil {
+		var last Report
+		if bytes.Equal(old, data) || r.Idle() && json.Unmarshal(old, &last) == nil && r.finds(&last) {
+			return nil
+		}
 	}
 	return renameio.WriteFile(file, data, 0o644, renameio.IgnoreUmask(), renameio.WithTempDir(filepath.Join(state, "stage")))
+}
+
+// finds reports whether a run found what another one left.
+func (r *Report) finds(last *Report) bool {
+	return r.Status == last.Status && r.Serial == last.Serial && r.Listed == last.Listed && slices.Equal(r.Problems, last.Problems)
 }

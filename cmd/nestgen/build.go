@@ -83,7 +83,7 @@ func printJSON(w io.Writer, r *nestgen.Report) error {
 
 // summary is the one line that a build ends with.
 func summary(r *nestgen.Report) string {
-	if r.Added.Count+r.Changed.Count+r.Withdrawn.Count+r.Relinked == 0 && r.Pages.Written+r.Pages.Removed+r.Deleted == 0 {
+	if r.Idle() {
 		return fmt.Sprintf("nothing to do: %s list %s (%s)", count(r.Listed.Projects, "project"), count(r.Listed.Files, "file"), bytesText(r.Listed.Bytes))
 	}
 	s := fmt.Sprintf("%d added, %d changed, %d withdrawn", r.Added.Count, r.Changed.Count, r.Withdrawn.Count)
