@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -66,32 +65,34 @@ func (s *site) mustHaveBuilt() error {
 func (s *site) gc(ctx context.Context) (*Garbage, error) {
 	g := &Garbage{DryRun: s.opts.DryRun, Paths: []string{}}
 	now := trueNow()
-	due, err := s.catalog.Due(ctx, now.UnixMicro())
+	stored, err := s.catalog.Stored(ctx)
 	if err != nil {
 		return nil, storage(err)
 	}
-	all, err := s.catalog.Due(ctx, 1<<62)
-	if err != nil {
-		return nil, storage(err)
+	var due []string
+	for path, at := range stored.Due {
+		switch {
+		case at > now.UnixMicro():
+			g.Waiting++
+		default:
+			due = append(due, path)
+			if !stored.Listed[path] {
+				g.Paths = append(g.Paths, path)
+			}
+		}
 	}
-	g.Waiting = len(all) - len(due)
-	listed, err := s.listedPaths(ctx)
-	if err != nil {
-		return nil, err
-	}
-	known := maps.Clone(listed)
-	for _, p := range all {
-		known[p] = true
-	}
-	g.Paths = append(g.Paths, without(due, listed)...)
 	var empty []string
 	err = s.walkStore(ctx, func(path string, fi os.FileInfo) error {
 		if fi.IsDir() {
 			empty = append(empty, path)
 			return nil
 		}
+		known := func(path string) bool {
+			_, due := stored.Due[path]
+			return due || stored.Listed[path]
+		}
 		switch {
-		case known[path] || known[layout.Owner(path)]:
+		case known(path) || known(layout.Owner(path)):
 		case fi.ModTime().Add(time.Duration(s.Grace)).After(now):
 			g.Waiting++
 		default:
@@ -121,20 +122,6 @@ func (s *site) gc(ctx context.Context) (*Garbage, error) {
 		return nil, storage(err)
 	}
 	return g, storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.Deleted(due) }))
-}
-
-// listedPaths gives the path of every file that the index lists.
-func (s *site) listedPaths(ctx context.Context) (map[string]bool, error) {
-	listed := map[string]bool{}
-	for p, err := range s.catalog.Projects(ctx) {
-		if err != nil {
-			return nil, storage(err)
-		}
-		for _, f := range p.Files {
-			listed[f.Path] = true
-		}
-	}
-	return listed, nil
 }
 
 // walkStore calls f for every file of the store, and for every folder of it
@@ -204,19 +191,14 @@ func (s *site) deleteDue(ctx context.Context) error {
 	if len(due) == 0 {
 		return nil
 	}
-	listed, err := s.listedPaths(ctx)
+	stored, err := s.catalog.Stored(ctx)
 	if err != nil {
-		return err
+		return storage(err)
 	}
-	paths := without(due, listed)
+	// The same file may be listed for another project, too.
+	paths := slices.DeleteFunc(slices.Clone(due), func(p string) bool { return stored.Listed[p] })
 	if s.report.Deleted, err = s.tree.Delete(ctx, paths); err != nil {
 		return storage(err)
 	}
 	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.Deleted(due) }))
-}
-
-// without gives the paths that are not listed: the same file may be listed for
-// another project, too.
-func without(paths []string, listed map[string]bool) []string {
-	return slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return listed[p] })
 }

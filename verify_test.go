@@ -1,13 +1,16 @@
 package nestgen
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"nestgen/catalog"
 	"nestgen/fetch/fetchtest"
 )
 
@@ -226,4 +229,51 @@ func TestGC(t *testing.T) {
 	}
 	w.build(0)
 	w.lists(keep)
+}
+
+// What a dry run finds beside a build is of one moment: a file that is between
+// the index and the list of those that wait for their grace is in one of them.
+func TestGCBesideABuild(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.drop("a", "1.0", plain)
+	w.build(0)
+	c, err := catalog.Open(w.path("state/catalog.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	p, err := c.Project(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := p.Files[0]
+	if err := os.Chtimes(w.path("site/"+f.Path), time.Unix(1, 0), time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var building sync.WaitGroup
+	building.Go(func() {
+		for ctx.Err() == nil {
+			for _, change := range []func(*catalog.Tx) error{
+				func(tx *catalog.Tx) error { return tx.Withdraw(f.Project, f.Filename, "", Now(), time.Hour) },
+				func(tx *catalog.Tx) error { return tx.Put(f, "") },
+			} {
+				if err := c.Update(context.Background(), Now(), change); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
+	defer building.Wait()
+	defer stop()
+	for range 200 {
+		g, err := GC(t.Context(), w.Config, Options{DryRun: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(g.Paths) > 0 {
+			t.Fatalf("%q would be deleted", g.Paths)
+		}
+	}
 }

@@ -67,7 +67,8 @@ func newGC(s *settings) *cobra.Command {
 		Short: "Delete files of the store that nothing refers to any more",
 		Long: `Delete from the store what the index has withdrawn, and what a run that died
 left behind, once the grace period is over. Builds delete withdrawn files by
-themselves; gc also walks the store.
+themselves; gc also walks the store. A dry run works beside a build, and finds
+what gc would have deleted at the moment when it began.
 ` + exitHelp,
 		Args: cobra.NoArgs,
 	}

@@ -1,0 +1,69 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+)
+
+// A Stored is what the catalog knows of the store at one moment. The same path
+// may be in both: then it is listed.
+type Stored struct {
+	// Listed holds the paths of the files that the index lists.
+	Listed map[string]bool
+
+	// Due gives when the bytes of a withdrawn file may be deleted, by path, in
+	// microseconds since 1970 UTC.
+	Due map[string]int64
+}
+
+// Stored reads what the catalog knows of the store. Nothing that another
+// process writes meanwhile comes between the two halves.
+func (c *Catalog) Stored(ctx context.Context) (Stored, error) {
+	s := Stored{Listed: map[string]bool{}, Due: map[string]int64{}}
+	tx, err := c.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return s, fmt.Errorf("read catalog: %w", err)
+	}
+	defer tx.Rollback()
+	if err := s.readListed(ctx, tx); err != nil {
+		return s, fmt.Errorf("read catalog: %w", err)
+	}
+	if err := s.readDue(ctx, tx); err != nil {
+		return s, fmt.Errorf("read catalog: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Stored) readListed(ctx context.Context, q querier) error {
+	rows, err := q.QueryContext(ctx, "SELECT "+fileColumns+" FROM files")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var f File
+	for rows.Next() {
+		if f, err = scanFile(rows, &f); err != nil {
+			return err
+		}
+		s.Listed[f.Path] = true
+	}
+	return rows.Err()
+}
+
+func (s *Stored) readDue(ctx context.Context, q querier) error {
+	rows, err := q.QueryContext(ctx, "SELECT path, due FROM due")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var path string
+		var due int64
+		if err := rows.Scan(&path, &due); err != nil {
+			return err
+		}
+		s.Due[path] = due
+	}
+	return rows.Err()
+}
