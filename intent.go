@@ -55,15 +55,8 @@ func (s *site) readIntent(ctx context.Context) error {
 	for _, p := range s.Projects {
 		in.projects[packaging.NormalizeName(p.Name)] = p
 	}
-	in.policy = &policy.Policy{}
-	if s.Policy != "" {
-		p, err := policy.Read(s.Policy)
-		if err != nil {
-			return &fault{ErrSettings, err, ""}
-		}
-		in.policy = p
-	}
-	if err := s.checkPolicy(ctx); err != nil {
+	var err error
+	if in.policy, err = s.readPolicy(ctx, s.catalog); err != nil {
 		return err
 	}
 	list := allowlist.Read(allowlist.Sources{}, s.Allowlist...)
@@ -87,39 +80,6 @@ func (s *site) readIntent(ctx context.Context) error {
 	}
 	for _, w := range list.Wants {
 		s.want(w)
-	}
-	return nil
-}
-
-// metaPolicy is the key under which the catalog keeps the digest of the policy
-// that was applied last; empty for one that says nothing.
-const metaPolicy = "policy"
-
-// policyDigest names the policy, empty if it says nothing.
-func (s *site) policyDigest() string {
-	if len(s.intent.policy.Projects()) == 0 {
-		return ""
-	}
-	return s.intent.policy.Digest()
-}
-
-// checkPolicy refuses to go on without a policy file that the settings name or
-// that was there before: what it forbids would be published. Only the default
-// file may be absent, as long as it never said anything.
-func (s *site) checkPolicy(ctx context.Context) error {
-	if s.Policy == "" || s.intent.policy.Written() {
-		return nil
-	}
-	if s.Policy != filepath.Join(s.home(), Default().Policy) {
-		return &fault{ErrSettings, fmt.Errorf("%s: the policy that the settings name is not there", s.Policy), "put it there; an empty file says that there is no policy"}
-	}
-	applied, err := s.catalog.Meta(ctx, metaPolicy)
-	if err != nil {
-		return storage(err)
-	}
-	if applied != "" {
-		return &fault{ErrSettings, fmt.Errorf("%s: the policy was applied before and is not there any more", s.Policy),
-			"put it back; if there is to be no policy any more, leave an empty file"}
 	}
 	return nil
 }

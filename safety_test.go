@@ -12,6 +12,7 @@ import (
 	"nestgen/fetch"
 	"nestgen/fetch/fetchtest"
 	"nestgen/intake/intaketest"
+	"nestgen/policy"
 )
 
 // Without the policy that was applied before, or that the settings name, what
@@ -58,6 +59,55 @@ func TestAPolicyThatTheSettingsNameMustBeThere(t *testing.T) {
 	w.build(0)
 	w.Config.Policy = ""
 	w.build(0)
+}
+
+// A policy that was lost does not come back with a single yank in it.
+func TestALostPolicyIsNotBegunAnew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	yank := func() error {
+		return EditPolicy(t.Context(), w.Config, func(file string) error {
+			return policy.Yank(file, policy.Target{Project: "a", Versions: "==1.0"}, "", Now())
+		})
+	}
+	refused := func() {
+		t.Helper()
+		if err := yank(); !errors.Is(err, ErrSettings) || Hint(err) == "" {
+			t.Errorf("EditPolicy: %v", err)
+		}
+		if _, err := os.Stat(w.Config.Policy); err == nil {
+			t.Error("there is a new policy file")
+		}
+	}
+	// A site that never had one, built or not, gets one.
+	if err := yank(); err != nil {
+		t.Fatal(err)
+	}
+	w.remove("policy.toml")
+	w.drop("a", "1.0", plain)
+	w.build(0)
+	if err := yank(); err != nil {
+		t.Fatal(err)
+	}
+	w.build(0)
+	w.remove("policy.toml")
+	refused()
+	// So does what hangs on a disk that is not mounted.
+	if err := os.Symlink(w.path("unmounted/policy.toml"), w.path("policy.toml")); err != nil {
+		t.Fatal(err)
+	}
+	refused()
+	w.remove("state")
+	refused()
+	w.remove("policy.toml")
+	w.write("policy.toml", "")
+	if err := yank(); err != nil {
+		t.Error(err)
+	}
+	w.Config.Policy = w.path("rules/policy.toml") // the settings name it
+	refused()
+	w.Config.Policy = ""
+	refused()
 }
 
 // A new state folder beside a site that is not new is no reason to make the

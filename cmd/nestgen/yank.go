@@ -19,7 +19,8 @@ func newYank(s *settings) *cobra.Command {
 	return editPolicy(s, &cobra.Command{
 		Use:   "yank TARGET [--reason TEXT]",
 		Short: "Yank files: installers pass them over unless they are pinned (PEP 592)",
-		Long: `Add a yank to the policy file. It takes effect with the next build.
+		Long: `Add a yank to the policy file, which is made for a site that never had one. It
+takes effect with the next build.
 ` + targetHelp + exitHelp,
 		Example: `  nestgen yank foo==1.2 --reason "loses data on big files"`,
 	}, "yanked", policy.Yank)
@@ -45,14 +46,12 @@ func editPolicy(s *settings, cmd *cobra.Command, done string, edit func(string, 
 		if err != nil {
 			return err
 		}
-		if c.Policy == "" {
-			return &usageError{fmt.Errorf("%s: there is no policy file: name one in the setting \"policy\"", c.File)}
-		}
 		t, err := policy.ParseTarget(args[0])
 		if err != nil {
 			return &usageError{err}
 		}
-		if err := edit(c.Policy, t, *reason, nestgen.Now()); err != nil {
+		err = nestgen.EditPolicy(cmd.Context(), c, func(file string) error { return edit(file, t, *reason, nestgen.Now()) })
+		if err != nil {
 			return err
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s: %s is %s; the next build publishes it\n", c.Policy, args[0], done)
