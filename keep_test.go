@@ -195,3 +195,25 @@ func TestTheBrakeCountsFiles(t *testing.T) {
 		t.Errorf("%d files are listed after --allow-removals, want 21", n)
 	}
 }
+
+// Files that only some clients can tell apart are both listed, and told of as
+// long as they are (contract FN-8).
+func TestAmbiguousNames(t *testing.T) {
+	srv := fetchtest.New(t, wheel("up", "1.0", plain))
+	w := newWorld(t, srv)
+	w.write("allowlist.txt", "up\n")
+	lower, data := intaketest.Sdist("foo", "1.0", plain)
+	upper := "Foo-1.0.tar.gz"
+	_, other := intaketest.Sdist("Foo", "1.0", intaketest.Opts{Spelling: "Foo"})
+	w.write("drop/"+lower, string(data))
+	w.build(0)
+	w.write("drop/"+upper, string(other))
+	for range 2 {
+		w.tells(w.build(0), "warning", "ambiguous: "+upper+" and "+lower)
+		w.lists(lower, upper, "up-1.0-py3-none-any.whl")
+	}
+	w.remove("drop/" + upper)
+	if r := w.build(0); len(r.Problems) > 0 {
+		t.Errorf("told when it was gone:\n%s", problemText(r))
+	}
+}

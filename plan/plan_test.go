@@ -224,6 +224,10 @@ func TestSelection(t *testing.T) {
 		{name: "not wanted any more", list: "bar", offers: nil, has: []string{s1, s2}, want: []string{"-" + s1, "-" + s2}},
 		{name: "local files are another matter", list: "foo", offers: []string{s1}, has: []string{s3 + " local"}, want: []string{"+" + s1, "=" + s3}},
 
+		{name: "FN-8: names that differ in case", list: "foo", offers: []string{s1, "Foo-1.0.tar.gz"}, want: []string{"+" + s1, "+Foo-1.0.tar.gz", "!warning"}},
+		{name: "FN-8: beside one that is here", list: "foo", keep: plan.All, offers: []string{s1, "FOO-1-0.tar.gz"}, has: []string{s1}, want: []string{"+FOO-1-0.tar.gz", "=" + s1, "!warning"}},
+		{name: "FN-8: beside one that goes", list: "foo", keep: 1, policy: "[[block]]\nproject='foo'\nfile='Foo-1.0.tar.gz'\nreason='no'", offers: []string{s1, "Foo-1.0.tar.gz"}, has: []string{s1, "Foo-1.0.tar.gz"}, want: []string{"=" + s1, "-Foo-1.0.tar.gz"}},
+
 		{name: "direct address", list: "foo==1.0\nfoo @ https://x.example/" + s3, offers: []string{s1}, want: []string{"+" + s1, "+" + s3}},
 		{name: "direct address, other bytes than listed", list: "foo==1.0\nfoo @ https://x.example/" + s3 + "#sha256=" + hexOf("x"), offers: []string{s1}, has: []string{s3 + " direct"}, want: []string{"+" + s1, "=" + s3, "!alarm"}},
 		{name: "direct address, blocked", list: "foo==1.0\nfoo @ https://x.example/" + s3, policy: "[[block]]\nproject='foo'\nversions='>=3'\nreason='no'", offers: []string{s1}, want: []string{"+" + s1, "!warning"}},
@@ -316,6 +320,8 @@ func TestDropFolders(t *testing.T) {
 			change: func(in *plan.Input) { in.KeepLocal = true }, want: []string{"-" + s1}},
 		{name: "yanked", policy: "[[yank]]\nproject='foo'\nversions='==1.0'", dropped: []string{s1, s2}, has: []string{s1 + " local", s2 + " local"}, want: []string{"~" + s1 + " yanked", "=" + s2}},
 		{name: "a yank taken back", dropped: []string{s1}, has: []string{s1 + " local yanked"}, want: []string{"~" + s1}},
+		{name: "FN-8: names that differ in case", dropped: []string{s1, "Foo-1.0.tar.gz"}, want: []string{"+drop/" + s1, "+drop/Foo-1.0.tar.gz", "!warning"}},
+		{name: "FN-8: names that differ in what separates", dropped: []string{s1}, has: []string{s1 + " local", "foo-1-0.tar.gz local"}, change: func(in *plan.Input) { in.KeepLocal = true }, want: []string{"=" + s1, "=foo-1-0.tar.gz", "!warning"}},
 		{name: "installers", dropped: []string{"foo-1.0.win32.exe"}, change: func(in *plan.Input) { in.LegacyFiles = false }, want: []string{"!warning"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

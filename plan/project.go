@@ -199,6 +199,7 @@ func Decide(in Input) *Project {
 	p.Note = in.Policy.Note(in.Name)
 	p.decideLocal(in, current)
 	p.decideUpstream(in, current)
+	p.tellAlike()
 	return p
 }
 
