@@ -139,19 +139,6 @@ func (s *site) homeUpstream(owner string, current *catalog.Project) string {
 	return ""
 }
 
-// keepUnread keeps what is here of upstreams that were not asked: what they
-// have now is not known.
-func (d *decided) keepUnread(asked string) {
-	d.Withdraw = slices.DeleteFunc(d.Withdraw, func(w plan.Withdrawal) bool {
-		other := w.File.Source != catalog.Local && w.File.Source != catalog.Direct && w.File.Source != asked
-		if !other || w.Blocked {
-			return false
-		}
-		d.Keep = append(d.Keep, plan.Kept{File: w.File, Why: []string{w.File.Source + " was not asked"}})
-		return true
-	})
-}
-
 // listingKey names an upstream for its listings. What another address once
 // said must not be held for what this one says.
 func listingKey(src *fetch.Source) string {

@@ -410,10 +410,8 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 	} else if len(in.Wants) > 0 {
 		d.owner = cmp.Or(owner, catalog.Direct)
 	}
+	in.KeepOthers = in.Source != "" && s.intent.projects[n].Upstream == ""
 	d.Project = plan.Decide(in)
-	if in.Source != "" && s.intent.projects[n].Upstream == "" {
-		d.keepUnread(in.Source)
-	}
 	if s.opts.Offline {
 		for _, c := range d.Fetch {
 			told = append(told, plan.Problem{Level: plan.Incomplete, Where: c.Why[0], Text: "not here yet, and this run is offline", Hint: "run again without --offline"})

@@ -217,3 +217,61 @@ func TestAmbiguousNames(t *testing.T) {
 		t.Errorf("told when it was gone:\n%s", problemText(r))
 	}
 }
+
+// What the policy says of a file ends with what the policy says, also while
+// its upstream has the file no more, cannot be asked, or offers other bytes.
+func TestAYankOfThePolicyEndsWithIt(t *testing.T) {
+	t.Parallel()
+	const yank = "[[yank]]\nproject = \"a\"\nreason = \"ours\"\n"
+	const unyank = "[[unyank]]\nproject = \"a\"\n"
+	one, two := wheel("a", "1.0", plain), yanked(wheel("a", "2.0", plain), "theirs")
+	other := wheel("a", "1.0", intaketest.Opts{Summary: "other bytes"})
+	for name, lose := range map[string]func(*fetchtest.Server){
+		"gone":        func(s *fetchtest.Server) { s.SetFiles(wheel("a", "0.1", plain)) },
+		"all gone":    func(s *fetchtest.Server) { s.SetFiles() },
+		"unreachable": func(s *fetchtest.Server) { s.Always(s.Page(fetchtest.Index, "a"), fetchtest.Status500) },
+		"altered":     func(s *fetchtest.Server) { s.SetFiles(other, two) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := fetchtest.New(t, one, two)
+			w := newWorld(t, srv)
+			w.write("allowlist.txt", "a==1.0\na==2.0\n")
+			mine := w.drop("mine", "1.0", plain)
+			w.write("policy.toml", yank)
+			w.build(0)
+			check := func(first, second any) {
+				t.Helper()
+				for i, f := range w.page("a").Files {
+					if want := []any{first, second}[i]; f.Yanked != want && (want != false || f.Yanked != nil) {
+						t.Errorf("%s: yanked %v, want %v", f.Filename, f.Yanked, want)
+					}
+				}
+				w.lists(one.Filename, two.Filename, mine)
+			}
+			check("ours", "ours")
+			lose(srv)
+			build := func() {
+				t.Helper()
+				if r, err := Build(t.Context(), w.Config, Options{}); err != nil || r.Status == 0 {
+					t.Fatalf("Build: %v", err)
+				}
+				w.checkTree()
+			}
+			build()
+			check("ours", "ours")
+			w.write("policy.toml", "")
+			build()
+			check(false, "theirs")
+			w.write("policy.toml", unyank)
+			build()
+			check(false, false)
+			w.write("policy.toml", yank)
+			build()
+			check("ours", "ours")
+			w.write("policy.toml", "")
+			build()
+			check(false, "theirs")
+		})
+	}
+}

@@ -275,7 +275,8 @@ func (s *site) download(ctx context.Context, d *decided, c plan.Choice) (*arriva
 	if a.file.Uploaded = c.Offer.Uploaded; a.file.Uploaded == 0 {
 		a.file.Uploaded = Now().Truncate(time.Second).UnixMicro()
 	}
-	a.file.Yanked = s.intent.policy.Yank(d.Name, a.file.Filename, a.file.Version, c.Offer.Yanked)
+	a.file.SourceYank = c.Offer.Yanked
+	a.file.Yanked = s.intent.policy.Yank(d.Name, a.file.Filename, a.file.Version, a.file.SourceYank)
 	if want := c.Offer.Metadata.Hashes["sha256"]; want != "" && !a.file.Metadata.IsZero() && want != a.file.Metadata.String() {
 		s.warn(string(d.Name), "the file's own metadata is what is published", "%s: %s announces other metadata than the file holds", c.Offer.Filename, c.Source)
 	}

@@ -88,7 +88,7 @@ func TestWhatIsPutIsRead(t *testing.T) {
 	c := newCatalog(t)
 	f := aFile("foo", "foo-1.0-py3-none-any.whl", "1.0", 1)
 	f.RequiresPython = ">=3.8"
-	f.Yanked = Yank{true, ""}
+	f.Yanked, f.SourceYank = Yank{true, ""}, Yank{true, "theirs"}
 	f.Metadata[3] = 9
 	f.Signed, f.Provenance = true, true
 	f.Source, f.URL = "pypi", "https://files.example/foo"
@@ -424,6 +424,9 @@ func FuzzListing(f *testing.F) {
 
 func FuzzFacts(f *testing.F) {
 	f.Add(encodeFacts(aFile("foo", "foo-1.0.tar.gz", "1.0", 1)))
+	lifted := aFile("foo", "foo-1.0.tar.gz", "1.0", 1)
+	lifted.SourceYank = Yank{true, "theirs"}
+	f.Add(encodeFacts(lifted))
 	f.Add([]byte{factsForm, 0xff, 1})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, err := decodeFacts("foo", "foo-1.0.tar.gz", b, &File{Version: "1.0"})

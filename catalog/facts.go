@@ -16,6 +16,7 @@ const (
 	metadataFact
 	signedFact
 	provenanceFact
+	overruledFact // the source says another thing of its being yanked
 )
 
 // encodeFacts gives everything of a File but its project, its name and its
@@ -34,6 +35,9 @@ func encodeFacts(f File) []byte {
 	if f.Provenance {
 		flags |= provenanceFact
 	}
+	if f.SourceYank != f.Yanked {
+		flags |= overruledFact
+	}
 	b := make([]byte, 0, 160+len(f.Version)+len(f.RequiresPython)+len(f.Yanked.Reason)+len(f.Source)+len(f.URL))
 	b = append(b, factsForm, flags, byte(f.Kind))
 	b = append(b, f.SHA256[:]...)
@@ -47,7 +51,18 @@ func encodeFacts(f File) []byte {
 	b = appendText(b, f.RequiresPython)
 	b = appendText(b, f.Yanked.Reason)
 	b = appendText(b, f.Source)
-	return appendText(b, f.URL)
+	b = appendText(b, f.URL)
+	if flags&overruledFact != 0 {
+		b = appendText(append(b, yankedByte(f.SourceYank)), f.SourceYank.Reason)
+	}
+	return b
+}
+
+func yankedByte(y Yank) byte {
+	if y.Yanked {
+		return 1
+	}
+	return 0
 }
 
 // decodeFacts takes text that is the same in last from there.
@@ -71,6 +86,10 @@ func decodeFacts(project packaging.Name, filename string, b []byte, last *File) 
 	f.Yanked = Yank{flags&yankedFact != 0, d.textLike(last.Yanked.Reason)}
 	f.Source = d.textLike(last.Source)
 	f.URL = d.text()
+	f.SourceYank = f.Yanked
+	if flags&overruledFact != 0 {
+		f.SourceYank = Yank{d.byte() == 1, d.text()}
+	}
 	f.Signed = flags&signedFact != 0
 	f.Provenance = flags&provenanceFact != 0
 	if d.bad || len(d.rest) > 0 {

@@ -68,7 +68,10 @@ type File struct {
 	// when a local file was first seen.
 	Uploaded int64
 
-	Yanked Yank
+	// Yanked is what the index says, and SourceYank what the file's source says.
+	// They differ where the policy has another mind.
+	Yanked     Yank
+	SourceYank Yank
 
 	// Metadata is the SHA-256 of the core metadata file beside the file
 	// (PEP 658). It is zero when there is none.

@@ -222,7 +222,7 @@ func (p *Project) candidates(in Input, here map[string]catalog.File) (all, block
 		}
 		add(candidate{
 			Choice: Choice{Source: f.Source, Filename: name, Offer: catalog.Offer{
-				Filename: f.Filename, URL: f.URL, Size: f.Size, Yanked: f.Yanked,
+				Filename: f.Filename, URL: f.URL, Size: f.Size, Yanked: f.SourceYank,
 				Hashes: map[string]string{"sha256": f.SHA256.String()},
 			}},
 			vanished: in.Listing != nil,

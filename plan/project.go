@@ -86,6 +86,10 @@ type Input struct {
 	// gate: what was listed under such a name before is not gone.
 	Spoilt map[string]bool
 
+	// KeepOthers says that the upstreams besides Source were not asked, so that
+	// what came from one of them stays.
+	KeepOthers bool
+
 	// KeepMirrored says that the allowlist could not be read whole, so that
 	// what no line asks for must not be taken for unwanted.
 	KeepMirrored bool
@@ -217,7 +221,7 @@ func (p *Project) decideLocal(in Input, current []catalog.File) {
 	if in.SkipLocal {
 		for _, f := range current {
 			if f.Source == catalog.Local {
-				p.restate(in, f, nil)
+				p.stay(in, f)
 			}
 		}
 		return
@@ -265,7 +269,7 @@ func (p *Project) decideLocal(in Input, current []catalog.File) {
 				p.Take = append(p.Take, Take{d, why}) // for what now lies beside it
 				continue
 			}
-			p.restate(in, f, why)
+			p.stay(in, f, why...)
 			continue
 		}
 		if f, ok := mirrored[name]; ok && f.SHA256 == d.SHA256 {
@@ -277,30 +281,36 @@ func (p *Project) decideLocal(in Input, current []catalog.File) {
 		if _, left := here[f.Filename]; !left {
 			continue
 		}
-		why, blocked := in.Policy.Blocked(in.Name, f.Filename, f.Version)
+		_, blocked := in.Policy.Blocked(in.Name, f.Filename, f.Version)
 		switch {
 		case blocked:
-			p.Withdraw = append(p.Withdraw, Withdrawal{f, "the policy blocks it: " + why, true})
+			p.stay(in, f)
 		case in.KeepLocal:
-			p.restate(in, f, []string{"a drop folder could not be read"})
+			p.stay(in, f, "a drop folder could not be read")
 		case replaced[f.Filename] || in.Spoilt[f.Filename]:
-			p.restate(in, f, []string{"the bytes that were here first stay"})
+			p.stay(in, f, "the bytes that were here first stay")
 		default:
 			p.Withdraw = append(p.Withdraw, Withdrawal{f, "it is no longer in a drop folder", false})
 		}
 	}
 }
 
-// restate keeps a file and applies the policy to what is said of it. The yank
-// of a local file comes from the policy alone.
-func (p *Project) restate(in Input, f catalog.File, why []string) {
+// keep has a file stay, with what its source and the policy say of it; now is
+// the file with whatever else is to be said of it from now on.
+func (p *Project) keep(in Input, f, now catalog.File, source catalog.Yank, why []string) {
+	now.SourceYank = source
+	now.Yanked = in.Policy.Yank(in.Name, f.Filename, f.Version, source)
+	p.Keep = append(p.Keep, Kept{now, now != f, why})
+}
+
+// stay has a file stay as it is, whatever its source has now, unless the policy
+// forbids it.
+func (p *Project) stay(in Input, f catalog.File, why ...string) {
 	if reason, blocked := in.Policy.Blocked(in.Name, f.Filename, f.Version); blocked {
 		p.Withdraw = append(p.Withdraw, Withdrawal{f, "the policy blocks it: " + reason, true})
 		return
 	}
-	was := f.Yanked
-	f.Yanked = in.Policy.Yank(in.Name, f.Filename, f.Version, catalog.Yank{})
-	p.Keep = append(p.Keep, Kept{f, f.Yanked != was, why})
+	p.keep(in, f, f, f.SourceYank, why)
 }
 
 func legacy(k packaging.Kind) bool {
@@ -325,16 +335,9 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 	}
 	if in.Listing == nil && in.Source != "" {
 		for _, f := range current {
-			if f.Source == catalog.Local {
-				continue
+			if f.Source != catalog.Local {
+				p.stay(in, f, "the upstream could not be asked")
 			}
-			if reason, blocked := in.Policy.Blocked(in.Name, f.Filename, f.Version); blocked {
-				p.Withdraw = append(p.Withdraw, Withdrawal{f, "the policy blocks it: " + reason, true})
-				continue
-			}
-			now := f
-			now.Yanked = in.Policy.Yank(in.Name, f.Filename, f.Version, f.Yanked)
-			p.Keep = append(p.Keep, Kept{now, now != f, []string{"the upstream could not be asked"}})
 		}
 		return
 	}
@@ -366,7 +369,7 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 		if altered(c.Offer, f.SHA256) {
 			p.problem(Alarm, string(in.Name), "the bytes that were here first stay; find out why before you trust this upstream",
 				"%s: %s now offers sha256 %s instead of %s", c.Offer.Filename, c.Source, c.Offer.Hashes["sha256"], f.SHA256)
-			p.Keep = append(p.Keep, Kept{File: f, Why: c.Why})
+			p.stay(in, f, c.Why...)
 			continue
 		}
 		if c.vanished {
@@ -379,21 +382,21 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 			if c.Offer.Uploaded != 0 {
 				now.Uploaded = c.Offer.Uploaded
 			}
-			now.Yanked = c.Offer.Yanked
 		}
-		now.Yanked = in.Policy.Yank(in.Name, f.Filename, f.Version, now.Yanked)
-		p.Keep = append(p.Keep, Kept{now, now != f, c.Why})
+		p.keep(in, f, now, c.Offer.Yanked, c.Why)
 	}
 	for _, f := range current {
 		if _, left := here[f.Filename]; !left {
 			continue
 		}
-		why, blocked := in.Policy.Blocked(in.Name, f.Filename, f.Version)
+		_, blocked := in.Policy.Blocked(in.Name, f.Filename, f.Version)
 		switch {
 		case blocked:
-			p.Withdraw = append(p.Withdraw, Withdrawal{f, "the policy blocks it: " + why, true})
+			p.stay(in, f)
 		case in.KeepMirrored:
-			p.Keep = append(p.Keep, Kept{File: f, Why: []string{"the allowlist has errors"}})
+			p.stay(in, f, "the allowlist has errors")
+		case in.KeepOthers && f.Source != in.Source && f.Source != catalog.Direct:
+			p.stay(in, f, f.Source+" was not asked")
 		case len(in.Wants) > 0:
 			p.Withdraw = append(p.Withdraw, Withdrawal{f, "the allowlist keeps other versions", false})
 		default:
