@@ -129,6 +129,41 @@ func TestForms(t *testing.T) {
 	}
 }
 
+// Projects are asked for many at a time. While the first of them finds out that
+// the address is a page of all files, others are on their way to pages of
+// projects that are not there; nobody may take that for the end of a project.
+func TestFormIsFoundOutOnce(t *testing.T) {
+	asked, known := make(chan bool), make(chan bool)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/":
+			w.Header().Set("Content-Type", "text/html")
+			fmt.Fprint(w, `<a href="a-1.0.tar.gz">a</a> <a href="b-1.0.tar.gz">b</a>`)
+			return
+		case "/b/":
+			close(asked)
+			<-known
+		}
+		http.NotFound(w, r)
+	}))
+	t.Cleanup(srv.Close)
+	src := open(t, srv.URL)
+	late := make(chan error)
+	go func() {
+		l, err := src.List(t.Context(), "b", fetch.Validators{})
+		if err == nil && len(l.Offers) != 1 {
+			err = fmt.Errorf("%d files", len(l.Offers))
+		}
+		late <- err
+	}()
+	<-asked
+	list(t, src, "a")
+	close(known)
+	if err := <-late; err != nil {
+		t.Errorf("asked before the form was known: %v", err)
+	}
+}
+
 // A tree of pages on the disk, as a mirror leaves it, with its files beside.
 func TestLocalTree(t *testing.T) {
 	root := t.TempDir()

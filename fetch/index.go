@@ -21,7 +21,8 @@ import (
 func (s *Source) listIndex(ctx context.Context, n packaging.Name, prev Validators) (catalog.Listing, error) {
 	u := s.root.JoinPath(string(n) + "/")
 	l, err := s.page(ctx, u, acceptPage, prev)
-	if errors.Is(err, fs.ErrNotExist) && Form(s.form.Load()) == AnyForm {
+	// The form may have been found out while the answer was on its way.
+	if errors.Is(err, fs.ErrNotExist) && Form(s.form.Load()) != Index {
 		form, probeErr := s.findForm(ctx)
 		if probeErr != nil {
 			return catalog.Listing{}, probeErr
