@@ -151,24 +151,32 @@ func (in *inspection) wheelVersion(text []byte) error {
 }
 
 // entryPoints refuses scripts whose name is a path: an installer writes a file
-// of that name.
+// of that name. The whole text may be indented, as it is where setup.py gave it
+// in a string of several lines. A line that is indented further than the entry
+// before it goes on with that entry for some readers, and is one of its own for
+// others.
 func (in *inspection) entryPoints(text []byte) error {
 	scripts, inSection := false, false
+	entry := -1 // how far the last entry of the section is indented; -1 for none
 	for line := range bytes.Lines(text) {
-		line = bytes.TrimRight(line, " \t\r\n")
+		indent := len(line) - len(bytes.TrimLeft(line, " \t"))
+		line = bytes.TrimSpace(line)
 		if len(line) == 0 || line[0] == '#' || line[0] == ';' {
 			continue
 		}
+		further := entry >= 0 && indent > entry
 		if line[0] == '[' && line[len(line)-1] == ']' {
 			section := string(line[1 : len(line)-1])
-			scripts, inSection = section == "console_scripts" || section == "gui_scripts", true
+			// Where readers differ on what begins here, both are right.
+			scripts = further && scripts || section == "console_scripts" || section == "gui_scripts"
+			inSection, entry = true, -1
 			continue
 		}
-		if line[0] == ' ' || line[0] == '\t' {
-			if trimmed := bytes.TrimSpace(line); trimmed[0] == '[' || !bytes.ContainsRune(trimmed, '=') {
-				continue // goes on with the value before it
-			}
-			line = bytes.TrimSpace(line) // or is one of its own, by some readers
+		if further && !bytes.ContainsRune(line, '=') {
+			continue
+		}
+		if !further {
+			entry = indent
 		}
 		name, _, ok := bytes.Cut(line, []byte("="))
 		name = bytes.TrimSpace(name)

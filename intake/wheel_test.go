@@ -60,6 +60,9 @@ var wheelCases = []struct {
 	{"script with a backslash", points("[gui_scripts]\n..\\ls = foo:main\n"), "written elsewhere", true, false},
 	{"script that is hidden", points("[console_scripts]\n.bashrc = foo:main\n"), "written elsewhere", true, false},
 	{"script, indented", points("[console_scripts]\na = foo:main\n  ../b = foo:main\n"), "written elsewhere", true, false},
+	{"script, all indented", points("\n    [console_scripts]\n    ../b = foo:main\n    "), "written elsewhere", true, false},
+	{"script below an indented section", points("[a.group]\na = foo:main\n  [console_scripts]\n  ../b = foo:main\n"), "written elsewhere", true, false},
+	{"script beside an indented section", points("[console_scripts]\na = foo:main\n  [a.group]\n../b = foo:main\n"), "written elsewhere", true, false},
 	{"entry point without a section", points("a = foo:main\n"), "broken line", true, false},
 	{"another name in METADATA", full("", fooWheel, "Metadata-Version: 2.1\nName: bar\nVersion: 1.0\n"), `project "foo" and the metadata "bar"`, true, false},
 	{"another version in METADATA", full("", fooWheel, "Metadata-Version: 2.1\nName: foo\nVersion: 1.1\n"), `version "1.0" and the metadata "1.1"`, true, false},
@@ -108,15 +111,16 @@ func TestOddWheel(t *testing.T) {
 func TestGoodWheel(t *testing.T) {
 	sha512 := "sha512=z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg_SpIdNs6c5H0NE8XYXysP-DGNKHfuwvY7kxvUdBeoGlODJ6-SfaPg"
 	for name, members := range map[string][]string{
-		"plain":               full("", fooWheel, fooMetadata),
-		"CRLF in RECORD":      full("\r\n", fooWheel, fooMetadata),
-		"SHA-512":             append(full("x.py,"+sha512+",0\n", fooWheel, fooMetadata), "x.py", ""),
-		"quoted name":         append(full("\"a,\"\"b\"\".py\","+emptySum+",0\n", fooWheel, fooMetadata), "a,\"b\".py", ""),
-		"signatures":          append(full("", fooWheel, fooMetadata), wheelInfo1+"RECORD.jws", "x", wheelInfo1+"RECORD.p7s", "x"),
-		"padded hash":         append(full("x.py,"+emptySum+"=,0\n", fooWheel, fooMetadata), "x.py", ""),
-		"entry points":        points("# a comment\n[console_scripts]\nfoo-1.x = foo:main\n\n[a.group]\nx/y = foo:bar\n  more\n"),
-		"older .dist-info":    full("", fooWheel, strings.Replace(fooMetadata, "1.0\n", "1.0.0\n", 1)),
-		"another .data below": append(full(line("foo-1.0.data/scripts/x", "#!python"), fooWheel, fooMetadata), "foo-1.0.data/scripts/x", "#!python"),
+		"plain":                  full("", fooWheel, fooMetadata),
+		"CRLF in RECORD":         full("\r\n", fooWheel, fooMetadata),
+		"SHA-512":                append(full("x.py,"+sha512+",0\n", fooWheel, fooMetadata), "x.py", ""),
+		"quoted name":            append(full("\"a,\"\"b\"\".py\","+emptySum+",0\n", fooWheel, fooMetadata), "a,\"b\".py", ""),
+		"signatures":             append(full("", fooWheel, fooMetadata), wheelInfo1+"RECORD.jws", "x", wheelInfo1+"RECORD.p7s", "x"),
+		"padded hash":            append(full("x.py,"+emptySum+"=,0\n", fooWheel, fooMetadata), "x.py", ""),
+		"entry points":           points("# a comment\n[console_scripts]\nfoo-1.x = foo:main\n\n[a.group]\nx/y = foo:bar\n  more\n"),
+		"entry points, indented": points("\n        [console_scripts]\n        foo=foo:main\n\n        [a.group]\n        # why not\n        x/y = foo:bar[extra]\n    "),
+		"older .dist-info":       full("", fooWheel, strings.Replace(fooMetadata, "1.0\n", "1.0.0\n", 1)),
+		"another .data below":    append(full(line("foo-1.0.data/scripts/x", "#!python"), fooWheel, fooMetadata), "foo-1.0.data/scripts/x", "#!python"),
 	} {
 		b := wheelOf(members...)
 		f, err := Inspect(bytes.NewReader(b), int64(len(b)), wheelName, "", Upload)
