@@ -6,9 +6,17 @@ import (
 	"nestgen/packaging"
 )
 
-// egg reads an egg and gives its PKG-INFO, or nil.
+// egg reads an egg and gives its PKG-INFO, or nil. An egg may begin with a
+// script that a shell runs, as those of setuptools do: "sh setuptools-….egg" is
+// how it was installed where there was none yet.
 func (in *inspection) egg() ([]byte, error) {
-	if err := in.walkZip(false); err != nil {
+	before := noPreamble
+	if b, err := in.src.view(0, int(min(in.src.size, 2))); err != nil {
+		return nil, err
+	} else if string(b) == "#!" {
+		before = aScript
+	}
+	if err := in.walkZip(before); err != nil {
 		return nil, err
 	}
 	var core []byte
@@ -34,7 +42,7 @@ func (in *inspection) wininst() ([]byte, error) {
 	if err := in.magic("MZ", "a Windows program"); err != nil {
 		return nil, err
 	}
-	if err := in.walkZip(true); err != nil {
+	if err := in.walkZip(aProgram); err != nil {
 		return nil, err
 	}
 	var core []byte

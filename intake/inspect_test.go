@@ -84,6 +84,11 @@ func TestOtherKinds(t *testing.T) {
 	wrong.prefix = installer.prefix
 	_, egg := intaketest.Egg("foo", "1.0", intaketest.Opts{})
 	_, bare := intaketest.Egg("foo", "1.0", intaketest.Opts{NoMetadata: true})
+	// A script before an egg, with and without it counted in the offsets.
+	script := []byte("#!/bin/sh\nexec python2.7 -c 'import this' \"$@\"\n")
+	shell := append(bytes.Clone(script), egg...)
+	counted := &spec{prefix: script, entries: []entry{newEntry("EGG-INFO/PKG-INFO", fooInfo), newEntry("foo.py", "")}}
+	hiding := &spec{prefix: append(bytes.Clone(script), plain().bytes()...), entries: counted.entries}
 	dumb := tarMember("./usr/lib/python2.7/foo.py", '0', "x", nil)
 	dumb = append(append(dumb, tarMember("./usr/bin/foo", '0', "x", nil)...), make([]byte, 1024)...)
 	dmg := make([]byte, 1024)
@@ -100,6 +105,11 @@ func TestOtherKinds(t *testing.T) {
 		{"foo-1.0.win32.exe", []byte("MZ and nothing more, nothing at all"), Mirrored, "no end of central directory", ""},
 		{"foo-1.0.win32.exe", plain().bytes(), Mirrored, "not a Windows program", ""},
 		{"foo-1.0-py2.7.egg", egg, Upload, "", ""},
+		{"foo-1.0-py2.7.egg", shell, Upload, "", ""},
+		{"foo-1.0-py2.7.egg", counted.bytes(), Upload, "", ""},
+		{"foo-1.0-py2.7.egg", hiding.bytes(), Mirrored, "hold records", ""},
+		{"foo-1.0-py2.7.egg", append([]byte("# no script\n"), egg...), Drop, "before the archive", ""},
+		{"foo-1.0-py3-none-any.whl", shell, Drop, "before the archive", ""},
 		{"foo-1.0-py2.7.egg", bare, Drop, "without EGG-INFO", ""},
 		{"foo-1.0-py2.7.egg", bare, Mirrored, "", "without EGG-INFO"},
 		{"foo-1.0-py2.7.egg", tarball, Mirrored, "zip", ""},
@@ -135,6 +145,8 @@ func TestOtherKinds(t *testing.T) {
 			}
 		case err != nil:
 			t.Errorf("%s, strictness %d: %v", tt.filename, tt.how, err)
+		case tt.warning == "" && len(f.Warnings) > 0:
+			t.Errorf("%s, strictness %d: warnings %q", tt.filename, tt.how, f.Warnings)
 		case tt.warning != "" && !strings.Contains(strings.Join(f.Warnings, "\n"), tt.warning):
 			t.Errorf("%s, strictness %d: warnings %q, want %q", tt.filename, tt.how, f.Warnings, tt.warning)
 		}

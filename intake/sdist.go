@@ -181,7 +181,7 @@ func (in *inspection) notTar() error {
 }
 
 func (in *inspection) zipTree(t *tree) error {
-	if err := in.walkZip(false); err != nil {
+	if err := in.walkZip(noPreamble); err != nil {
 		return err
 	}
 	for i := range in.zip.members {
@@ -212,11 +212,11 @@ func (in *inspection) zipTree(t *tree) error {
 }
 
 // walkZip walks the file as a zip file.
-func (in *inspection) walkZip(prefixed bool) error {
-	if !prefixed {
+func (in *inspection) walkZip(before preamble) error {
+	if before != aProgram {
 		if err := in.notTar(); err != nil {
 			return err
 		}
 	}
-	return in.zip.walk(prefixed)
+	return in.zip.walk(before)
 }

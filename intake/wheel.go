@@ -17,7 +17,7 @@ type wheelInfo struct {
 // wheel reads a wheel (the binary distribution format of PEP 427) and gives its
 // METADATA, or nil where a mirrored one has none that is sure (contract API-16).
 func (in *inspection) wheel() ([]byte, error) {
-	if err := in.walkZip(false); err != nil {
+	if err := in.walkZip(noPreamble); err != nil {
 		return nil, err
 	}
 	info, ok, err := in.distInfo()

@@ -72,6 +72,15 @@ type member struct {
 	hash     []byte // what RECORD says of its bytes: algorithm=base64
 }
 
+// A preamble is what may stand before the first member of an archive.
+type preamble uint8
+
+const (
+	noPreamble preamble = iota
+	aScript             // as before an egg that a shell can run
+	aProgram            // as before the archive of an installer
+)
+
 // A zipFile is a walked zip archive.
 type zipFile struct {
 	*judge
@@ -79,9 +88,8 @@ type zipFile struct {
 	members []member
 	names   *nameSet
 
-	// base is how many bytes stand before the archive, which only a
-	// self-extracting installer may have.
-	base int64
+	before preamble
+	base   int64 // how many bytes stand before the archive
 
 	directory []byte // the central directory
 	own       []byte // its memory, where the source does not hold the whole file
@@ -102,9 +110,9 @@ type end struct {
 // from the central directory, one that starts from the first byte, and one that
 // trusts either header see the same members with the same bytes. The rules are
 // those of the public index, with one more freedom: sizes that follow the data
-// are allowed where they are beyond doubt. With prefixed set, something may
-// stand before the archive.
-func (z *zipFile) walk(prefixed bool) error {
+// are allowed where they are beyond doubt, and so is the preamble.
+func (z *zipFile) walk(before preamble) error {
+	z.before = before
 	e, err := z.findEnd()
 	if err != nil {
 		return err
@@ -119,8 +127,8 @@ func (z *zipFile) walk(prefixed bool) error {
 		return reject("zip: central directory lies outside the file")
 	}
 	z.base = e.at - int64(e.size) - int64(e.offset)
-	if z.base > 0 && !prefixed {
-		if err := z.hidden(0, z.base, "before the archive"); err != nil {
+	if z.base > 0 {
+		if err := z.inFront(0, z.base, "before the archive"); err != nil {
 			return err
 		}
 	}
@@ -132,7 +140,7 @@ func (z *zipFile) walk(prefixed bool) error {
 			return err
 		}
 	}
-	return z.checkLayout(int64(e.offset)+z.base, prefixed)
+	return z.checkLayout(int64(e.offset) + z.base)
 }
 
 // findEnd finds the end of central directory record, and the zip64 one if there
@@ -249,9 +257,28 @@ func (z *zipFile) end64(e end) (end, error) {
 	return f, nil
 }
 
-// hidden judges bytes that belong to no record. Where they could hold a member
-// that only some readers see, the archive is refused whoever sent it.
+// inFront judges bytes before the first member.
+func (z *zipFile) inFront(from, to int64, where string) error {
+	switch z.before {
+	case aProgram:
+		return nil
+	case aScript:
+		return z.noRecords(from, to, where)
+	}
+	return z.hidden(from, to, where)
+}
+
+// hidden judges bytes that belong to no record.
 func (z *zipFile) hidden(from, to int64, where string) error {
+	if err := z.noRecords(from, to, where); err != nil {
+		return err
+	}
+	return z.minor("zip: %d bytes %s", to-from, where)
+}
+
+// noRecords refuses bytes that could hold a member that only some readers see,
+// whoever sent the archive.
+func (z *zipFile) noRecords(from, to int64, where string) error {
 	if to-from > windowSize {
 		return reject("zip: %d bytes %s", to-from, where)
 	}
@@ -262,7 +289,7 @@ func (z *zipFile) hidden(from, to int64, where string) error {
 	if bytes.Contains(b, []byte("PK")) {
 		return reject("zip: %d bytes %s hold records that some readers see", to-from, where)
 	}
-	return z.minor("zip: %d bytes %s", to-from, where)
+	return nil
 }
 
 // readDirectory reads the central directory into z.members.
@@ -706,7 +733,7 @@ func (z *zipFile) noDescriptorIn(m *member) error {
 
 // checkLayout makes sure that the members lie end to end from the first byte to
 // the central directory.
-func (z *zipFile) checkLayout(directory int64, prefixed bool) error {
+func (z *zipFile) checkLayout(directory int64) error {
 	sorted := true
 	for i := 1; i < len(z.members) && sorted; i++ {
 		sorted = z.members[i-1].header <= z.members[i].header
@@ -724,8 +751,14 @@ func (z *zipFile) checkLayout(directory int64, prefixed bool) error {
 		if m.header < at {
 			return reject("zip: member %q overlaps the one before it", m.name)
 		}
-		if m.header > at && !(k == 0 && prefixed) {
-			if err := z.hidden(at, m.header, "between members"); err != nil {
+		if m.header > at {
+			var err error
+			if k == 0 {
+				err = z.inFront(at, m.header, "before the first member")
+			} else {
+				err = z.hidden(at, m.header, "between members")
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -734,7 +767,7 @@ func (z *zipFile) checkLayout(directory int64, prefixed bool) error {
 	if at > directory {
 		return reject("zip: the last member overlaps the central directory")
 	}
-	if at < directory && !(len(z.members) == 0 && prefixed) {
+	if at < directory && !(len(z.members) == 0 && z.before == aProgram) {
 		return z.hidden(at, directory, "before the central directory")
 	}
 	return nil

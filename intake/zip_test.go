@@ -322,7 +322,7 @@ var zipCases = []struct {
 	{"member in front of the directory, hidden", func(s *spec) { s.entries[1].noCentral = true }, "records that some readers see", false},
 	{"member before the first, hidden", func(s *spec) { s.entries[0].noCentral = true }, "records that some readers see", false},
 	{"no local header at all", func(s *spec) { s.entries[1].noLocal = true }, "", false},
-	{"bytes before the archive", func(s *spec) { s.prefix = []byte("#!/bin/sh\n") }, "between members", true},
+	{"bytes before the archive", func(s *spec) { s.prefix = []byte("#!/bin/sh\n") }, "before the first member", true},
 	{"bytes before the archive, not counted", func(s *spec) {
 		s.prefix = []byte("#!/bin/sh\n")
 		s.end = func(e *ending) { e.offset -= 10 }
