@@ -42,10 +42,18 @@ func (f *Filename) cutEgg(stem string) (whole bool) {
 	return !more || platform != ""
 }
 
-// readEgg reads an egg's name (contract FN-5). A name that was not escaped, so
-// that there is a dash inside project or version, is split as an sdist's is.
+// readEgg reads an egg's name (contract FN-5). A number behind the version, as
+// in "nose-1.3.4-1.egg", tells builds of one version apart: easy_install stops
+// reading there. A name that was not escaped, so that there is a dash inside
+// project or version, is split as an sdist's is.
 func (f *Filename) readEgg(stem string, hint Name) (fault string) {
-	if !f.cutEgg(stem) || !ValidVersion(f.Version) || hint != "" && !hint.Spells(f.Name) {
+	whole := f.cutEgg(stem)
+	if !whole && ValidVersion(f.Version) {
+		if build := stem[len(f.Name)+1+len(f.Version)+1:]; build != "" && strings.Trim(build, "0123456789") == "" {
+			f.Build, whole = build, true
+		}
+	}
+	if !whole || !ValidVersion(f.Version) || hint != "" && !hint.Spells(f.Name) {
 		head, python, platform := stem, "", ""
 		if i := pythonAt(stem); i >= 0 {
 			head, python = stem[:i], eggPython(stem[i:])

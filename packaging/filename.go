@@ -26,8 +26,8 @@ type Filename struct {
 	// Ext is the extension with its leading dot, as in ".whl" or ".tar.gz".
 	Ext string
 
-	// Build is a wheel's build tag, or the release of an RPM or a Debian
-	// package.
+	// Build is a wheel's build tag, the number of an egg's build, or the
+	// release of an RPM or a Debian package.
 	Build string
 
 	// Python is a wheel's set of interpreter tags ("py2.py3"), or the version

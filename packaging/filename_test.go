@@ -50,6 +50,9 @@ func TestParseFilename(t *testing.T) {
 		{"egg in a zip", "foo-1.0-py2.5.egg.zip", "foo", parsed{"foo", "1.0", Egg}},
 		{"FN-5: underscore in an egg's version", "topp.utils-0.2.10_1-py2.4.egg", "", parsed{"topp-utils", "0.2.10.post1", Egg}},
 		{"egg of a Subversion revision", "OHM-0.1.1dev_r7031-py2.4.egg", "", parsed{"ohm", "0.1.1dev-r7031", Egg}},
+		{"egg with a build number", "medialog.boardfile-1.6.1-1.egg", "", parsed{"medialog-boardfile", "1.6.1", Egg}},
+		{"egg with a build number, hint", "nose-1.3.4-12.egg", "nose", parsed{"nose", "1.3.4", Egg}},
+		{"egg that ends in two numbers, hint", "foo-2-1.egg", "foo-2", parsed{"foo-2", "1", Egg}},
 		{"egg that was not escaped", "foo-bar-1.0-py2.5.egg", "", parsed{"foo-bar", "1.0", Egg}},
 		{"egg that was not escaped, hint", "foo-bar-1.0-py2.5-win32.egg", "foo-bar", parsed{"foo-bar", "1.0", Egg}},
 		{"row 17: wininst", "foo-1.0.win32-py2.7.exe", "", parsed{"foo", "1.0", Wininst}},
@@ -101,6 +104,7 @@ func TestParseFilenameParts(t *testing.T) {
 	}{
 		{"foo_bar-1.0-1a-py2.py3-none-any.whl", Filename{Name: "foo_bar", Project: "foo-bar", Version: "1.0", Kind: Wheel, Ext: ".whl", Build: "1a", Python: "py2.py3", ABI: "none", Platform: "any"}},
 		{"foo_bar-1.0-py2.7-linux-x86_64.egg", Filename{Name: "foo_bar", Project: "foo-bar", Version: "1.0", Kind: Egg, Ext: ".egg", Python: "2.7", Platform: "linux-x86_64"}},
+		{"nose-1.3.4-1.egg", Filename{Name: "nose", Project: "nose", Version: "1.3.4", Kind: Egg, Ext: ".egg", Build: "1"}},
 		{"psycopg2-2.4.2.win-amd64-py2.7-pg9.0.4-release.exe", Filename{Name: "psycopg2", Project: "psycopg2", Version: "2.4.2", Kind: Wininst, Ext: ".exe", Python: "2.7", Platform: "win-amd64"}},
 		{"foo-1.0-1.noarch.rpm", Filename{Name: "foo", Project: "foo", Version: "1.0", Kind: RPM, Ext: ".rpm", Build: "1", Platform: "noarch"}},
 		{"python3-foo_1.0-2_all.deb", Filename{Name: "foo", Project: "foo", Version: "1.0", Kind: Deb, Ext: ".deb", Build: "2", Platform: "all"}},
@@ -132,6 +136,7 @@ func TestParseFilenameWarnings(t *testing.T) {
 		{"legacy version of an egg", "pytz-2004d-py2.3.egg", "pytz", false, true, ""},
 		{"empty tag", "foo-1.0--none-any.whl", "", false, false, "empty part"},
 		{"interpreter tag of another age", "playlyfe-0.1.1-2.7.6-none-any.whl", "", false, false, "begins with a digit"},
+		{"egg with a build number", "nose-1.3.4-1.egg", "", false, false, ""},
 		{"egg that was not escaped", "foo-bar-1.0-py2.5.egg", "foo-bar", false, false, "an egg's name"},
 	}
 	for _, tt := range tests {
