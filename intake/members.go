@@ -68,7 +68,8 @@ func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 // keeps hashes, so that its size does not depend on the lengths of the names.
 type nameSet struct {
 	seed maphash.Seed
-	seen map[uint64]namesake
+	seen map[uint64]namesake // by the folded name
+	also map[uint64]int32    // what differs from one in seen in case only, by the exact name
 	fold []byte
 }
 
@@ -88,11 +89,12 @@ const (
 )
 
 func newNameSet() *nameSet {
-	return &nameSet{maphash.MakeSeed(), make(map[uint64]namesake), nil}
+	return &nameSet{seed: maphash.MakeSeed(), seen: make(map[uint64]namesake)}
 }
 
 // reset forgets the names, and the memory if it was a large archive's.
 func (s *nameSet) reset() {
+	s.also = nil
 	if len(s.seen) > 4096 {
 		s.seen = make(map[uint64]namesake)
 		return
@@ -107,17 +109,27 @@ func (s *nameSet) add(clean []byte, index int) novelty {
 		if old.exact == exact {
 			return sameName
 		}
+		if _, ok := s.also[exact]; ok {
+			return sameName
+		}
+		if s.also == nil {
+			s.also = make(map[uint64]int32)
+		}
+		s.also[exact] = int32(index)
 		return clashName
 	}
 	s.seen[folded] = namesake{exact, int32(index)}
 	return newName
 }
 
-// find gives the index of the member with that cleaned name, or -1.
+// find gives the index of the first member with that cleaned name, or -1.
 func (s *nameSet) find(clean []byte) int {
 	exact, folded := s.keys(clean)
 	if old, ok := s.seen[folded]; ok && old.exact == exact {
 		return int(old.index)
+	}
+	if index, ok := s.also[exact]; ok {
+		return int(index)
 	}
 	return -1
 }

@@ -67,7 +67,7 @@ func (in *inspection) recordLine(path, sum, size []byte) error {
 		return in.minor("RECORD names %q, which is not in the wheel", path)
 	}
 	m := &in.zip.members[i]
-	if m.listed {
+	if m.listed && !m.twice {
 		return in.minor("RECORD names %q twice", path)
 	}
 	m.listed = true
@@ -87,7 +87,7 @@ func (in *inspection) unlisted(info wheelInfo) error {
 	var first, firstBare []byte
 	for i := range in.zip.members {
 		m := &in.zip.members[i]
-		if m.dir || i == info.record || i == info.jws || i == info.p7s {
+		if m.dir || m.again > 0 || i == info.record || i == info.jws || i == info.p7s {
 			continue
 		}
 		if !m.listed {

@@ -191,7 +191,7 @@ func (in *inspection) zipTree(t *tree) error {
 		if err != nil {
 			return err
 		}
-		if len(clean) == 0 {
+		if len(clean) == 0 || m.again > 0 {
 			continue
 		}
 		keep, err := t.member(clean, m.dir, m.size)

@@ -56,6 +56,8 @@ var wheelCases = []struct {
 	{"RECORD with a broken line", full("\"evil\n", fooWheel, fooMetadata), "line 3 is broken", true, false},
 	{"RECORD with a wrong hash", append(full("evil.py,"+emptySum+",1\n", fooWheel, fooMetadata), "evil.py", "x"), "another hash", true, true},
 	{"RECORD with MD5", append(full("evil.py,md5=1B2M2Y8AsgTpgAmY7PhCfg,0\n", fooWheel, fooMetadata), "evil.py", ""), "hash of the kind", true, true},
+	{"member twice, and once in RECORD", append(full("x.py,"+emptySum+",0\n", fooWheel, fooMetadata), "x.py", "", "x.py", ""), "two members", true, false},
+	{"METADATA twice", append(full("", fooWheel, fooMetadata), wheelInfo1+"METADATA", fooMetadata), "two members", true, false},
 	{"script that is a path", points("[console_scripts]\n../../bin/ls = foo:main\n"), "written elsewhere", true, false},
 	{"script with a backslash", points("[gui_scripts]\n..\\ls = foo:main\n"), "written elsewhere", true, false},
 	{"script that is hidden", points("[console_scripts]\n.bashrc = foo:main\n"), "written elsewhere", true, false},

@@ -3,7 +3,9 @@ package intake
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"encoding/binary"
+	"hash"
 	"slices"
 	"unicode/utf8"
 )
@@ -69,6 +71,8 @@ type member struct {
 	zip64    bool   // the local header has 64 bit sizes
 	readable bool   // packed by a method that we know
 	listed   bool   // RECORD names it
+	twice    bool   // a later member has the same name and the same bytes
+	again    int32  // what this one repeats: its index and one, or 0
 	hash     []byte // what RECORD says of its bytes: algorithm=base64
 }
 
@@ -140,7 +144,10 @@ func (z *zipFile) walk(before preamble) error {
 			return err
 		}
 	}
-	return z.checkLayout(int64(e.offset) + z.base)
+	if err := z.checkLayout(int64(e.offset) + z.base); err != nil {
+		return err
+	}
+	return z.checkRepeated()
 }
 
 // findEnd finds the end of central directory record, and the zip64 one if there
@@ -403,7 +410,11 @@ func (z *zipFile) checkName(m *member, index int) error {
 	}
 	switch z.names.add(clean, index) {
 	case sameName:
-		return reject("zip: two members are called %q", m.name)
+		if z.how != Mirrored {
+			return reject("zip: two members are called %q", m.name)
+		}
+		first := z.names.find(clean)
+		z.members[first].twice, m.again = true, int32(first)+1
 	case clashName:
 		return z.minor("zip: member %q differs from another in case only", m.name)
 	}
@@ -424,6 +435,39 @@ func ascii(b []byte) bool {
 		}
 	}
 	return true
+}
+
+// checkRepeated makes sure that members of one name have the same bytes, so that
+// it is all one which of them a reader takes.
+func (z *zipFile) checkRepeated() error {
+	n := 0
+	var name []byte
+	for i := range z.members {
+		m := &z.members[i]
+		if m.again == 0 {
+			continue
+		}
+		first := &z.members[m.again-1]
+		if first.size != m.size || first.crc != m.crc || first.dir != m.dir {
+			return reject("zip: two members are called %q", m.name)
+		}
+		sums := [2]hash.Hash{sha256.New(), sha256.New()}
+		for k, m := range []*member{first, m} {
+			if err := z.check(m, sums[k]); err != nil {
+				return err
+			}
+		}
+		if !bytes.Equal(sums[0].Sum(nil), sums[1].Sum(nil)) {
+			return reject("zip: two members are called %q", m.name)
+		}
+		if n++; n == 1 {
+			name = m.name
+		}
+	}
+	if n > 0 {
+		z.warn("zip: the same bytes twice under the name %s", andMore(name, n))
+	}
+	return nil
 }
 
 // checkKind refuses what is neither a file nor a folder and what cannot be

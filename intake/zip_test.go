@@ -196,6 +196,22 @@ var zipCases = []struct {
 	mild  bool
 }{
 	{"two members of one name", func(s *spec) { s.entries = append(s.entries, newEntry("foo-1.0/setup.py", "other")) }, "two members", false},
+	{"two members of one name and size", func(s *spec) {
+		s.entries = append(s.entries, newEntry("foo-1.0/x", "one"), newEntry("foo-1.0/x", "two"))
+	}, "two members", false},
+	{"two members of one name, size and checksum", func(s *spec) {
+		s.entries = append(s.entries, newEntry("foo-1.0/x", "plumless"), newEntry("foo-1.0/x", "buckeroo"))
+	}, "two members", false},
+	{"a file and a folder of one name", func(s *spec) {
+		s.entries = append(s.entries, newEntry("foo-1.0/x", ""), newEntry("foo-1.0/x/", ""))
+	}, "two members", false},
+	{"two members of one name beside another case", func(s *spec) {
+		s.entries = append(s.entries, newEntry("foo-1.0/X", ""), newEntry("foo-1.0/x", "one"), newEntry("foo-1.0/x", "two"))
+	}, "", false},
+	{"the same twice", func(s *spec) {
+		s.entries = append(s.entries, newEntry("foo-1.0/x", "one"), newEntry("foo-1.0/x", "one"))
+	}, "two members", true},
+	{"PKG-INFO, the same twice", func(s *spec) { s.entries = append(s.entries, s.entries[0]) }, "two members", true},
 	{"two members of one name but for dots", func(s *spec) { s.entries = append(s.entries, newEntry("foo-1.0/./setup.py", "other")) }, `"." parts`, false},
 	{"two members that differ in case", func(s *spec) { s.entries = append(s.entries, newEntry("foo-1.0/Setup.py", "other")) }, "case only", true},
 	{"two members that differ in the case of a wide letter", func(s *spec) {
@@ -205,7 +221,7 @@ var zipCases = []struct {
 			s.entries = append(s.entries, e)
 		}
 	}, "case only", true},
-	{"local header twice in the directory", func(s *spec) { s.order = []int{0, 1, 2, 1} }, "two members", false},
+	{"local header twice in the directory", func(s *spec) { s.order = []int{0, 1, 2, 1} }, "", false},
 	{"local name differs", func(s *spec) { s.entries[1].local.name = "foo-1.0/setup.pz" }, "in its local header", false},
 	{"local name longer", func(s *spec) { s.entries[1].local.name = "foo-1.0/setup.pyc" }, "in its local header", false},
 	{"local method differs", func(s *spec) { s.entries[1].local.method = methodStore }, "in its local header", false},
