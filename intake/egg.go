@@ -54,7 +54,7 @@ func (in *inspection) wininst() ([]byte, error) {
 			continue
 		}
 		folder, file, below := bytes.Cut(rest, []byte("/"))
-		if !bytes.HasSuffix(folder, []byte(".egg-info")) || below && !bytes.Equal(file, pkgInfo) {
+		if !bytes.HasSuffix(folder, []byte(".egg-info")) || below && string(file) != "PKG-INFO" {
 			continue
 		}
 		if core != nil {

@@ -138,7 +138,7 @@ func (in *inspection) end() {
 	in.facts = Facts{}
 	in.src, in.zip.src, in.tar.packed.src = nil, nil, nil
 	in.zip.directory = nil
-	for _, b := range []*[]byte{&in.text, &in.record, &in.zip.own, &in.tar.kept, &in.tree.info} {
+	for _, b := range []*[]byte{&in.text, &in.record, &in.zip.own, &in.tar.kept, &in.tree.top.info, &in.tree.bare.info} {
 		if cap(*b) > tooLargeToKeep {
 			*b = nil
 		}

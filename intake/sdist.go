@@ -11,14 +11,32 @@ import (
 type tree struct {
 	*judge
 	dumb    bool // an archive of installed files, which has no top folder
-	top     []byte
-	tops    int
-	info    []byte
-	infos   int
 	members int
+
+	top    level
+	tops   int    // how many top folders there are
+	name   []byte // of the first
+	second []byte // of the next one
+
+	// What lies beside the top folders. Without one, it is all of the source:
+	// installers look there first.
+	bare   level
+	beside []byte // the first of it
+
+	reading *level // whose PKG-INFO comes next
 }
 
-var pkgInfo = []byte("PKG-INFO")
+// A level is a folder that a source can lie in.
+type level struct {
+	info  []byte
+	infos int  // how many files are called PKG-INFO
+	build bool // there is a setup.py or a pyproject.toml: an installer can build it
+}
+
+func (t *tree) reset(j *judge, dumb bool) {
+	*t = tree{judge: j, dumb: dumb, top: level{info: t.top.info[:0]}, bare: level{info: t.bare.info[:0]},
+		name: t.name[:0], second: t.second[:0], beside: t.beside[:0]}
+}
 
 func (t *tree) member(clean []byte, dir bool, _ int64) (bool, error) {
 	t.members++
@@ -26,35 +44,79 @@ func (t *tree) member(clean []byte, dir bool, _ int64) (bool, error) {
 		return false, nil
 	}
 	top, rest, below := bytes.Cut(clean, []byte("/"))
-	if !below && !dir {
-		return false, t.minor("member %q lies beside the top folder of the source", clean)
-	}
+	at := &t.top
 	switch {
-	case t.tops == 0:
-		t.tops, t.top = 1, append(t.top, top...)
-	case !bytes.Equal(top, t.top):
-		if t.tops++; t.tops == 2 {
-			if err := t.minor("more than one top folder: %q and %q", t.top, top); err != nil {
-				return false, err
-			}
+	case !below && !dir:
+		at, rest = &t.bare, clean
+		if len(t.beside) == 0 {
+			t.beside = append(t.beside, clean...)
 		}
+	case t.tops == 0:
+		t.tops, t.name = 1, append(t.name, top...)
+	case t.tops == 1 && !bytes.Equal(top, t.name):
+		t.tops, t.second = 2, append(t.second, top...)
 	}
-	return below && !dir && bytes.Equal(rest, pkgInfo), nil
+	if dir {
+		return false, nil
+	}
+	switch string(rest) {
+	case "setup.py", "pyproject.toml":
+		at.build = true
+	case "PKG-INFO":
+		t.reading = at
+		return true, nil
+	}
+	return false, nil
 }
 
 func (t *tree) content(data []byte) error {
-	if t.infos++; t.infos > 1 {
-		return reject("more than one PKG-INFO: which one holds is anybody's guess")
+	if t.reading.infos++; t.reading.infos == 1 {
+		t.reading.info = append(t.reading.info, data...)
 	}
-	t.info = append(t.info[:0], data...)
 	return nil
+}
+
+// source judges the whole and gives the PKG-INFO, or nil.
+func (t *tree) source() ([]byte, error) {
+	at := &t.top
+	switch {
+	case t.bare.build:
+		at = &t.bare
+		if t.how == Upload {
+			return nil, reject("no top folder")
+		}
+		t.warn("no top folder: it unpacks into where it lies")
+	case len(t.beside) > 0:
+		if err := t.minor("member %q lies beside the top folder of the source", t.beside); err != nil {
+			return nil, err
+		}
+	case t.tops > 1:
+		if err := t.minor("more than one top folder: %q and %q", t.name, t.second); err != nil {
+			return nil, err
+		}
+	}
+	if at.infos > 1 {
+		return nil, reject("more than one PKG-INFO: which one holds is anybody's guess")
+	}
+	if at.infos == 1 {
+		return at.info, nil
+	}
+	if t.how == Upload {
+		return nil, reject("no PKG-INFO in the top folder")
+	}
+	if at.build {
+		t.warn("no PKG-INFO in the top folder")
+	} else {
+		t.warn("neither PKG-INFO nor setup.py nor pyproject.toml in the top folder: no installer knows what to do with it")
+	}
+	return nil, nil
 }
 
 // sdist reads a source archive, or an archive of installed files, and gives its
 // PKG-INFO or nil.
 func (in *inspection) sdist(kind packaging.Kind, ext string) ([]byte, error) {
 	t := &in.tree
-	*t = tree{judge: &in.judge, dumb: kind == packaging.Dumb, top: t.top[:0], info: t.info[:0]}
+	t.reset(&in.judge, kind == packaging.Dumb)
 	how, err := in.packing(ext)
 	if err != nil {
 		return nil, err
@@ -77,16 +139,10 @@ func (in *inspection) sdist(kind packaging.Kind, ext string) ([]byte, error) {
 	if t.members == 0 {
 		return nil, reject("an archive without members")
 	}
-	if t.infos > 0 {
-		return t.info, nil
+	if t.dumb {
+		return nil, nil
 	}
-	if !t.dumb {
-		if in.how == Upload {
-			return nil, reject("no PKG-INFO in the top folder")
-		}
-		in.warn("no PKG-INFO in the top folder")
-	}
-	return nil, nil
+	return t.source()
 }
 
 // packing says how the archive is packed, which its name should say too.

@@ -110,6 +110,8 @@ var tarCases = []struct {
 	{"twice", [][]byte{tarMember("foo-1.0/a/setup.py", '0', "x", nil)}, "two members", true},
 	{"PKG-INFO twice", [][]byte{tarMember("foo-1.0/PKG-INFO", '0', fooInfo, nil)}, "", false},
 	{"two top folders", [][]byte{tarMember("bar-1.0/x", '0', "x", nil)}, "top folder", true},
+	{"two top folders, each with a PKG-INFO", [][]byte{tarMember("bar-1.0/PKG-INFO", '0', "x", nil)}, "", false},
+	{"what another system leaves", [][]byte{tarMember("._foo-1.0", '0', "x", nil), tarMember("__MACOSX/._x", '0', "x", nil)}, `"._foo-1.0" lies beside`, true},
 	{"file beside the top folder", [][]byte{tarMember("x", '0', "x", nil)}, "beside the top", true},
 	{"file with a folder's name", [][]byte{tarMember("foo-1.0/x/", '0', "x", nil)}, "name of a folder", false},
 	{"PAX size differs", [][]byte{pax('x', "size", "512"), tarMember("foo-1.0/x", '0', "", nil)}, "in its PAX header", false},
@@ -185,6 +187,61 @@ func TestHonestTar(t *testing.T) {
 		f, err := Inspect(bytes.NewReader(b), int64(len(b)), "foo-1.0.tar", "", Upload)
 		if err != nil || len(f.Warnings) > 0 {
 			t.Errorf("%s: %v, warnings %q", name, err, f.Warnings)
+		}
+	}
+}
+
+// Old sources lie in no folder of their own. Installers find setup.py all the
+// same, and PKG-INFO is the one beside it. What is in a folder is nothing to
+// them then.
+func TestSourceWithoutTopFolder(t *testing.T) {
+	file := func(name, data string) []byte { return tarMember(name, '0', data, nil) }
+	egg := file("foo.egg-info/PKG-INFO", "Name: foo\nVersion: 9\n")
+	for _, tt := range []struct {
+		name    string
+		members [][]byte
+		summary string
+		want    string // in the reason, or in a warning
+		refused bool
+	}{
+		{"setup.py", [][]byte{file("a/b.py", ""), file("PKG-INFO", fooInfo+"Summary: bare\n"), file("setup.py", "")}, "bare", "no top folder", false},
+		{"pyproject.toml", [][]byte{file("pyproject.toml", ""), file("PKG-INFO", fooInfo)}, "", "no top folder", false},
+		{"other metadata below", [][]byte{egg, file("x/PKG-INFO", "x"), file("setup.py", ""), file("PKG-INFO", fooInfo)}, "", "no top folder", false},
+		{"no PKG-INFO", [][]byte{file("setup.py", ""), egg}, "", "no PKG-INFO", false},
+		{"PKG-INFO twice", [][]byte{file("setup.py", ""), file("PKG-INFO", fooInfo), file("./PKG-INFO", fooInfo)}, "", "two members", true},
+		{"nothing to build", [][]byte{file("foo.py", ""), file("PKG-INFO", fooInfo)}, "", "lies beside", true},
+		{"nothing to build but in a folder", [][]byte{file("PKG-INFO", fooInfo), file("foo-1.0/setup.py", "")}, "", "lies beside", true},
+	} {
+		b := append(bytes.Join(tt.members, nil), make([]byte, 2*tarBlock)...)
+		f, err := Inspect(bytes.NewReader(b), int64(len(b)), "foo-1.0.tar", "", Drop)
+		switch said := strings.Join(f.Warnings, "\n"); {
+		case tt.refused:
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+		case err != nil || !strings.Contains(said, tt.want):
+			t.Errorf("%s: %v, warnings %q", tt.name, err, said)
+		case tt.summary != "" && f.Core.Summary != tt.summary:
+			t.Errorf("%s: metadata %+v", tt.name, f.Core)
+		}
+		if _, err := Inspect(bytes.NewReader(b), int64(len(b)), "foo-1.0.tar", "", Upload); err == nil {
+			t.Errorf("%s: taken as an upload", tt.name)
+		}
+	}
+}
+
+// What is missing in a source is said as it is.
+func TestSourceWithoutMetadata(t *testing.T) {
+	for member, want := range map[string]string{
+		"foo-1.0/setup.py":       "no PKG-INFO in the top folder",
+		"foo-1.0/pyproject.toml": "no PKG-INFO in the top folder",
+		"foo-1.0/foo.c":          "neither PKG-INFO nor setup.py nor pyproject.toml",
+		"foo-1.0/a/setup.py":     "neither PKG-INFO nor setup.py nor pyproject.toml",
+	} {
+		b := append(tarMember(member, '0', "", nil), make([]byte, 2*tarBlock)...)
+		f, err := Inspect(bytes.NewReader(b), int64(len(b)), "foo-1.0.tar", "", Drop)
+		if err != nil || len(f.Warnings) != 1 || !strings.HasPrefix(f.Warnings[0], want) {
+			t.Errorf("%s: %v, warnings %q; want %q", member, err, f.Warnings, want)
 		}
 	}
 }
