@@ -799,6 +799,16 @@ func TestRefusedFilesAreToldEveryTime(t *testing.T) {
 	w.build(0)
 }
 
+func TestWhatIsOddAboutAFetchedFileIsToldOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fetchtest.New(t, wheel("a", "1.0", intaketest.Opts{RequiresPython: ">=2.7.*"})))
+	w.write("allowlist.txt", "a\n")
+	w.tells(w.build(0), "warning", "Requires-Python is left out")
+	if r := w.build(0); len(r.Problems) > 0 {
+		t.Errorf("told again: %v", r.Problems)
+	}
+}
+
 func TestTwoDroppedFilesOfOneName(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

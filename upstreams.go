@@ -266,6 +266,9 @@ func (s *site) download(ctx context.Context, d *decided, c plan.Choice) (*arriva
 	if err != nil {
 		return nil, err
 	}
+	if len(facts.Warnings) > 0 {
+		s.warn(string(d.Name), "", "%s: %s: %s", c.Source, c.Offer.Filename, facts.Warnings[0])
+	}
 	a := newArrival(d.Name, c.Offer.Filename, sums, facts, temp)
 	a.why = c.Why
 	a.file.Source, a.file.URL = c.Source, c.Offer.URL
