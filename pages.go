@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -82,52 +81,38 @@ func (s *site) publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rules, err := s.catalog.Meta(ctx, metaPages)
-	if err != nil {
-		return storage(err)
-	}
-	everything := false
-	if !s.exists(layout.RootJSON) {
-		if err := s.checkStore(ctx); err != nil {
-			return err
-		}
-		everything = true
-	}
-	if everything || rules != s.pageRules(g) {
-		return s.publishAll(ctx, g)
-	}
-	if err := s.publishPages(ctx, g, s.former); !errors.Is(err, generate.ErrFormer) {
+	if err := s.publishPages(ctx, g, false); !errors.Is(err, generate.ErrFormer) {
 		return err
 	}
-	return s.publishAll(ctx, g)
+	return s.publishPages(ctx, g, true)
 }
 
-// publishAll makes every page anew, because the tree is a new one, somebody has
-// changed it, or the settings of the pages have changed.
-func (s *site) publishAll(ctx context.Context, g *generate.Site) error {
-	if err := s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.Outdate() }); err != nil {
-		return storage(err)
-	}
-	return s.publishPages(ctx, g, nil)
-}
-
-// publishPages makes the pages that are out of date. What has not changed is
-// taken over from the former pages that list every file; without them all
-// projects must be out of date.
-func (s *site) publishPages(ctx context.Context, g *generate.Site, former generate.Former) error {
-	if former != nil {
-		n, err := s.catalog.Outdated(ctx)
-		if err != nil || n == 0 {
-			return storage(err)
-		}
+// publishPages makes the pages that are out of date, or all of them. What has
+// not changed is taken over from the pages that list every file; if that cannot
+// be, the error matches [generate.ErrFormer].
+func (s *site) publishPages(ctx context.Context, g *generate.Site, all bool) error {
+	// Most runs find nothing to do, and need not wait for others to see it.
+	if some, everything, err := s.outdated(ctx, g); err != nil || !all && !some && !everything {
+		return err
 	}
 	b, err := s.newBatch(ctx, g)
 	if err != nil {
 		return err
 	}
-	b.everything = former == nil
+	defer b.batch.Close()
+	some, everything, err := s.outdated(ctx, g)
+	if b.everything = all || everything; err != nil || !some && !b.everything {
+		return err
+	}
+	former := s.former
+	if b.everything {
+		if err := s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.Outdate() }); err != nil {
+			return storage(err)
+		}
+		former = nil
+	}
 	if err := b.index(b.rendering(ahead(s.catalog.Entries(ctx))), former); err != nil {
-		return storage(errors.Join(err, b.batch.Discard()))
+		return storage(err)
 	}
 	if err := b.publish(ctx); err != nil {
 		return storage(err)
@@ -140,6 +125,21 @@ func (s *site) publishPages(ctx context.Context, g *generate.Site, former genera
 		}
 		return tx.SetMeta(metaPages, s.pageRules(g))
 	}))
+}
+
+// outdated reports whether some pages are out of date, and whether every page
+// has to be made anew: because the tree is a new one, somebody has changed it,
+// or the settings of the pages have changed.
+func (s *site) outdated(ctx context.Context, g *generate.Site) (some, everything bool, err error) {
+	if !s.exists(layout.RootJSON) {
+		return true, true, s.checkStore(ctx)
+	}
+	rules, err := s.catalog.Meta(ctx, metaPages)
+	if err != nil || rules != s.pageRules(g) {
+		return true, true, storage(err)
+	}
+	n, err := s.catalog.Outdated(ctx)
+	return n > 0, false, storage(err)
 }
 
 // former gives a page as it was published last.
@@ -188,9 +188,8 @@ type pageBatch struct {
 	// more may still be there.
 	everything bool
 
-	// shown is what is rendered, and serial the catalog's when that began.
-	shown  map[packaging.Name]shownAs
-	serial int64
+	// shown is what is rendered.
+	shown map[packaging.Name]shownAs
 
 	// hasSimple, hasPeople and hasLegacy say that there may be pages to remove
 	// there.
@@ -198,11 +197,14 @@ type pageBatch struct {
 }
 
 func (s *site) newBatch(ctx context.Context, g *generate.Site) (*pageBatch, error) {
-	serial, err := s.catalog.Serial(ctx)
+	batch, err := s.tree.Batch(ctx)
+	if err != nil {
+		return nil, storage(err)
+	}
 	return &pageBatch{
-		site: s, pages: g, batch: s.tree.Batch(), shown: map[packaging.Name]shownAs{}, serial: serial,
+		site: s, pages: g, batch: batch, shown: map[packaging.Name]shownAs{},
 		hasSimple: s.exists(layout.Simple), hasPeople: s.exists(layout.People), hasLegacy: s.exists(layout.Legacy),
-	}, storage(err)
+	}, nil
 }
 
 // rendering passes projects on, renders those that came whole, and gives them
@@ -362,24 +364,9 @@ func (t *twin) Close() error {
 	return errors.Join(t.gzip.Close(), t.file.Close(), t.plain.Close())
 }
 
-// publish makes the staged pages visible. A project that has changed since it
-// was rendered, because a file came in another way, keeps its newer pages.
+// publish makes the staged pages visible.
 func (b *pageBatch) publish(ctx context.Context) error {
-	alone := sync.OnceValue(func() bool {
-		now, err := b.catalog.Serial(ctx)
-		return err == nil && now == b.serial
-	})
-	stats, err := b.batch.Publish(ctx, func(n packaging.Name) bool {
-		if alone() || n == "" {
-			return true
-		}
-		now, err := b.catalog.ProjectSerial(ctx, n)
-		if err != nil || now != b.shown[n].serial {
-			delete(b.shown, n)
-			return false
-		}
-		return true
-	})
+	stats, err := b.batch.Publish(ctx)
 	p := &b.report.Pages
 	p.Written += stats.Written
 	p.Unchanged += stats.Unchanged

@@ -520,13 +520,17 @@ func (v *verifier) removeStrangers(ctx context.Context) error {
 	if len(v.extra) == 0 {
 		return nil
 	}
-	b := v.tree.Batch()
+	b, err := v.tree.Batch(ctx)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
 	for _, path := range v.extra {
 		if err := b.Remove(path); err != nil {
 			return err
 		}
 	}
-	if _, err := b.Publish(ctx, nil); err != nil {
+	if _, err := b.Publish(ctx); err != nil {
 		return err
 	}
 	for i := range v.found.Findings {

@@ -319,17 +319,6 @@ func (c *Catalog) Owners(ctx context.Context) (map[packaging.Name]string, error)
 	return owners, rows.Err()
 }
 
-// ProjectSerial gives the serial of the last event of a project, 0 if it has
-// none.
-func (c *Catalog) ProjectSerial(ctx context.Context, n packaging.Name) (int64, error) {
-	var s int64
-	err := c.one.QueryRowContext(ctx, "SELECT serial FROM projects WHERE name = ?", n).Scan(&s)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, nil
-	}
-	return s, err
-}
-
 // Counts is how much the index lists.
 type Counts struct {
 	Projects, Files, Bytes int64

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,11 +19,13 @@ import (
 )
 
 // A Batch is a set of pages that are published together. Nothing of it can be
-// seen before [Batch.Publish]. It holds some two hundred bytes of memory for
-// each project, whatever the size of the pages; a site of a million projects
-// is published in several batches, the pages that list others in the last.
+// seen before [Batch.Publish]. At most one is open for a site, among all
+// processes: until it is closed nobody else changes a page. It holds some two
+// hundred bytes of memory for each project, whatever the size of the pages; a
+// site of a million projects is published in several batches, the pages that
+// list others in the last.
 //
-// Its methods may be called by several goroutines at once, Publish and Discard
+// Its methods may be called by several goroutines at once, Publish and Close
 // after all others have returned.
 type Batch struct {
 	t    *Tree
@@ -30,6 +33,7 @@ type Batch struct {
 
 	mu      sync.Mutex
 	made    bool
+	over    bool
 	folders map[string]*folder
 	gone    []string // pages that go, and folders, with a slash behind
 	stats   Stats
@@ -46,7 +50,6 @@ type Stats struct {
 	Written   int   // pages that are new or have other bytes now
 	Unchanged int   // pages that were left alone
 	Removed   int   // pages and folders that went
-	Skipped   int   // projects that were not current any more
 	Bytes     int64 // in the pages written
 }
 
@@ -80,9 +83,16 @@ type page struct {
 	size  int64
 }
 
-// Batch begins a set of pages.
-func (t *Tree) Batch() *Batch {
-	return &Batch{t: t, name: t.stageName(), folders: map[string]*folder{}, touched: changedSet{}}
+// Batch begins a set of pages, which the caller must close. It waits until no
+// other is open.
+func (t *Tree) Batch(ctx context.Context) (*Batch, error) {
+	if err := t.usable(); err != nil {
+		return nil, err
+	}
+	if err := t.pages.take(ctx); err != nil {
+		return nil, err
+	}
+	return &Batch{t: t, name: t.stageName(), folders: map[string]*folder{}, touched: changedSet{}}, nil
 }
 
 // A shelf holds one folder for each project, or all of these.
@@ -120,6 +130,9 @@ func checkPage(path string) error {
 func (b *Batch) begin() error {
 	if b.made {
 		return nil
+	}
+	if b.over {
+		return errors.New("the batch is over")
 	}
 	if err := b.t.usable(); err != nil {
 		return err
@@ -438,14 +451,23 @@ func (b *Batch) remove(path string) error {
 	return nil
 }
 
-// Discard drops what was staged. The batch can be used again.
-func (b *Batch) Discard() error {
-	made := b.made
-	b.made, b.gone, b.files, b.stats = false, nil, 0, Stats{}
-	clear(b.folders)
-	clear(b.touched)
-	if !made {
+// Close ends the batch, and drops what was staged and not published. Closing
+// it again does nothing.
+func (b *Batch) Close() error {
+	if b.over {
 		return nil
 	}
+	b.over = true
+	err := b.drop()
+	return cmp.Or(b.t.pages.giveBack(), err)
+}
+
+// drop removes what is staged.
+func (b *Batch) drop() error {
+	clear(b.folders)
+	if !b.made {
+		return nil
+	}
+	b.made = false
 	return b.t.removeStaged(b.name, false)
 }

@@ -16,7 +16,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"nestgen/packaging"
 	"nestgen/publish"
 )
 
@@ -129,35 +128,6 @@ func TestTimesRise(t *testing.T) {
 	}
 }
 
-// Another publisher replaces the page between staging and publishing.
-func TestTimesRiseOverConcurrentPage(t *testing.T) {
-	s := open(t)
-	s.publish("simple/foo/index.html", "a")
-	b := s.tree.Batch()
-	s.must(b.Put("simple/foo/index.html", []byte("b")))
-	s.must(b.Put("simple/bar/index.html", []byte("b")))
-	s.must(b.Put("pypi/bar/1.0/json", []byte("b")))
-	s.must(b.Put("pypi/bar/2.0/json", []byte("b")))
-	future := time.Now().Add(100 * time.Second)
-	s.publish("simple/foo/index.html", "c", "simple/bar/index.html", "c", "simple/bar/index.v1_json", "c", "pypi/bar/1.0/json", "c")
-	for _, p := range []string{"simple/foo/index.html", "simple/bar/index.html", "pypi/bar/1.0/json"} {
-		s.must(os.Chtimes(s.path(p), future, future))
-	}
-	stats, err := b.Publish(context.Background(), nil)
-	s.must(err)
-	if stats.Written != 4 || stats.Bytes != 4 {
-		t.Errorf("stats = %+v", stats)
-	}
-	for _, p := range []string{"simple/foo/index.html", "simple/bar/index.html", "pypi/bar/1.0/json"} {
-		s.has(p, "b")
-		if got := s.stat(p).Mtim.Sec; got != future.Unix()+1 {
-			t.Errorf("%s has time %d, want %d", p, got, future.Unix()+1)
-		}
-	}
-	s.has("simple/bar/index.v1_json", "c")
-	s.has("pypi/bar/2.0/json", "b")
-}
-
 func TestCreate(t *testing.T) {
 	s := open(t)
 	big := strings.Repeat("0123456789abcdef", 40_000)
@@ -174,10 +144,10 @@ func TestCreate(t *testing.T) {
 		}
 	}
 	for i, want := range []publish.Stats{{Written: 2, Bytes: 2 * int64(len(big))}, {Unchanged: 2}} {
-		b := s.tree.Batch()
+		b := begin(t, s.tree)
 		write(b, "flat/index.html", big)
 		write(b, "simple/index.html", big)
-		got, err := b.Publish(context.Background(), nil)
+		got, err := end(b)
 		s.must(err)
 		if got != want {
 			t.Errorf("run %d: %+v, want %+v", i, got, want)
@@ -185,12 +155,12 @@ func TestCreate(t *testing.T) {
 	}
 	s.has("flat/index.html", big)
 	inode := s.stat("flat/index.html").Ino
-	b := s.tree.Batch()
+	b := begin(t, s.tree)
 	write(b, "flat/index.html", big[:len(big)-1]+"!")
 	w, err := b.Create("simple/index.html")
 	s.must(err)
 	w.Write([]byte("half a page, never closed"))
-	_, err = b.Publish(context.Background(), nil)
+	_, err = end(b)
 	s.must(err)
 	s.has("flat/index.html", big[:len(big)-1]+"!")
 	s.has("simple/index.html", big)
@@ -231,7 +201,7 @@ func TestRemove(t *testing.T) {
 	s.publish("simple/foo/index.html", "h", "simple/foo/index.v1_json", "j", "simple/bar/index.html", "h",
 		"pypi/foo/json", "j", "pypi/foo/1.0/json", "j", "pypi/foo/2.0/json", "j", "index.html", "front", "flat/index.html", "flat")
 	inode := s.stat("simple/bar/index.html").Ino
-	b := s.tree.Batch()
+	b := begin(t, s.tree)
 	s.must(b.RemoveFolder("simple/foo"))
 	s.must(b.RemoveFolder("simple/none"))
 	s.must(b.Remove("simple/none/index.html"))
@@ -239,7 +209,7 @@ func TestRemove(t *testing.T) {
 	s.must(b.Remove("pypi/foo/1.0/json"))
 	s.must(b.Remove("index.html"))
 	s.must(b.RemoveFolder("flat"))
-	got, err := b.Publish(context.Background(), nil)
+	got, err := end(b)
 	s.must(err)
 	if got.Removed != 4 {
 		t.Errorf("stats = %+v, want 4 removed", got)
@@ -255,10 +225,10 @@ func TestRemove(t *testing.T) {
 	}
 	s.stageIsEmpty()
 
-	b = s.tree.Batch()
+	b = begin(t, s.tree)
 	s.must(b.Put("simple/baz/index.html", []byte("x")))
 	s.must(b.Remove("simple/baz/index.html"))
-	if _, err := b.Publish(context.Background(), nil); err == nil {
+	if _, err := end(b); err == nil {
 		t.Error("a page that is put and removed at once was taken")
 	}
 }
@@ -267,46 +237,16 @@ func TestRemove(t *testing.T) {
 func TestRemoveLastPages(t *testing.T) {
 	s := open(t)
 	s.publish("simple/foo/index.html", "h", "simple/foo/index.v1_json", "j")
-	b := s.tree.Batch()
+	b := begin(t, s.tree)
 	s.must(b.Remove("simple/foo/index.v1_json"))
 	s.must(b.Remove("simple/foo/index.html"))
 	s.must(b.Remove("simple/foo/index.html"))
-	got, err := b.Publish(context.Background(), nil)
+	got, err := end(b)
 	s.must(err)
 	if got.Removed != 1 {
 		t.Errorf("stats = %+v, want the folder to go in one step", got)
 	}
 	s.has("simple/foo", "")
-}
-
-func TestOnlyCurrentGroups(t *testing.T) {
-	s := open(t)
-	s.publish("simple/old/index.html", "1", "simple/gone/index.html", "1", "simple/index.html", "1")
-	b := s.tree.Batch()
-	for _, p := range []string{"simple/old/index.html", "project/old/index.html", "simple/Old/index.html", "simple/new/index.html", "simple/index.html"} {
-		s.must(b.Put(p, []byte("2")))
-	}
-	s.must(b.RemoveFolder("simple/gone"))
-	asked := map[packaging.Name]int{}
-	got, err := b.Publish(context.Background(), func(n packaging.Name) bool {
-		asked[n]++
-		return n == "new" || n == ""
-	})
-	s.must(err)
-	if got.Skipped != 2 || got.Written != 2 {
-		t.Errorf("stats = %+v", got)
-	}
-	s.has("simple/old/index.html", "1")
-	s.has("project/old/index.html", "")
-	s.has("simple/new/index.html", "2")
-	s.has("simple/gone/index.html", "1")
-	s.has("simple/index.html", "2")
-	for _, n := range []packaging.Name{"old", "new", "gone", ""} {
-		if asked[n] != 1 {
-			t.Errorf("current(%q) was called %d times", n, asked[n])
-		}
-	}
-	s.stageIsEmpty()
 }
 
 // The order in which names change is what readers rely on: a project's pages
@@ -327,7 +267,7 @@ func TestOrder(t *testing.T) {
 	}
 	s.publish(first...)
 	got := s.renames(func() {
-		b := s.tree.Batch()
+		b := begin(t, s.tree)
 		for _, p := range slices.Backward(old) {
 			if !strings.Contains(p, "gone/") && p != "old/index.html" {
 				s.must(b.Put(p, []byte("2")))
@@ -338,7 +278,7 @@ func TestOrder(t *testing.T) {
 		s.must(b.RemoveFolder("simple/gone"))
 		s.must(b.RemoveFolder("project/gone"))
 		s.must(b.Remove("old/index.html"))
-		_, err := b.Publish(context.Background(), nil)
+		_, err := end(b)
 		s.must(err)
 	})
 	want := []string{
@@ -399,7 +339,7 @@ func le32(b []byte) uint32 {
 func TestPutFromManyGoroutines(t *testing.T) {
 	s := open(t)
 	for round := range 2 {
-		b := s.tree.Batch()
+		b := begin(t, s.tree)
 		var wg sync.WaitGroup
 		for g := range 8 {
 			wg.Go(func() {
@@ -413,7 +353,7 @@ func TestPutFromManyGoroutines(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		got, err := b.Publish(context.Background(), nil)
+		got, err := end(b)
 		s.must(err)
 		if got.Written != 800 {
 			t.Errorf("stats = %+v", got)
@@ -424,26 +364,28 @@ func TestPutFromManyGoroutines(t *testing.T) {
 	}
 }
 
-func TestDiscard(t *testing.T) {
+func TestClose(t *testing.T) {
 	s := open(t)
-	b := s.tree.Batch()
+	b := begin(t, s.tree)
 	s.must(b.Put("simple/foo/index.html", []byte("x")))
-	s.must(b.Discard())
+	s.must(b.Close())
 	s.stageIsEmpty()
 	s.has("simple", "")
-	s.must(b.Put("simple/foo/index.html", []byte("y")))
-	_, err := b.Publish(context.Background(), nil)
-	s.must(err)
-	s.has("simple/foo/index.html", "y")
+	if b.Put("simple/foo/index.html", []byte("y")) == nil {
+		t.Error("a page was put into a batch that is over")
+	}
+	s.must(b.Close())
+	s.publish("simple/foo/index.html", "z")
+	s.has("simple/foo/index.html", "z")
 }
 
 func TestCancelled(t *testing.T) {
 	s := open(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	b := s.tree.Batch()
+	b := begin(t, s.tree)
 	s.must(b.Put("simple/foo/index.html", []byte("x")))
-	if _, err := b.Publish(ctx, nil); !errors.Is(err, context.Canceled) {
+	if _, err := b.Publish(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Publish: %v", err)
 	}
 	s.has("simple", "")
@@ -453,45 +395,35 @@ func TestCancelled(t *testing.T) {
 	s.has("packages", "")
 }
 
-// Somebody else publishes for a long time: a cancelled wait ends.
-func TestWaitsForOtherPublisher(t *testing.T) {
+// There is one batch at a time, here and in other processes; a cancelled wait
+// ends.
+func TestBatchesWaitForEachOther(t *testing.T) {
 	s := open(t)
-	f, err := os.OpenFile(filepath.Join(s.dir, "state", "publish.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(filepath.Join(s.dir, "state", "pages.lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	s.must(err)
 	defer f.Close()
-	s.must(unix.Flock(int(f.Fd()), unix.LOCK_EX))
-	b := s.tree.Batch()
-	s.must(b.Put("simple/foo/index.html", []byte("x")))
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-	defer cancel()
-	if _, err := b.Publish(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("Publish under another's lock: %v", err)
+	lock := func(how int) error { return unix.Flock(int(f.Fd()), how) }
+	hurry := func() {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+		defer cancel()
+		if _, err := s.tree.Batch(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Batch while there is another: %v", err)
+		}
 	}
-	s.has("simple", "")
+	s.must(lock(unix.LOCK_EX))
+	hurry()
 	unlocked := make(chan error, 1)
-	time.AfterFunc(30*time.Millisecond, func() { unlocked <- unix.Flock(int(f.Fd()), unix.LOCK_UN) })
-	s.publish("simple/foo/index.html", "x")
+	time.AfterFunc(30*time.Millisecond, func() { unlocked <- lock(unix.LOCK_UN) })
+	b := begin(t, s.tree)
 	s.must(<-unlocked)
-	s.has("simple/foo/index.html", "x")
-}
-
-// Two publishers begin with an empty site: what the second has built in the
-// stage is merged into what the first has made of it meanwhile.
-func TestEmptySiteIsMadeTwice(t *testing.T) {
-	s := open(t)
-	b := s.tree.Batch()
-	for _, path := range []string{"simple/foo/index.html", "simple/bar/index.html", "simple/old/index.html", "simple/index.html", "pypi/foo/json"} {
-		s.must(b.Put(path, []byte("second")))
+	if err := lock(unix.LOCK_EX | unix.LOCK_NB); err != unix.EWOULDBLOCK {
+		t.Errorf("another process takes the lock of a batch: %v", err)
 	}
-	s.publish("simple/foo/index.html", "first", "simple/old/index.html", "first", "simple/index.html", "first")
-	stats, err := b.Publish(context.Background(), func(n packaging.Name) bool { return n != "old" })
+	hurry()
+	s.must(b.Put("simple/foo/index.html", []byte("x")))
+	_, err = end(b)
 	s.must(err)
-	if want := (publish.Stats{Written: 4, Skipped: 1, Bytes: 4 * 6}); stats != want {
-		t.Errorf("stats = %+v, want %+v", stats, want)
-	}
-	for _, path := range []string{"simple/foo/index.html", "simple/bar/index.html", "simple/index.html", "pypi/foo/json"} {
-		s.has(path, "second")
-	}
-	s.has("simple/old/index.html", "first")
-	s.stageIsEmpty()
+	s.has("simple/foo/index.html", "x")
+	s.must(lock(unix.LOCK_EX | unix.LOCK_NB))
 }

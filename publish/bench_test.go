@@ -2,7 +2,6 @@ package publish_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -29,7 +28,7 @@ func cpu() float64 {
 
 func benchPublish(b *testing.B, tree *publish.Tree, generation int) publish.Stats {
 	html := bytes.Repeat([]byte{byte('a' + generation)}, benchPage)
-	batch := tree.Batch()
+	batch := begin(b, tree)
 	for i := range benchProjects {
 		for _, name := range []string{"index.html", "index.v1_json"} {
 			if err := batch.Put(fmt.Sprintf("simple/project-%d/%s", i, name), html); err != nil {
@@ -37,7 +36,7 @@ func benchPublish(b *testing.B, tree *publish.Tree, generation int) publish.Stat
 			}
 		}
 	}
-	stats, err := batch.Publish(context.Background(), nil)
+	stats, err := end(batch)
 	if err != nil {
 		b.Fatal(err)
 	}

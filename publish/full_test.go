@@ -52,13 +52,13 @@ func TestDiskFull(t *testing.T) {
 				paths = append(paths, fmt.Sprintf("simple/p%d/index.html", i))
 				s.publish(paths[i], old)
 			}
-			b := s.tree.Batch()
+			b := begin(t, s.tree)
 			var err error
 			for i := 0; err == nil && i < 1000; i++ {
 				err = b.Put(fmt.Sprintf("simple/p%d/index.html", i), []byte(next))
 			}
 			wantStorage(t, err, syscall.ENOSPC)
-			s.must(b.Discard())
+			s.must(b.Close())
 			for _, p := range paths {
 				s.has(p, old)
 			}
@@ -131,12 +131,14 @@ func buildSmallFiles(dir string) int {
 	}
 	tree, err := publish.Open(publish.Options{Site: filepath.Join(dir, "site"), State: filepath.Join(dir, "state")})
 	check(err, nil)
-	b := tree.Batch()
+	b, err := tree.Batch(context.Background())
+	check(err, nil)
 	check(b.Put("simple/foo/index.html", []byte("old")), nil)
-	_, err = b.Publish(context.Background(), nil)
+	_, err = end(b)
 	check(err, nil)
 	big := bytes.Repeat([]byte("x"), 60_000)
-	b = tree.Batch()
+	b, err = tree.Batch(context.Background())
+	check(err, nil)
 	check(b.Put("simple/foo/index.html", big), syscall.EFBIG)
 	w, err := b.Create("flat/index.html")
 	check(err, nil)
@@ -147,7 +149,7 @@ func buildSmallFiles(dir string) int {
 	foo := stored(1, "foo-1.zip")
 	_, err = tree.Expose(context.Background(), []publish.Exposure{{Target: foo, Companions: []publish.Companion{{Path: foo + ".asc", Data: big}}}})
 	check(err, syscall.EFBIG)
-	check(b.Discard(), nil)
+	check(b.Close(), nil)
 	check(tree.Close(), nil)
 	return 0
 }
@@ -180,11 +182,11 @@ func TestSyncFails(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(backing, "full"), make([]byte, 12<<20), 0o600); err == nil {
 				t.Fatal("the backing file system is not full")
 			}
-			b := s.tree.Batch()
+			b := begin(t, s.tree)
 			for i := range pages {
 				s.must(b.Put(fmt.Sprintf("simple/p%d/index.html", i), bytes.Repeat([]byte("page"), 20_000/len("page"))))
 			}
-			_, err := b.Publish(context.Background(), nil)
+			_, err := end(b)
 			// ext4 answers EIO to syncfs and ENOSPC to fsync here.
 			se, ok := errors.AsType[*publish.StorageError](err)
 			if !ok || se.Op != "sync" {
@@ -196,9 +198,7 @@ func TestSyncFails(t *testing.T) {
 
 			// With room again it still refuses, until it is opened anew.
 			os.Remove(filepath.Join(backing, "full"))
-			again := s.tree.Batch()
-			wantStorage(t, again.Put("simple/p1/index.html", nil), failed)
-			_, err = again.Publish(context.Background(), nil)
+			_, err = s.tree.Batch(context.Background())
 			wantStorage(t, err, failed)
 			_, err = s.tree.NewFile()
 			wantStorage(t, err, failed)

@@ -34,7 +34,7 @@ func TestLiveReaders(t *testing.T) {
 	// generation publishes round r; project p has r%3+1 files, all new.
 	generation := func(r int) {
 		var batch []publish.Exposure
-		b := s.tree.Batch()
+		b := begin(t, s.tree)
 		root := new(strings.Builder)
 		for p := range projects {
 			page := new(strings.Builder)
@@ -65,7 +65,7 @@ func TestLiveReaders(t *testing.T) {
 		if altered != nil {
 			t.Fatal(altered)
 		}
-		_, err = b.Publish(context.Background(), nil)
+		_, err = end(b)
 		s.must(err)
 	}
 	generation(0)

@@ -19,27 +19,20 @@ import (
 // project the pages for programs; those that list projects or files; the
 // projects' pages for people; the front page. Removals come last, in the
 // opposite order. When it returns without an error all of it is durable. The
-// batch is empty afterwards, whatever came of it.
-//
-// current is asked about each project just before its pages change, and about
-// the empty name for the pages that list others, at a time when nobody else
-// can publish: false means that newer pages than these are or will be there,
-// and leaves the old ones. If nil, all are current. It must not take long and
-// must not use the Tree.
+// batch can only be closed afterwards, whatever came of it.
 //
 // After an error some projects may have their new pages and others not. The
 // caller keeps all of them marked as not yet published, and the next run
 // does them again.
-func (b *Batch) Publish(ctx context.Context, current func(packaging.Name) bool) (Stats, error) {
-	err := b.publish(ctx, current)
-	stats := b.stats
-	if derr := b.Discard(); err == nil {
+func (b *Batch) Publish(ctx context.Context) (Stats, error) {
+	err := b.publish(ctx)
+	if derr := b.drop(); err == nil {
 		err = derr
 	}
-	return stats, err
+	return b.stats, err
 }
 
-func (b *Batch) publish(ctx context.Context, current func(packaging.Name) bool) error {
+func (b *Batch) publish(ctx context.Context) error {
 	t := b.t
 	if err := t.usable(); err != nil {
 		return err
@@ -53,7 +46,7 @@ func (b *Batch) publish(ctx context.Context, current func(packaging.Name) bool) 
 				return err
 			}
 		}
-		if err := b.rename(ctx, current); err != nil {
+		if err := b.rename(); err != nil {
 			return err
 		}
 	}
@@ -62,7 +55,7 @@ func (b *Batch) publish(ctx context.Context, current func(packaging.Name) bool) 
 
 // A step is one thing that happens to the site: the pages of one folder
 // change, or a folder appears, or, with folder nil, the named pages of a folder
-// go, or all of it when none is named.
+// go, or all of it when none is named. The group is the project, if it is one's.
 type step struct {
 	group  packaging.Name
 	folder *folder
@@ -71,22 +64,28 @@ type step struct {
 }
 
 // rename changes the site.
-func (b *Batch) rename(ctx context.Context, current func(packaging.Name) bool) error {
+func (b *Batch) rename() error {
 	steps, err := b.steps()
 	if err != nil {
 		return err
 	}
-	r := renamer{b: b, t: b.t, current: current, asked: map[packaging.Name]bool{}, skipped: map[packaging.Name]bool{}, shelves: map[string]int{}}
+	r := renamer{b: b, t: b.t, shelves: map[string]int{}}
 	defer r.close()
-	for len(steps) > 0 {
-		n := min(namesPerLock, len(steps))
-		for n < len(steps) && steps[n].group == steps[n-1].group {
-			n++ // all of a project under one hold
+	for _, s := range steps {
+		var err error
+		switch {
+		case s.folder == nil && s.names == nil:
+			err = r.takeOut(s.path)
+		case s.folder == nil:
+			err = r.remove(s.path, s.names)
+		case s.folder.stage != "":
+			err = r.appear(s.folder)
+		default:
+			err = r.replace(s.folder)
 		}
-		if err := b.t.locked(ctx, func() error { return r.run(steps[:n]) }); err != nil {
+		if err != nil {
 			return err
 		}
-		steps = steps[n:]
 	}
 	return nil
 }
@@ -196,62 +195,13 @@ func pageOrder(name string) int {
 type renamer struct {
 	b       *Batch
 	t       *Tree
-	current func(packaging.Name) bool
-	asked   map[packaging.Name]bool // of the hold that runs
-	skipped map[packaging.Name]bool // for good
-	shelves map[string]int          // open folders
+	shelves map[string]int // open folders
 }
 
 func (r *renamer) close() {
 	for _, fd := range r.shelves {
 		unix.Close(fd)
 	}
-}
-
-// isCurrent asks once for each group and hold of the lock. What was not current
-// once never is again.
-func (r *renamer) isCurrent(g packaging.Name) bool {
-	if r.current == nil {
-		return true
-	}
-	if r.skipped[g] {
-		return false
-	}
-	ok, seen := r.asked[g]
-	if !seen {
-		ok = r.current(g)
-		r.asked[g] = ok
-		if !ok {
-			r.skipped[g] = true
-			r.b.stats.Skipped++
-		}
-	}
-	return ok
-}
-
-// run takes steps under the lock.
-func (r *renamer) run(steps []step) error {
-	clear(r.asked)
-	for _, s := range steps {
-		if !r.isCurrent(s.group) {
-			continue
-		}
-		var err error
-		switch {
-		case s.folder == nil && s.names == nil:
-			err = r.takeOut(s.path)
-		case s.folder == nil:
-			err = r.remove(s.path, s.names)
-		case s.folder.stage != "":
-			err = r.appear(s.folder)
-		default:
-			err = r.replace(s.folder, s.folder.pages)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // open opens a live folder. Shelves stay open.
@@ -276,21 +226,13 @@ func (r *renamer) open(path string) (fd int, done func(), err error) {
 
 // appear gives a folder that was built in the stage its place.
 func (r *renamer) appear(f *folder) error {
-	if err := r.keepBack(f); err != nil {
-		return err
-	}
 	above, name := splitPath(f.path)
 	dir, done, err := r.open(above)
 	if err != nil {
 		return err
 	}
 	defer done()
-	err = unix.Renameat(r.t.stage, f.stage, dir, name)
-	if err == unix.ENOTEMPTY || err == unix.EEXIST {
-		// Somebody else has made it since.
-		return r.merge(f.path, f.stage)
-	}
-	if err != nil {
+	if err := unix.Renameat(r.t.stage, f.stage, dir, name); err != nil {
 		return storage("rename", r.t.livePath(f.path), err)
 	}
 	r.b.touched.add(above)
@@ -299,75 +241,19 @@ func (r *renamer) appear(f *folder) error {
 	return nil
 }
 
-// keepBack takes the projects that are not current out of a shelf which is
-// built in the stage.
-func (r *renamer) keepBack(f *folder) error {
-	if r.current == nil || !shelf(f.path) {
-		return nil
-	}
-	for path, in := range r.b.folders {
-		if above, _ := splitPath(path); above != f.path || r.isCurrent(group(path)) {
-			continue
-		}
-		files, bytes, err := r.t.measure(in.stage)
-		if err != nil {
-			return storage("read", r.t.tempPath(in.stage), err)
-		}
-		if err := unix.Renameat(r.t.stage, in.stage, r.t.stage, r.b.temp()); err != nil {
-			return storage("rename", r.t.tempPath(in.stage), err)
-		}
-		f.files -= files
-		f.bytes -= bytes
-	}
-	return nil
-}
-
-// merge moves the pages of a folder in the stage into a live one, and whole
-// folders inside it where the live one has none.
-func (r *renamer) merge(path, stage string) error {
-	names, err := readFolder(r.t.stage, stage)
-	if err != nil {
-		return storage("read", r.t.tempPath(stage), err)
-	}
-	var pages []page
-	for _, name := range names {
-		temp := stage + "/" + name
-		var st unix.Stat_t
-		if err := unix.Fstatat(r.t.stage, temp, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-			return storage("stat", r.t.tempPath(temp), err)
-		}
-		if st.Mode&unix.S_IFMT == unix.S_IFDIR {
-			f := &folder{path: path + "/" + name, stage: temp}
-			if f.files, f.bytes, err = r.t.measure(temp); err != nil {
-				return storage("read", r.t.tempPath(temp), err)
-			}
-			if err := r.appear(f); err != nil {
-				return err
-			}
-			continue
-		}
-		pages = append(pages, page{name: name, temp: temp, mtime: st.Mtim.Sec, size: st.Size})
-	}
-	slices.SortFunc(pages, comparePages)
-	return r.replace(&folder{path: path}, pages)
-}
-
 // replace renames pages over those of a live folder.
-func (r *renamer) replace(f *folder, pages []page) error {
+func (r *renamer) replace(f *folder) error {
 	dir, done, err := r.open(f.path)
 	if err != nil {
 		return err
 	}
 	defer done()
-	for _, p := range pages {
+	for _, p := range f.pages {
 		if p.temp == "" {
 			continue
 		}
 		path := r.t.livePath(f.path + "/" + p.name)
-		if err := r.raise(dir, p); err != nil {
-			return err
-		}
-		if !strings.HasSuffix(p.name, ".gz") && !slices.ContainsFunc(pages, func(q page) bool { return q.name == p.name+".gz" }) {
+		if !strings.HasSuffix(p.name, ".gz") && !slices.ContainsFunc(f.pages, func(q page) bool { return q.name == p.name+".gz" }) {
 			// An old sibling would be served in place of the new page.
 			err := unix.Unlinkat(dir, p.name+".gz", 0)
 			if err == nil {
@@ -384,21 +270,6 @@ func (r *renamer) replace(f *folder, pages []page) error {
 		r.b.touched.add(f.path)
 	}
 	return nil
-}
-
-// raise sees to it, now that nobody else publishes, that a page's time is later
-// than that of the page it replaces.
-func (r *renamer) raise(dir int, p page) error {
-	var st unix.Stat_t
-	err := unix.Fstatat(dir, p.name, &st, unix.AT_SYMLINK_NOFOLLOW)
-	if err == unix.ENOENT || err == nil && st.Mtim.Sec < p.mtime {
-		return nil
-	}
-	if err != nil {
-		return storage("stat", p.name, err)
-	}
-	_, err = r.t.setTime(p.temp, st.Mtim.Sec)
-	return err
 }
 
 // remove takes pages out of a folder, and the folder with the last of them: web
@@ -467,30 +338,6 @@ func (r *renamer) takeOut(path string) error {
 	r.b.stats.Removed++
 	r.b.touched.add(above)
 	return nil
-}
-
-// measure counts the files below a folder of the stage, and their bytes.
-func (t *Tree) measure(stage string) (files int, size int64, err error) {
-	names, err := readFolder(t.stage, stage)
-	if err != nil {
-		return 0, 0, err
-	}
-	for _, name := range names {
-		var st unix.Stat_t
-		if err := unix.Fstatat(t.stage, stage+"/"+name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-			return 0, 0, err
-		}
-		if st.Mode&unix.S_IFMT == unix.S_IFDIR {
-			n, s, err := t.measure(stage + "/" + name)
-			if err != nil {
-				return 0, 0, err
-			}
-			files, size = files+n, size+s
-			continue
-		}
-		files, size = files+1, size+st.Size
-	}
-	return files, size, nil
 }
 
 // readFolder gives the names in a folder.

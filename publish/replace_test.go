@@ -130,10 +130,10 @@ func TestRemoveTakesSibling(t *testing.T) {
 	s := open(t)
 	s.publish("index.html.gz", "z", "index.html", "h", "flat/index.html.gz", "z", "flat/index.html", "h", "simple/foo/index.html", "h")
 	got := s.renames(func() {
-		b := s.tree.Batch()
+		b := begin(t, s.tree)
 		s.must(b.Remove("index.html"))
 		s.must(b.Remove("flat/index.html"))
-		_, err := b.Publish(context.Background(), nil)
+		_, err := end(b)
 		s.must(err)
 	})
 	want := []string{"-index.html.gz", "-index.html", "-flat"}

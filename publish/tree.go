@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,9 +40,9 @@ type Tree struct {
 	now             func() time.Time
 	umask           uint32
 
-	build    *flock.Flock // held from Open to Close
-	exchange *flock.Flock // held while names change
-	renaming sync.Mutex   // the same between our own goroutines
+	build *flock.Flock // held from Open to Close
+	store lock         // held while names in the store change
+	pages lock         // held by a Batch
 
 	// Folders, open all the time. syncfs(2) tells of a failed write-back only
 	// since the folder it is given was opened (Linux 5.8).
@@ -92,7 +91,8 @@ func (t *Tree) open(state string) error {
 		return err
 	}
 	t.build = flock.New(filepath.Join(state, "build.lock"), flock.SetPermissions(0o600))
-	t.exchange = flock.New(filepath.Join(state, "publish.lock"), flock.SetPermissions(0o600))
+	t.store = newLock(filepath.Join(state, "store.lock"))
+	t.pages = newLock(filepath.Join(state, "pages.lock"))
 	locked, err := t.build.TryLock()
 	if err != nil {
 		return storage("lock", t.build.Path(), err)
@@ -256,9 +256,6 @@ func (t *Tree) release() {
 	}
 	// Unlocking closes the file; the kernel drops the lock with it, so an error
 	// here leaves nothing locked.
-	if t.exchange != nil {
-		t.exchange.Unlock()
-	}
 	if t.build != nil {
 		t.build.Unlock()
 	}

@@ -40,6 +40,23 @@ func openIn(t *testing.T, dir string) *site {
 	return s
 }
 
+// begin begins a batch, which ends with the test at the latest.
+func begin(t testing.TB, tree *publish.Tree) *publish.Batch {
+	t.Helper()
+	b, err := tree.Batch(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	return b
+}
+
+// end publishes a batch and closes it.
+func end(b *publish.Batch) (publish.Stats, error) {
+	stats, err := b.Publish(context.Background())
+	return stats, errors.Join(err, b.Close())
+}
+
 func (s *site) options() publish.Options {
 	return publish.Options{
 		Site:  filepath.Join(s.dir, "site"),
@@ -76,11 +93,11 @@ func (s *site) path(p string) string { return filepath.Join(s.dir, "site", filep
 // publish publishes pages given as path, content, path, content …
 func (s *site) publish(pages ...string) publish.Stats {
 	s.Helper()
-	b := s.tree.Batch()
+	b := begin(s, s.tree)
 	for i := 0; i < len(pages); i += 2 {
 		s.must(b.Put(pages[i], []byte(pages[i+1])))
 	}
-	stats, err := b.Publish(context.Background(), nil)
+	stats, err := end(b)
 	s.must(err)
 	return stats
 }
@@ -168,7 +185,7 @@ func TestOpenRefusesSharedState(t *testing.T) {
 func TestOpenClearsStage(t *testing.T) {
 	s := open(t)
 	left := s.temp("left by a run that died")
-	b := s.tree.Batch()
+	b := begin(t, s.tree)
 	s.must(b.Put("simple/foo/index.html", []byte("page")))
 	copied := filepath.Join(s.dir, "copy")
 	s.must(os.CopyFS(copied, os.DirFS(filepath.Join(s.dir, "state"))))
@@ -244,8 +261,8 @@ func TestIdleWritesNothing(t *testing.T) {
 	s.tree = nil
 	before := times(t, s.dir)
 	s.reopen()
-	b := s.tree.Batch()
-	stats, err := b.Publish(context.Background(), nil)
+	b := begin(t, s.tree)
+	stats, err := end(b)
 	s.must(err)
 	s.must(s.tree.Close())
 	s.tree = nil
@@ -288,11 +305,11 @@ func TestLinksAreNotFollowed(t *testing.T) {
 	s.must(os.Symlink(outside, s.path("packages")))
 	before := times(t, outside)
 
-	b := s.tree.Batch()
+	b := begin(t, s.tree)
 	if err := b.Put("simple/linked/index.html", []byte("page")); err == nil {
 		t.Error("Put below a linked folder was taken")
 	}
-	s.must(b.Discard())
+	s.must(b.Close())
 	_, err := s.tree.Expose(context.Background(), []publish.Exposure{{Temp: s.temp("x"), Target: stored(1, "foo-1.tar.gz")}})
 	if err == nil {
 		t.Error("Expose below a linked packages/ was taken")
@@ -311,9 +328,9 @@ func TestLinksAreNotFollowed(t *testing.T) {
 	}
 
 	// A folder that is a link goes itself, and what it points to stays.
-	b = s.tree.Batch()
+	b = begin(t, s.tree)
 	s.must(b.RemoveFolder("simple/linked"))
-	_, err = b.Publish(context.Background(), nil)
+	_, err = end(b)
 	s.must(err)
 	if _, err := os.Lstat(s.path("simple/linked")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the linked folder is still there: %v", err)
@@ -327,7 +344,7 @@ func TestLinksAreNotFollowed(t *testing.T) {
 
 func TestBadPathsAreRefused(t *testing.T) {
 	s := open(t)
-	b := s.tree.Batch()
+	b := begin(t, s.tree)
 	for _, path := range []string{
 		"", ".", "/etc/passwd", "../x", "simple/../../x", "simple//x", "simple/x/", "simple/./x",
 		"simple/a\x00b/index.html", "simple/a\nb/index.html", "packages/x", "packages",
@@ -390,23 +407,23 @@ func TestStorageErrors(t *testing.T) {
 			}
 			defer unix.Unmount(dir, unix.MNT_DETACH)
 			s := openIn(t, dir)
-			b := s.tree.Batch()
+			b := begin(t, s.tree)
 			s.must(b.Put("simple/foo/index.html", []byte("page")))
 			s.must(unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
-			_, err := b.Publish(context.Background(), nil)
+			_, err := end(b)
 			wantStorage(t, err, syscall.EROFS)
 		})
 	}
 	t.Run("folder in the way", func(t *testing.T) {
 		s := open(t)
 		s.must(os.MkdirAll(s.path("simple/foo/index.html"), 0o755))
-		err := s.tree.Batch().Put("simple/foo/index.html", []byte("x"))
+		err := begin(t, s.tree).Put("simple/foo/index.html", []byte("x"))
 		wantStorage(t, err, syscall.EISDIR)
 	})
 	t.Run("file in the way", func(t *testing.T) {
 		s := open(t)
 		s.must(os.WriteFile(s.path("simple"), nil, 0o644))
-		err := s.tree.Batch().Put("simple/foo/index.html", []byte("x"))
+		err := begin(t, s.tree).Put("simple/foo/index.html", []byte("x"))
 		wantStorage(t, err, syscall.ENOTDIR)
 	})
 }

@@ -204,7 +204,11 @@ func withPublish() error {
 		if altered, err := tree.Expose(ctx, batch); err != nil || altered != nil {
 			return fmt.Errorf("expose: %v %w", altered, err)
 		}
-		b := tree.Batch()
+		b, err := tree.Batch(ctx)
+		if err != nil {
+			return err
+		}
+		defer b.Close()
 		var wg sync.WaitGroup
 		errs := make([]error, len(order))
 		for i, path := range order {
@@ -233,7 +237,10 @@ func withPublish() error {
 				return err
 			}
 		}
-		if _, err := b.Publish(ctx, nil); err != nil {
+		if _, err := b.Publish(ctx); err != nil {
+			return err
+		}
+		if err := b.Close(); err != nil {
 			return err
 		}
 	}
