@@ -3,9 +3,11 @@ package nestgen
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -155,38 +157,109 @@ func TestAGrownTreeIsTheSameAsAFreshOne(t *testing.T) {
 	grown.build(0)
 	grown.remove("drop/" + extra)
 	grown.build(0)
-	fresh := newWorld(t)
-	for _, f := range files {
-		fresh.write("drop/"+f.Filename, string(f.Data))
-	}
-	fresh.build(0)
-	if _, err := GC(t.Context(), grown.Config, Options{}); err != nil {
-		t.Fatal(err)
-	}
-	a, b := photograph(t, grown.path("site")), photograph(t, fresh.path("site"))
-	for name := range b {
-		other := grown.path("site") + strings.TrimPrefix(name, fresh.path("site"))
-		if _, ok := a[other]; !ok {
-			t.Errorf("%s is missing from the grown tree", name)
-			continue
+	grown.isAsFresh()
+}
+
+// How a name is written follows from what is listed, not from what was listed
+// before, nor from what came first.
+func TestASpellingLeavesWithItsFile(t *testing.T) {
+	t.Setenv("SOURCE_DATE_EPOCH", "1800000000")
+	srv := fetchtest.New(t, wheel("up-lib", "1.0", intaketest.Opts{Spelling: "up.lib"}), wheel("up-lib", "2.0", intaketest.Opts{Spelling: "Up_Lib"}))
+	w := newWorld(t, srv)
+	spelled := func(spelling string) {
+		t.Helper()
+		if got := w.read("site/simple/index.html"); !strings.Contains(got, ">"+spelling+"<") {
+			t.Errorf("the root page does not say %s:\n%s", spelling, got)
 		}
-		fi, err := os.Stat(name)
-		if err != nil {
-			t.Fatal(err)
+		w.isAsFresh()
+	}
+	w.write("allowlist.txt", "up-lib\n")
+	first := w.drop("my-lib", "1.0", intaketest.Opts{Spelling: "my.lib"})
+	second := w.drop("my-lib", "2.0", intaketest.Opts{Spelling: "My.Lib"})
+	w.build(0)
+	spelled("My.Lib")
+	spelled("Up_Lib")
+	w.remove("drop/" + second)
+	w.write("policy.toml", "[[block]]\nproject = \"up-lib\"\nversions = \"==2.0\"\nreason = \"no\"\n")
+	w.build(0)
+	spelled("my.lib")
+	spelled("up.lib")
+	// Of one version, the file whose name sorts last, whichever comes first.
+	sdist, data := intaketest.Sdist("my-lib", "1.0", intaketest.Opts{Spelling: "MY-LIB"})
+	w.write("drop/"+sdist, string(data))
+	w.build(0)
+	spelled("MY-LIB")
+	w.remove("drop/" + first)
+	w.build(0)
+	w.drop("my-lib", "1.0", intaketest.Opts{Spelling: "my.lib"})
+	w.build(0)
+	spelled("MY-LIB")
+	// Of links alone, the first.
+	w.remove("drop/" + first)
+	w.remove("drop/" + sdist)
+	w.write("drop/a.git", "https://git.example/a.git\negg=My-LIB-dev\n")
+	w.build(0, Options{AllowRemovals: true})
+	w.isAsFresh()
+	w.write("drop/"+sdist, string(data))
+	w.build(0)
+	spelled("MY-LIB")
+}
+
+// isAsFresh holds the tree against one that is built anew, of the same settings,
+// drop folder, allowlist and policy. In the store there may be more.
+func (w *world) isAsFresh() {
+	w.Helper()
+	fresh := newWorld(w.TB)
+	c := w.Config
+	c.File, c.Site, c.State, c.Policy, c.Drop, c.Allowlist = fresh.File, fresh.Site, fresh.State, fresh.Config.Policy, fresh.Drop, fresh.Allowlist
+	fresh.Config = c
+	if err := os.CopyFS(fresh.path("drop"), os.DirFS(w.path("drop"))); err != nil {
+		w.Fatal(err)
+	}
+	for _, name := range []string{"allowlist.txt", "policy.toml"} {
+		if w.exists(name) {
+			fresh.write(name, w.read(name))
 		}
-		if fi.Mode().IsRegular() && withoutSerials(read(t, name)) != withoutSerials(read(t, other)) {
-			t.Errorf("%s differs", name)
+	}
+	if _, err := Build(w.Context(), fresh.Config, Options{}); err != nil {
+		w.Fatal(err)
+	}
+	fresh.checkTree()
+	a, b := w.pages(), fresh.pages()
+	for name, text := range b {
+		if other, ok := a[name]; !ok {
+			w.Errorf("%s is missing from the grown tree", name)
+		} else if other != text {
+			w.Errorf("%s differs:\n%s\nwant\n%s", name, other, text)
+		}
+	}
+	for name := range a {
+		if _, ok := b[name]; !ok {
+			w.Errorf("%s is in the grown tree, and not in a fresh one", name)
 		}
 	}
 }
 
-func read(t *testing.T, name string) string {
-	t.Helper()
-	data, err := os.ReadFile(name)
+// pages gives what lies in the site, by its path: pages without their serials,
+// and what the pages refer to in the store.
+func (w *world) pages() map[string]string {
+	w.Helper()
+	all := map[string]string{}
+	err := filepath.WalkDir(w.path("site"), func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		rel := strings.TrimPrefix(name, w.path("site")+"/")
+		if strings.HasPrefix(rel, "packages/") {
+			return nil // what pages link to is there; see checkTree
+		}
+		all[rel] = withoutSerials(w.read("site/" + rel))
+		return nil
+	})
 	if err != nil {
-		t.Fatal(err)
+		w.Fatal(err)
 	}
-	return string(data)
+	return all
 }
 
 // The counts behind the speed: what a build does is proportional to what has

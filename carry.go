@@ -76,7 +76,6 @@ func (s *site) foresee(batch []*decided) {
 type arrival struct {
 	exposure publish.Exposure
 	file     catalog.File
-	display  string
 	why      []string
 	refused  bool // the store has other bytes in its place
 }
@@ -149,11 +148,14 @@ func firstCause(errs ...error) error {
 
 // newArrival makes a file of what the gate found out about bytes in the stage.
 func newArrival(n packaging.Name, filename string, sums intake.Digests, facts intake.Facts, temp string) *arrival {
-	a := &arrival{display: facts.Display}
+	a := new(arrival)
 	a.file = catalog.File{
 		Project: n, Filename: filename, Version: facts.Filename.Version, Kind: facts.Filename.Kind,
 		Size: sums.Size, SHA256: sums.SHA256, BLAKE2b: sums.BLAKE2b,
 		Path: layout.File(sums.BLAKE2b, filename), RequiresPython: facts.RequiresPython,
+	}
+	if facts.Display != string(n) && packaging.NormalizeName(facts.Display) == n {
+		a.file.Spelling = facts.Display
 	}
 	a.exposure = publish.Exposure{Temp: temp, Target: a.file.Path}
 	if facts.Metadata != nil {

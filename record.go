@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"nestgen/catalog"
-	"nestgen/packaging"
 	"nestgen/plan"
 )
 
@@ -42,7 +41,7 @@ func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival) er
 	if d.Current == nil && len(arrivals) == 0 && len(d.links) == 0 && (d.Status == catalog.Status{} || len(d.answers) == 0) {
 		return nil // nothing of it is here
 	}
-	if err := tx.Claim(d.Name, display(d, arrivals), d.owner); err != nil {
+	if err := tx.Claim(d.Name, written(d, arrivals), d.owner); err != nil {
 		return err
 	}
 	for _, a := range arrivals {
@@ -55,6 +54,9 @@ func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival) er
 			d.failed = true
 			s.local.failed.Store(true)
 			s.report.problem(plan.Alarm, a.file.Filename, "a file name is spent once it was used", "%v", err)
+			if err := tx.Respell(d.Name); err != nil {
+				return err
+			}
 			continue
 		}
 		if err != nil {
@@ -99,30 +101,18 @@ func listedAs(p *catalog.Project, filename string) (catalog.File, bool) {
 	return catalog.File{}, false
 }
 
-// display is how the project's name is written: as the newest file spells it
-// in its metadata, as it was written before, or as people ask for it.
-func display(d *decided, arrivals []*arrival) string {
-	best := ""
-	var key packaging.VersionKey
-	if d.Current != nil {
-		best = d.Current.Display
-		if n := len(d.Current.Files); n > 0 {
-			key = packaging.VersionKeyOf(d.Current.Files[n-1].Version)
-		}
-	}
+// written is how the project's name is written with the arrivals.
+func written(d *decided, arrivals []*arrival) string {
+	var files []catalog.File
 	for _, a := range arrivals {
-		if packaging.NormalizeName(a.display) != d.Name {
-			continue
-		}
-		if k := packaging.VersionKeyOf(a.file.Version); best == "" || k >= key {
-			best, key = a.display, k
-		}
+		files = append(files, a.file)
 	}
-	if best == "" && len(d.links) > 0 {
-		best = d.links[0].Egg
+	if d.Current == nil {
+		return catalog.SpellingOf(d.Name, d.links, files)
 	}
-	if packaging.NormalizeName(best) != d.Name {
-		return string(d.Name)
+	links := d.Current.Links
+	if d.relink {
+		links = d.links
 	}
-	return best
+	return catalog.SpellingOf(d.Name, links, d.Current.Files, files)
 }

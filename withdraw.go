@@ -2,6 +2,8 @@ package nestgen
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"nestgen/catalog"
@@ -49,8 +51,15 @@ func (s *site) withdraw(ctx context.Context) error {
 	}
 	if !s.opts.DryRun {
 		err := s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
+			left := map[packaging.Name]bool{}
 			for _, w := range leaving {
 				if err := tx.Withdraw(w.File.Project, w.File.Filename, w.Reason, trueNow(), time.Duration(s.Grace)); err != nil {
+					return err
+				}
+				left[w.File.Project] = true
+			}
+			for _, n := range slices.Sorted(maps.Keys(left)) {
+				if err := tx.Respell(n); err != nil {
 					return err
 				}
 			}

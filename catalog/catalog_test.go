@@ -89,6 +89,7 @@ func TestWhatIsPutIsRead(t *testing.T) {
 	f := aFile("foo", "foo-1.0-py3-none-any.whl", "1.0", 1)
 	f.RequiresPython = ">=3.8"
 	f.Yanked, f.SourceYank = Yank{true, ""}, Yank{true, "theirs"}
+	f.Spelling = "Foo"
 	f.Metadata[3] = 9
 	f.Signed, f.Provenance = true, true
 	f.Source, f.URL = "pypi", "https://files.example/foo"
@@ -425,7 +426,7 @@ func FuzzListing(f *testing.F) {
 func FuzzFacts(f *testing.F) {
 	f.Add(encodeFacts(aFile("foo", "foo-1.0.tar.gz", "1.0", 1)))
 	lifted := aFile("foo", "foo-1.0.tar.gz", "1.0", 1)
-	lifted.SourceYank = Yank{true, "theirs"}
+	lifted.SourceYank, lifted.Spelling = Yank{true, "theirs"}, "Foo"
 	f.Add(encodeFacts(lifted))
 	f.Add([]byte{factsForm, 0xff, 1})
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -461,6 +462,46 @@ func BenchmarkProjects(b *testing.B) {
 		}
 		if n != len(files) {
 			b.Fatalf("%d files, want %d", n, len(files))
+		}
+	}
+}
+
+// The spelling of a name follows from what is listed, in whatever order.
+func TestSpellingOf(t *testing.T) {
+	file := func(name, version, spelling string) File {
+		f := aFile("foo-bar", name, version, 1)
+		f.Spelling = spelling
+		return f
+	}
+	old, new := file("foo_bar-1.9.tar.gz", "1.9", "foo.bar"), file("foo_bar-1.10.tar.gz", "1.10", "Foo_Bar")
+	egg, plain := file("foo_bar-1.10-py3.egg", "1.10", "FOO-BAR"), file("foo_bar-2.tar.gz", "2", "")
+	other, equal := file("foo_bar-2.tar.gz", "2", "foobar"), file("foo_bar-1.10.0.zip", "1.10.0", "foo_Bar")
+	links := []Link{{Egg: "Foo.Bar"}, {Egg: "other"}}
+	for _, tt := range []struct {
+		links []Link
+		files []File
+		want  string
+	}{
+		{nil, nil, "foo-bar"},
+		{links, nil, "Foo.Bar"},
+		{links[1:], nil, "foo-bar"},
+		{links, []File{old}, "foo.bar"},
+		{nil, []File{old, new}, "Foo_Bar"},
+		{nil, []File{new, egg}, "Foo_Bar"},
+		{nil, []File{equal, new, egg}, "Foo_Bar"},
+		{nil, []File{old, new, plain}, "foo-bar"},
+		{nil, []File{new, other}, "foo-bar"},
+	} {
+		for range len(tt.files) + 1 {
+			if got := SpellingOf("foo-bar", tt.links, tt.files); got != tt.want {
+				t.Errorf("SpellingOf(%v, %v) = %s, want %s", tt.links, tt.files, got, tt.want)
+			}
+			if n := len(tt.files); n > 0 {
+				tt.files = append(tt.files[1:n:n], tt.files[0])
+				if got := SpellingOf("foo-bar", tt.links, tt.files[:1], tt.files[1:]); got != tt.want {
+					t.Errorf("SpellingOf in two lists = %s, want %s", got, tt.want)
+				}
+			}
 		}
 	}
 }

@@ -17,6 +17,7 @@ const (
 	signedFact
 	provenanceFact
 	overruledFact // the source says another thing of its being yanked
+	spelledFact
 )
 
 // encodeFacts gives everything of a File but its project, its name and its
@@ -38,6 +39,9 @@ func encodeFacts(f File) []byte {
 	if f.SourceYank != f.Yanked {
 		flags |= overruledFact
 	}
+	if f.Spelling != "" {
+		flags |= spelledFact
+	}
 	b := make([]byte, 0, 160+len(f.Version)+len(f.RequiresPython)+len(f.Yanked.Reason)+len(f.Source)+len(f.URL))
 	b = append(b, factsForm, flags, byte(f.Kind))
 	b = append(b, f.SHA256[:]...)
@@ -54,6 +58,9 @@ func encodeFacts(f File) []byte {
 	b = appendText(b, f.URL)
 	if flags&overruledFact != 0 {
 		b = appendText(append(b, yankedByte(f.SourceYank)), f.SourceYank.Reason)
+	}
+	if flags&spelledFact != 0 {
+		b = appendText(b, f.Spelling)
 	}
 	return b
 }
@@ -89,6 +96,9 @@ func decodeFacts(project packaging.Name, filename string, b []byte, last *File) 
 	f.SourceYank = f.Yanked
 	if flags&overruledFact != 0 {
 		f.SourceYank = Yank{d.byte() == 1, d.text()}
+	}
+	if flags&spelledFact != 0 {
+		f.Spelling = d.textLike(last.Spelling)
 	}
 	f.Signed = flags&signedFact != 0
 	f.Provenance = flags&provenanceFact != 0

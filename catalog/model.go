@@ -11,7 +11,7 @@ import (
 type Project struct {
 	Name packaging.Name
 
-	// Display is the name as its owner spells it. It normalizes to Name.
+	// Display is the name as [SpellingOf] gives it. It normalizes to Name.
 	Display string
 
 	// Owner is the source that the name belongs to: [Local], or the name of
@@ -47,6 +47,10 @@ const (
 type File struct {
 	Project  packaging.Name
 	Filename string
+
+	// Spelling is the project's name as the file writes it; empty if it writes
+	// the normalized name.
+	Spelling string
 
 	// Version is normalized where it follows PEP 440 and otherwise stands as
 	// it does in the file name.
