@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"strings"
 	"testing"
 
 	"nestgen/fetch/fetchtest"
@@ -123,28 +122,102 @@ func TestAListingThatSaysTheSameIsNotWritten(t *testing.T) {
 	}
 }
 
-// A page without files keeps the status that it gives.
-func TestAQuarantinedPageOfALocalUpstream(t *testing.T) {
+// A project that its upstream has quarantined (PEP 792) is on no page, which is
+// an alarm that says so, until somebody says in the policy that it is known.
+func TestAQuarantineIsAnAlarm(t *testing.T) {
+	t.Parallel()
+	for name, emptied := range map[string]bool{"and lists nothing": true, "and goes on listing": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.localUpstream("disk")
+			page := func(meta string, versions ...string) {
+				text := `<!DOCTYPE html><html><head><meta name="pypi:repository-version" content="1.4">` + meta + "</head><body>"
+				for _, v := range versions {
+					file, data := intaketest.Wheel("a", v, plain)
+					w.write("disk/files/"+file, string(data))
+					text += `<a href="../files/` + file + `">` + file + "</a>"
+				}
+				w.write("disk/a/index.html", text+"</body></html>")
+			}
+			quarantine := func() {
+				versions := []string{"1.0", "2.0"}
+				if emptied {
+					versions = nil
+				}
+				page(`<meta name="pypi:project-status" content="quarantined"><meta name="pypi:project-status-reason" content="steals keys">`, versions...)
+			}
+			status := func(want, reason string, files ...string) {
+				t.Helper()
+				if p := w.page("a"); p.Status.Status != want && (want != "" || p.Status.Status != "active") || p.Status.Reason != reason {
+					t.Errorf("status %+v, want %q", p.Status, want)
+				}
+				w.lists(files...)
+			}
+			alarm := func() {
+				t.Helper()
+				for range 2 {
+					r := w.build(6)
+					w.tells(r, "alarm", "disk has quarantined it (steals keys)")
+					if len(r.Problems) != 1 {
+						t.Errorf("more than one thing to say:\n%s", problemText(r))
+					}
+				}
+			}
+			one, two := "a-1.0-py3-none-any.whl", "a-2.0-py3-none-any.whl"
+			mine := w.drop("mine", "1.0", plain)
+			w.write("allowlist.txt", "a\n")
+			page("", "1.0")
+			w.build(0)
+			status("", "", one, mine)
+			quarantine()
+			alarm()
+			status("quarantined", "steals keys", mine)
+			// What was written about the project before does not lift it.
+			w.write("policy.toml", "[[status]]\nproject = \"a\"\nstatus = \"deprecated\"\n")
+			alarm()
+			status("quarantined", "steals keys", mine)
+			w.write("policy.toml", "[[status]]\nproject = \"a\"\nstatus = \"quarantined\"\nreason = \"we know\"\n")
+			w.build(0)
+			status("quarantined", "we know", mine)
+			w.write("policy.toml", "[[status]]\nproject = \"a\"\nstatus = \"active\"\n")
+			w.tells(w.build(0), "warning", "disk has quarantined it (steals keys); the policy lists it all the same")
+			status("", "", one, mine)
+			w.write("policy.toml", "")
+			alarm()
+			_, events, err := Show(t.Context(), w.Config, "a")
+			if err != nil || events[1].Source != "disk" || events[1].Reason != "quarantined: steals keys" || events[2].Source != "policy" {
+				t.Errorf("events %+v, %v", events, err)
+			}
+			page("", "1.0", "2.0")
+			w.build(0)
+			status("", "", two, mine)
+			quarantine()
+			w.build(6)
+			w.write("allowlist.txt", "")
+			w.build(0)
+			w.lists(mine)
+			if w.exists("site/simple/a") {
+				t.Error("there is still a page")
+			}
+		})
+	}
+}
+
+// A project that was never here is not fetched when it is quarantined.
+func TestAQuarantinedProjectIsNotFetched(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.localUpstream("disk")
 	file, data := intaketest.Wheel("a", "1.0", plain)
-	w.write("disk/files/"+file, string(data))
-	const head = `<!DOCTYPE html><html><head><meta name="pypi:repository-version" content="1.4">`
-	w.write("disk/a/index.html", head+`</head><body><a href="../files/`+file+`">`+file+`</a></body></html>`)
+	w.write("disk/"+file, string(data))
+	w.write("disk/a/index.html", `<!DOCTYPE html><meta name="pypi:repository-version" content="1.4"><meta name="pypi:project-status" content="quarantined"><a href="../`+file+`">`+file+`</a>`)
 	w.write("allowlist.txt", "a\n")
-	w.build(0)
-	w.lists(file)
-	w.write("disk/a/index.html", head+`<meta name="pypi:project-status" content="quarantined"><meta name="pypi:project-status-reason" content="bad news"></head><body></body></html>`)
-	r, err := Build(t.Context(), w.Config, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.checkTree()
-	if p := w.page("a"); p.Status.Status != "quarantined" || p.Status.Reason != "bad news" {
-		t.Errorf("%+v; problems:\n%s", p.Status, problemText(r))
-	}
-	if strings.Contains(problemText(r), "no longer has the project") {
-		t.Error(problemText(r))
+	for range 2 {
+		r := w.build(6)
+		w.tells(r, "alarm", "disk has quarantined it")
+		if r.Fetched.Files > 0 || w.page("a").Status.Status != "quarantined" {
+			t.Errorf("%+v", r.Fetched)
+		}
 	}
 }

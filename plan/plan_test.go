@@ -391,6 +391,38 @@ func TestStatusAndNote(t *testing.T) {
 	}
 }
 
+// Of a project that its upstream has quarantined nothing comes or goes, but
+// what the policy blocks, and there is one alarm (PEP 792).
+func TestAQuarantine(t *testing.T) {
+	for _, tt := range []struct {
+		policy string
+		state  catalog.State
+		want   string
+	}{
+		{"", catalog.Quarantined, "!alarm"},
+		{"archived", catalog.Quarantined, "!alarm"},
+		{"deprecated", catalog.Quarantined, "!alarm"},
+		{"quarantined", catalog.Quarantined, ""},
+		{"active", catalog.Active, "!warning"},
+	} {
+		pol := "[[block]]\nproject='foo'\nversions='==3.0'\nreason='no'\n"
+		if tt.policy != "" {
+			pol += "[[status]]\nproject='foo'\nstatus='" + tt.policy + "'\n"
+		}
+		in := input(t, "foo==2.0\n", pol)
+		in.Current = listed(s1, s3, w1+" local")
+		in.Listing = &catalog.Listing{Offers: offers(s1, s2), Status: catalog.Status{State: catalog.Quarantined, Reason: "theirs"}}
+		want := []string{"-" + s3, "=" + w1, "=" + s1}
+		if tt.want != "" {
+			want = append([]string{tt.want}, want...)
+		}
+		p := plan.Decide(in)
+		if got := describe(p); !slices.Equal(got, want) || p.Status.State != tt.state {
+			t.Errorf("policy %q: %q, status %q; want %q, %q", tt.policy, got, p.Status.State, want, tt.state)
+		}
+	}
+}
+
 func TestKeepText(t *testing.T) {
 	for in, want := range map[string]plan.Keep{"newest": plan.Newest, "all": plan.All, "1": 1, "17": 17, "0": 0, "-1": 0, "": 0, "some": 0, "1.5": 0} {
 		var k plan.Keep

@@ -156,9 +156,13 @@ type Project struct {
 	Take     []Take
 	Keep     []Kept
 	Withdraw []Withdrawal
+	Problems []Problem
+
+	// Status and Note are what is said of the project from now on, and StatedBy
+	// who says something new: an upstream, or "policy".
 	Status   catalog.Status
 	Note     string
-	Problems []Problem
+	StatedBy string
 }
 
 // Changes reports whether there is anything to do.
@@ -201,6 +205,10 @@ func Decide(in Input) *Project {
 	}
 	p.Status = in.Policy.Status(in.Name, source)
 	p.Note = in.Policy.Note(in.Name)
+	p.StatedBy = "policy"
+	if in.Listing != nil && p.Status == in.Listing.Status && (in.Current == nil || p.Status != in.Current.Status) {
+		p.StatedBy = in.Source
+	}
 	p.decideLocal(in, current)
 	p.decideUpstream(in, current)
 	p.tellAlike()
@@ -333,10 +341,18 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 			local[f.Filename] = f
 		}
 	}
-	if in.Listing == nil && in.Source != "" {
+	why := ""
+	switch {
+	case in.Listing == nil && in.Source != "":
+		why = "the upstream could not be asked"
+	case in.Listing != nil && in.Listing.Status.State == catalog.Quarantined:
+		p.tellQuarantine(in)
+		why = in.Source + " has quarantined the project"
+	}
+	if why != "" {
 		for _, f := range current {
 			if f.Source != catalog.Local {
-				p.stay(in, f, "the upstream could not be asked")
+				p.stay(in, f, why)
 			}
 		}
 		return
@@ -403,6 +419,24 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 			p.Withdraw = append(p.Withdraw, Withdrawal{f, "no allowlist line asks for " + string(in.Name), false})
 		}
 	}
+}
+
+// tellQuarantine raises the alarm about a project that its upstream has
+// quarantined (PEP 792), unless the policy says that it is known here. Nothing
+// comes or goes of such a project: an upstream lists no file of it, and what is
+// here must be there for those who look into it.
+func (p *Project) tellQuarantine(in Input) {
+	of := in.Listing.Status
+	switch in.Policy.Status(in.Name, catalog.Status{}).State {
+	case catalog.Quarantined:
+		return
+	}
+	if p.Status.State != catalog.Quarantined {
+		p.problem(Warning, string(in.Name), "", "%s has quarantined it%s; the policy lists it all the same", in.Source, because(of.Reason))
+		return
+	}
+	p.problem(Alarm, string(in.Name), `take it out of the allowlist, or say in the policy that it is quarantined, if you know of it, or active, to list it all the same`,
+		"%s has quarantined it%s; none of its files is listed or fetched", in.Source, because(of.Reason))
 }
 
 // RequiresPython takes an upstream's requires-python where it is a valid

@@ -232,12 +232,15 @@ func (p *Policy) Yank(n packaging.Name, filename, version string, source catalog
 }
 
 // Status gives a project's status, which is the source's own unless the policy
-// sets one.
+// sets one. A quarantine ends with an entry that says "active" only: one that
+// calls the project old was not written to list what the source thinks is
+// malware.
 func (p *Policy) Status(n packaging.Name, source catalog.Status) catalog.Status {
-	if s, ok := p.statuses[n]; ok {
-		return s
+	s, ok := p.statuses[n]
+	if !ok || source.State == catalog.Quarantined && s.State != catalog.Active && s.State != catalog.Quarantined {
+		return source
 	}
-	return source
+	return s
 }
 
 // Note gives the note for people on a project; empty for none.

@@ -71,7 +71,8 @@ Exit status:
   3  done, but something was kept back or rejected; the report lists it
   4  another run holds the lock; nothing was done
   5  no upstream could be reached; the site is as it was
-  6  an alarm: bytes that changed, or a removal that looks like an accident; the site is safe
+  6  an alarm: bytes that changed, a quarantine, or a removal that looks like an
+     accident; the site is safe
   7  the disk or the file system failed; the site is safe
   130  interrupted; what is published stands, and the next run goes on from there`
 
