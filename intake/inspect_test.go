@@ -122,8 +122,9 @@ func TestOtherKinds(t *testing.T) {
 		{"foo-1.0.dmg", dmg, Upload, "", ""},
 		{"foo-1.0.dmg", tarball, Drop, "not a disk image", ""},
 		{"foo-1.0.linux-x86_64.tar.gz", intaketest.Pack(".tar.gz", dumb), Upload, "", ""},
-		{"foo-1.0.tar.Z", []byte("\x1f\x9d\x90 packed"), Drop, "", "not read here"},
-		{"foo-1.0.tar.Z", []byte("\x1f\x9d\x90 packed"), Upload, "not read here", ""},
+		{"foo-1.0.tar.Z", intaketest.Pack(".tar.Z", tarball), Upload, "", ""},
+		{"foo-1.0.tar.Z", intaketest.Pack(".tar.gz", tarball), Mirrored, "", "packed by gzip"},
+		{"foo-1.0.tar.Z", []byte("\x1f\x9d\x90\x00\x01"), Mirrored, "compress: broken data", ""},
 		{"foo-1.0.tar.gz", tarball, Drop, "named .tar.gz and packed by tar", ""},
 		{"foo-1.0.tar.gz", tarball, Mirrored, "", "named .tar.gz and packed by tar"},
 		{"foo-1.0.tar.bz2", intaketest.Pack(".tar.gz", tarball), Mirrored, "", "packed by gzip"},
@@ -339,7 +340,7 @@ func TestAllocations(t *testing.T) {
 
 // The seeds of every fuzzer: honest archives.
 func seeds(f *testing.F) {
-	for _, ext := range []string{".tar.gz", ".tar.xz", ".tar.zst", ".tar.lzma", ".tar", ".zip"} {
+	for _, ext := range []string{".tar.gz", ".tar.xz", ".tar.zst", ".tar.lzma", ".tar.Z", ".tar", ".zip"} {
 		name, b := intaketest.Sdist("foo", "1.0", intaketest.Opts{Ext: ext})
 		f.Add(name, b)
 	}

@@ -121,16 +121,9 @@ func (in *inspection) sdist(kind packaging.Kind, ext string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch how {
-	case compressed:
-		in.warn("packed by compress(1), which is not read here: the file name alone says what it is")
-		if in.how == Upload {
-			return nil, reject("packed by compress(1), which is not read here")
-		}
-		return nil, nil
-	case zipped:
+	if how == zipped {
 		err = in.zipTree(t)
-	default:
+	} else {
 		err = in.tarTree(t, how)
 	}
 	if err != nil {

@@ -143,7 +143,7 @@ var tarCases = []struct {
 func TestHostileTar(t *testing.T) {
 	for _, tt := range tarCases {
 		b := sourceTar(tt.more...)
-		for _, ext := range []string{".tar.gz", ".tar"} {
+		for _, ext := range []string{".tar.gz", ".tar.Z", ".tar"} {
 			packed := intaketest.Pack(ext, b)
 			for _, how := range []Strictness{Mirrored, Drop, Upload} {
 				f, err := Inspect(bytes.NewReader(packed), int64(len(packed)), "foo-1.0"+ext, "", how)
@@ -297,8 +297,13 @@ func TestGzipStreams(t *testing.T) {
 // A packed file of a few bytes may not unpack to very much.
 func TestTarBomb(t *testing.T) {
 	bomb := sourceTar(tarMember("foo-1.0/x", '0', string(make([]byte, 80<<20)), nil))
-	for _, ext := range []string{".tar.gz", ".tar.xz", ".tar.zst", ".tar.lzma"} {
-		b := intaketest.Pack(ext, bomb)
+	for _, ext := range []string{".tar.gz", ".tar.xz", ".tar.zst", ".tar.lzma", ".tar.Z"} {
+		var b []byte
+		if ext == ".tar.Z" {
+			b = intaketest.Compress(bomb, 10, true, 0) // a small table packs faster
+		} else {
+			b = intaketest.Pack(ext, bomb)
+		}
 		_, err := Inspect(bytes.NewReader(b), int64(len(b)), "foo-1.0"+ext, "", Mirrored)
 		if err == nil || !strings.Contains(err.Error(), "claim to hold") && !strings.Contains(err.Error(), "unpack to more") {
 			t.Errorf("%s: %v", ext, err)
@@ -316,7 +321,7 @@ func TestOtherPackers(t *testing.T) {
 	b := sourceTar()
 	for ext, command := range map[string][]string{
 		".tar.bz2": {"bzip2", "-9"}, ".tbz": {"bzip2", "-1"}, ".tar.xz": {"xz", "-9e"}, ".txz": {"xz", "-T2", "--block-size=1KiB", "-Csha256"},
-		".tar.lz": {"lzip"}, ".tar.lzma": {"xz", "--format=lzma"}, ".tlz": {"xz", "--format=lzma"}, ".tar.zst": {"zstd", "-19"}, ".tar.gz": {"gzip", "-9"},
+		".tar.lz": {"lzip"}, ".tar.lzma": {"xz", "--format=lzma"}, ".tlz": {"xz", "--format=lzma"}, ".tar.zst": {"zstd", "-19"}, ".tar.gz": {"gzip", "-9"}, ".tar.Z": {"compress", "-b12"},
 	} {
 		t.Run(ext, func(t *testing.T) {
 			if _, err := exec.LookPath(command[0]); err != nil {
@@ -329,7 +334,7 @@ func TestOtherPackers(t *testing.T) {
 				t.Fatal(err)
 			}
 			for n := range len(packed) {
-				if _, err := Inspect(bytes.NewReader(packed[:n]), int64(n), "foo-1.0"+ext, "", Drop); err == nil {
+				if _, err := Inspect(bytes.NewReader(packed[:n]), int64(n), "foo-1.0"+ext, "", Drop); err == nil && (ext != ".tar.Z" || !wholeTarZ(packed[:n])) {
 					t.Fatalf("cut to %d of %d bytes: accepted", n, len(packed))
 				}
 			}

@@ -36,7 +36,7 @@ var packings = [...]struct{ name, magic string }{
 	zstandard:  {"zstd", "\x28\xb5\x2f\xfd"},
 	lzmaAlone:  {"lzma", "\x5d\x00\x00"},
 	lzipped:    {"lzip", "LZIP\x01"},
-	compressed: {"compress", "\x1f\x9d"},
+	compressed: {"compress", lzwMagic},
 	zipped:     {"zip", "PK\x03\x04"},
 }
 
@@ -91,6 +91,7 @@ type unpacker struct {
 	gz     *gzip.Reader
 	zst    *zstd.Decoder
 	lzip   lzipReader
+	lzw    *lzwReader
 	locked bool
 	ended  bool
 }
@@ -140,6 +141,14 @@ func (u *unpacker) open(how packing) error {
 		return u.openLZMA(u.in)
 	case lzipped:
 		return u.openLzip()
+	case compressed:
+		if u.lzw == nil {
+			u.lzw = new(lzwReader)
+		}
+		if err := u.lzw.reset(u.in); err != nil {
+			return u.fault(err)
+		}
+		u.r = u.lzw
 	default:
 		return reject("packed by %s, which is not read here", packings[how].name)
 	}

@@ -121,6 +121,8 @@ func Pack(ext string, tarball []byte) []byte {
 		w, err = zstd.NewWriter(&out, zstd.WithEncoderConcurrency(1))
 	case ".tar.lzma":
 		w, err = lzma.WriterConfig{DictCap: 1 << 20}.NewWriter(&out)
+	case ".tar.Z":
+		return Compress(tarball, 16, true, 0)
 	default:
 		panic("intaketest: no way to pack " + ext)
 	}

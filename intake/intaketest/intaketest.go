@@ -37,7 +37,8 @@ type Opts struct {
 	Build string
 
 	// Ext is an sdist's extension with its dot. If empty, ".tar.gz". The
-	// others are .tgz, .zip, .tar, .tar.xz, .txz, .tar.zst and .tar.lzma.
+	// others are .tgz, .zip, .tar, .tar.xz, .txz, .tar.zst, .tar.lzma and
+	// .tar.Z.
 	Ext string
 
 	// Files are further members by path: from the root of a wheel or an egg,

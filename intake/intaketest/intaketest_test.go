@@ -21,7 +21,7 @@ func TestMadeFilesAreValid(t *testing.T) {
 		"wheel with build": func() (string, []byte) { o := o; o.Build = "2a"; return intaketest.Wheel("some-name", "1.0", o) },
 		"egg":              func() (string, []byte) { return intaketest.Egg("some-name", "1.0", o) },
 	}
-	for _, ext := range []string{"", ".tgz", ".zip", ".tar", ".tar.xz", ".txz", ".tar.zst", ".tar.lzma"} {
+	for _, ext := range []string{"", ".tgz", ".zip", ".tar", ".tar.xz", ".txz", ".tar.zst", ".tar.lzma", ".tar.Z"} {
 		makers["sdist"+ext] = func() (string, []byte) { o := o; o.Ext = ext; return intaketest.Sdist("some-name", "1.0", o) }
 	}
 	for what, make := range makers {
