@@ -82,9 +82,11 @@ type verifier struct {
 	extra []string
 }
 
-// A lost is a file of the store whose bytes are not what the catalog says.
+// A lost is a file of the catalog that is not as it should be in the store: its
+// bytes, or what stands beside it.
 type lost struct {
 	file    catalog.File
+	path    string // of what is damaged
 	finding int
 }
 
@@ -167,7 +169,7 @@ func (v *verifier) file(f catalog.File) {
 		}
 	}
 	if fault != "" {
-		v.lost = append(v.lost, lost{f, v.find(f.Path, "%s", fault)})
+		v.lose(f, f.Path, fault)
 	}
 	if !f.Metadata.IsZero() {
 		v.companion(f, layout.CoreMetadata(f.Path), f.Metadata)
@@ -186,10 +188,14 @@ func (v *verifier) companion(f catalog.File, path string, want catalog.Digest) {
 	data, err := v.read(path)
 	switch {
 	case err != nil:
-		v.lost = append(v.lost, lost{f, v.find(path, "%s", reasonOf(err))})
+		v.lose(f, path, reasonOf(err))
 	case !want.IsZero() && sha256.Sum256(data) != want:
-		v.lost = append(v.lost, lost{f, v.find(path, "not the metadata that the catalog knows")})
+		v.lose(f, path, "not the metadata that the catalog knows")
 	}
+}
+
+func (v *verifier) lose(f catalog.File, path, fault string) {
+	v.lost = append(v.lost, lost{f, path, v.find(path, "%s", fault)})
 }
 
 func reasonOf(err error) string {
@@ -355,19 +361,24 @@ func (v *verifier) restoreFiles(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	done := map[string]bool{}
-	for _, l := range v.lost {
-		if !done[l.file.Path] {
-			if err := v.restore(ctx, l.file, byDigest[l.file.SHA256]); err != nil {
-				if ctx.Err() != nil || ownStorage(err) {
-					return storage(err)
-				}
-				v.found.Findings[l.finding].Text += "; not repaired: " + v.masked(err.Error(), l.file.URL)
-				continue
-			}
-			done[l.file.Path] = true
+	for rest := v.lost; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].file.Path == rest[0].file.Path {
+			n++
 		}
-		v.found.Findings[l.finding].Repaired = true
+		of := rest[:n]
+		rest = rest[n:]
+		err := v.restore(ctx, of, byDigest[of[0].file.SHA256])
+		if err != nil && (ctx.Err() != nil || ownStorage(err)) {
+			return storage(err)
+		}
+		for _, l := range of {
+			if err != nil {
+				v.found.Findings[l.finding].Text += "; not repaired: " + v.masked(err.Error(), l.file.URL)
+			} else {
+				v.found.Findings[l.finding].Repaired = true
+			}
+		}
 	}
 	return nil
 }
@@ -393,47 +404,53 @@ func (v *verifier) droppedByDigest(ctx context.Context) (map[catalog.Digest]drop
 	return found, nil
 }
 
-// restore brings one file back.
-func (v *verifier) restore(ctx context.Context, f catalog.File, e drop.Entry) error {
-	temp, err := v.obtain(ctx, f, e)
+// restore mends one file of which something is damaged. As long as its own
+// bytes are right they stay, and give the metadata.
+func (v *verifier) restore(ctx context.Context, damaged []lost, e drop.Entry) error {
+	f := damaged[0].file
+	is := func(path string) bool {
+		return slices.ContainsFunc(damaged, func(l lost) bool { return l.path == path })
+	}
+	x := publish.Exposure{Target: f.Path}
+	h, err := v.open(f.Path)
+	if is(f.Path) {
+		if err == nil {
+			h.Close()
+		}
+		if x.Temp, err = v.obtain(ctx, f, e); err == nil {
+			h, err = os.Open(x.Temp)
+		}
+	}
 	if err != nil {
 		return err
 	}
-	h, err := os.Open(temp)
-	if err != nil {
-		return err
-	}
+	defer h.Close()
 	sums, err := intake.Digest(h)
-	if err == nil && sums.SHA256 != f.SHA256 {
-		err = errors.New("its source now has other bytes")
-	}
-	var facts intake.Facts
-	if err == nil {
-		facts, err = intake.Inspect(h, sums.Size, f.Filename, f.Project, intake.Mirrored)
-	}
-	h.Close()
 	if err != nil {
 		return err
 	}
-	x := publish.Exposure{Temp: temp, Target: f.Path}
-	if facts.Metadata != nil {
-		x.Companions = append(x.Companions, publish.Companion{Path: layout.CoreMetadata(f.Path), Data: facts.Metadata})
+	if sums.SHA256 != f.SHA256 {
+		return errors.New("its source now has other bytes")
 	}
 	for _, c := range []struct {
-		kind drop.Companion
 		path string
 		has  bool
-	}{{drop.Signature, layout.Signature(f.Path), f.Signed}, {drop.Provenance, layout.Provenance(f.Path), f.Provenance}} {
+		data func() ([]byte, error)
+	}{
+		{layout.CoreMetadata(f.Path), !f.Metadata.IsZero(), func() ([]byte, error) { return metadataOf(h, f) }},
+		{layout.Signature(f.Path), f.Signed, func() ([]byte, error) { return v.beside(ctx, f, e, drop.Signature) }},
+		{layout.Provenance(f.Path), f.Provenance, func() ([]byte, error) { return v.beside(ctx, f, e, drop.Provenance) }},
+	} {
 		if !c.has {
 			continue
 		}
-		data, err := v.read(c.path)
-		switch {
-		case err == nil:
-		case e.SHA256 == f.SHA256:
-			data, err = v.site.companion(e, c.kind)
-		case f.URL != "" && !v.opts.Offline:
-			data, err = v.fetchCompanion(ctx, f, c.kind)
+		var data []byte
+		if is(c.path) {
+			data, err = c.data()
+		} else if x.Temp != "" {
+			data, err = v.read(c.path) // it goes with the damaged file
+		} else {
+			continue
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.path, err)
@@ -441,6 +458,28 @@ func (v *verifier) restore(ctx context.Context, f catalog.File, e drop.Entry) er
 		x.Companions = append(x.Companions, publish.Companion{Path: c.path, Data: data})
 	}
 	return v.tree.Replace(ctx, x)
+}
+
+// metadataOf gives the metadata of a file from the file itself.
+func metadataOf(h *os.File, f catalog.File) ([]byte, error) {
+	facts, err := intake.Inspect(h, f.Size, f.Filename, f.Project, intake.Mirrored)
+	if err == nil && sha256.Sum256(facts.Metadata) != f.Metadata {
+		err = errors.New("the file holds other metadata than the catalog knows")
+	}
+	return facts.Metadata, err
+}
+
+// beside brings a signature or attestations from where they came from.
+func (v *verifier) beside(ctx context.Context, f catalog.File, e drop.Entry, kind drop.Companion) ([]byte, error) {
+	switch {
+	case e.SHA256 == f.SHA256:
+		return v.site.companion(e, kind)
+	case f.URL == "":
+		return nil, errors.New("no drop folder has it any more")
+	case v.opts.Offline:
+		return nil, errors.New("this run is offline")
+	}
+	return v.fetchCompanion(ctx, f, kind)
 }
 
 // fetchCompanion brings a companion of a file that came from an upstream.

@@ -135,6 +135,38 @@ func TestVerifyFindsAndMendsEachKindOfDamage(t *testing.T) {
 	}
 }
 
+// A file that is whole gives its metadata itself, and is not fetched for what
+// stands beside it.
+func TestVerifyTakesMetadataFromTheStore(t *testing.T) {
+	t.Parallel()
+	up := wheel("up", "1.0", plain)
+	up.Signature = []byte("a signature")
+	srv := fetchtest.New(t, up)
+	w := newWorld(t, srv)
+	w.write("allowlist.txt", "up\n")
+	w.drop("mine", "1.0", plain)
+	w.build(0)
+	before := digestOf(t, w.path("site"))
+	fetched := filepath.ToSlash(filepath.Join("site/simple/up", w.page("up").Files[0].URL))
+	local := filepath.ToSlash(filepath.Join("site/simple/mine", w.page("mine").Files[0].URL))
+	w.force(fetched+".metadata", "Name: evil\n")
+	w.remove(local + ".metadata")
+	w.remove(fetched + ".asc")
+	w.remove("drop")
+	srv.Forget()
+	if v := w.verify(true); !v.Whole() || len(v.Findings) != 3 {
+		t.Errorf("%+v", v.Findings)
+	}
+	for _, r := range srv.Requests("") {
+		if !strings.HasSuffix(r.Path, ".asc") {
+			t.Errorf("asked for %s", r.Path)
+		}
+	}
+	if got := digestOf(t, w.path("site")); got != before {
+		t.Error("another tree")
+	}
+}
+
 // What cannot be mended is told, and everything else is mended.
 func TestVerifyTellsWhatItCannotMend(t *testing.T) {
 	t.Parallel()

@@ -13,16 +13,14 @@ import (
 // Replace puts a file and its companions where the store has something else
 // under their path, in one step: readers find the old or the new. It is for
 // mending what was damaged, and the only thing that changes what the store has.
-// Whatever else lies in the file's folder stays.
+// Without a Temp the file that is there stays, and so do those companions that
+// are not given. Whatever else lies in the file's folder stays in either case.
 func (t *Tree) Replace(ctx context.Context, e Exposure) error {
 	if err := t.usable(); err != nil {
 		return err
 	}
 	if err := t.checkExposure(&e); err != nil {
 		return err
-	}
-	if e.Temp == "" {
-		return fmt.Errorf("file %s: nothing to replace it by", e.Target)
 	}
 	staged, err := t.stageExposure(&e)
 	if err != nil {
@@ -32,7 +30,7 @@ func (t *Tree) Replace(ctx context.Context, e Exposure) error {
 		return err
 	}
 	changed := changedSet{}
-	if err := t.locked(ctx, func() error { return t.exchangeFolder(staged, e.Target, changed) }); err != nil {
+	if err := t.locked(ctx, func() error { return t.exchangeFolder(staged, &e, changed) }); err != nil {
 		return err
 	}
 	if err := t.syncFolders(changed); err != nil {
@@ -41,16 +39,17 @@ func (t *Tree) Replace(ctx context.Context, e Exposure) error {
 	return t.removeStaged(staged, false)
 }
 
-// exchangeFolder has a staged folder change places with the one that holds path.
-func (t *Tree) exchangeFolder(staged, path string, changed changedSet) error {
-	folder, _ := splitPath(path)
+// exchangeFolder has a staged folder change places with the one that holds the
+// file.
+func (t *Tree) exchangeFolder(staged string, e *Exposure, changed changedSet) error {
+	folder, _ := splitPath(e.Target)
 	parent, digest := splitPath(folder)
 	dir, err := t.openStore(parent, changed)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(dir)
-	if err := t.keepOthers(dir, digest, staged, path); err != nil {
+	if err := t.keepOthers(dir, digest, staged, e); err != nil {
 		return err
 	}
 	changed.add(parent)
@@ -72,18 +71,27 @@ func (t *Tree) exchangeFolder(staged, path string, changed changedSet) error {
 	return storage("rename", t.livePath(folder), err)
 }
 
-// keepOthers links the files of a live folder that do not go with path into a
+// keepOthers links the files of a live folder that are not to be replaced into a
 // staged one: two names may have the same bytes, and so the same folder.
-func (t *Tree) keepOthers(dir int, name, staged, path string) error {
+func (t *Tree) keepOthers(dir int, name, staged string, e *Exposure) error {
 	names, err := readFolder(dir, name)
-	if err == unix.ENOENT {
+	_, base := splitPath(e.Target)
+	switch {
+	case e.Temp == "" && !slices.Contains(names, base):
+		return fmt.Errorf("file %s: neither there nor given", e.Target)
+	case err == unix.ENOENT:
 		return nil
+	case err != nil:
+		return storage("read", t.livePath(e.Target), err)
 	}
-	if err != nil {
-		return storage("read", t.livePath(path), err)
-	}
-	_, base := splitPath(path)
 	own := []string{base, layout.CoreMetadata(base), layout.Signature(base), layout.Provenance(base)}
+	if e.Temp == "" {
+		own = own[:0]
+		for _, c := range e.Companions {
+			_, c := splitPath(c.Path)
+			own = append(own, c)
+		}
+	}
 	kept := false
 	for _, n := range names {
 		if slices.Contains(own, n) {

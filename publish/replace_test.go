@@ -64,7 +64,7 @@ func TestReplace(t *testing.T) {
 	}
 	s := open(t)
 	for _, e := range []publish.Exposure{
-		{Target: foo},
+		{Target: foo, Companions: []publish.Companion{meta(foo, "Name: foo")}}, // beside nothing
 		{Temp: s.temp("x"), Target: "simple/foo/index.html"},
 		{Temp: s.temp("x"), Target: foo, Companions: []publish.Companion{{Path: "packages/x.metadata"}}},
 	} {
@@ -72,6 +72,25 @@ func TestReplace(t *testing.T) {
 			t.Errorf("%+v was taken", e)
 		}
 	}
+}
+
+// Without new bytes the file stays the very one that it was, and so does what
+// is not given anew.
+func TestReplaceCompanions(t *testing.T) {
+	s := open(t)
+	foo := stored(1, "foo-1.tar.gz")
+	s.expose(foo, "sdist", meta(foo, "spoiled"), publish.Companion{Path: foo + ".asc", Data: []byte("signed")})
+	before, err := os.Stat(s.path(foo))
+	s.must(err)
+	s.must(s.tree.Replace(context.Background(), publish.Exposure{Target: foo, Companions: []publish.Companion{meta(foo, "Name: foo")}}))
+	after, err := os.Stat(s.path(foo))
+	s.must(err)
+	if !os.SameFile(before, after) {
+		t.Error("the file is another one")
+	}
+	s.has(foo+".metadata", "Name: foo")
+	s.has(foo+".asc", "signed")
+	s.stageIsEmpty()
 }
 
 // Whoever reads meanwhile finds the file at every moment.
