@@ -54,6 +54,10 @@ func (s *site) foresee(batch []*decided) {
 			s.report.Added.add(catalog.File{Project: d.Name, Filename: t.File, Version: t.Filename.Version, Size: t.Size, SHA256: t.SHA256, Source: catalog.Local}, t.Why)
 		}
 		for _, c := range d.Fetch {
+			if c.Here != nil {
+				s.report.Changed.add(*c.Here, c.Why)
+				continue
+			}
 			f := catalog.File{Project: d.Name, Filename: c.Offer.Filename, Version: c.Filename.Version, Size: max(c.Offer.Size, 0), Source: c.Source}
 			f.SHA256, _ = catalog.ParseDigest(c.Offer.Hashes["sha256"]) // zero when the upstream does not say
 			s.report.Added.add(f, c.Why)
@@ -212,7 +216,7 @@ func (s *site) expose(ctx context.Context, arrivals map[*decided][]*arrival) err
 	var of []*arrival
 	for _, all := range arrivals {
 		for _, a := range all {
-			if a != nil {
+			if a != nil && (a.exposure.Temp != "" || len(a.exposure.Companions) > 0) {
 				of = append(of, a)
 			}
 		}

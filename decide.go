@@ -159,6 +159,12 @@ func refusalOf(c plan.Choice) catalog.Refusal {
 	return r
 }
 
+// companionRefusal names what an upstream announced beside a file and did not
+// have.
+func companionRefusal(f catalog.File, source string, c drop.Companion) catalog.Refusal {
+	return catalog.Refusal{Source: source, Filename: f.Filename + c.Ending(), Digest: "sha256=" + f.SHA256.String(), Rules: inspection}
+}
+
 // decideLocal decides about a project whose drop folder files may have
 // changed.
 func (s *site) decideLocal(ctx context.Context, n packaging.Name, owner string, entries []drop.Entry) (*decided, error) {
@@ -393,6 +399,15 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 		}
 		in.Source, in.Listing, told = a.source, a.listing, a.problems
 		d.answers = a.answers
+		in.Lacks = func(f catalog.File, o catalog.Offer) bool {
+			return slices.ContainsFunc(s.lacking(f, o), func(c drop.Companion) bool {
+				if len(a.answers) > 0 {
+					return true // what was not there may be there now
+				}
+				_, refused, err := s.catalog.Refusal(ctx, companionRefusal(f, a.source, c))
+				return err == nil && !refused
+			})
+		}
 		d.owner = cmp.Or(owner, a.source)
 		if a.nobody {
 			in.Wants = slices.DeleteFunc(slices.Clone(in.Wants), func(w allowlist.Want) bool { return w.Kind == allowlist.FromIndex })
@@ -414,6 +429,9 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 	d.Project = plan.Decide(in)
 	if s.opts.Offline {
 		for _, c := range d.Fetch {
+			if c.Here != nil {
+				continue
+			}
 			told = append(told, plan.Problem{Level: plan.Incomplete, Where: c.Why[0], Text: "not here yet, and this run is offline", Hint: "run again without --offline"})
 		}
 		d.Fetch = nil

@@ -4,6 +4,7 @@ import (
 	"crypto/sha512"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"nestgen/fetch/fetchtest"
@@ -137,6 +138,75 @@ func TestASignatureMayComeLater(t *testing.T) {
 	}
 	if !found {
 		t.Error("the signature is not in the tree")
+	}
+}
+
+// A signature that an upstream could not give with its file is asked for again
+// by the next run, and one that it turns out not to have when its page changes.
+func TestASignatureIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	foo := wheel("foo", "1.0", plain)
+	foo.Signature = []byte("signed")
+	for _, tt := range []struct {
+		fault fetchtest.Fault
+		asks  bool // the next run does, though the page is the same
+	}{{fetchtest.Status500, true}, {fetchtest.Status403, true}, {fetchtest.LoginPage, true}, {fetchtest.Status404, false}, {fetchtest.Status410, false}} {
+		t.Run(string(tt.fault), func(t *testing.T) {
+			t.Parallel()
+			srv := fetchtest.New(t, foo)
+			asc := srv.Path(foo.Filename) + ".asc"
+			srv.Always(asc, tt.fault)
+			w := newWorld(t, srv)
+			w.write("allowlist.txt", "foo\n")
+			w.tells(w.build(0), "warning", "foo-1.0-py3-none-any.whl.asc")
+			w.lists(foo.Filename)
+			srv.Forget()
+			r := w.build(0)
+			if asked := len(srv.Requests(asc)) > 0; asked != tt.asks || r.changes() {
+				t.Errorf("asked %v, want %v; report %+v", asked, tt.asks, r)
+			}
+			srv.Heal()
+			if !tt.asks {
+				w.write("allowlist.txt", "foo>=1\n")
+				srv.SetFiles(foo, wheel("foo", "0.9", plain))
+			}
+			if r := w.build(0, Options{DryRun: true}); r.Changed.Count != 1 || r.Added.Count != 0 {
+				t.Errorf("foreseen: %d added, %d changed, want 0 and 1", r.Added.Count, r.Changed.Count)
+			}
+			if r := w.build(0); r.Changed.Count != 1 || r.Added.Count != 0 || r.Fetched.Files != 0 {
+				t.Errorf("%d added, %d changed, %d fetched, want 0, 1 and 0", r.Added.Count, r.Changed.Count, r.Fetched.Files)
+			}
+			stored := strings.TrimPrefix(w.page("foo").Files[0].URL, "../../")
+			if got := w.read("site/" + stored + ".asc"); got != "signed" {
+				t.Errorf("the signature is %q", got)
+			}
+			srv.Forget()
+			if r := w.build(0); r.changes() || len(srv.Requests(asc)) > 0 {
+				t.Errorf("asked for what is here: %+v", r)
+			}
+			if n := len(srv.Requests(srv.Path(foo.Filename))); n > 0 {
+				t.Errorf("the file was fetched again")
+			}
+		})
+	}
+}
+
+// Attestations can be listed once the site knows its own address: they are
+// fetched then, and the files stay.
+func TestAttestationsComeWithTheAddress(t *testing.T) {
+	foo := wheel("foo", "1.0", plain)
+	foo.Provenance = []byte("{}")
+	srv := fetchtest.NewTLS(t, fetchtest.Trusted, foo)
+	w := newWorld(t, srv)
+	w.Upstreams[0].CAFile = srv.CAFile
+	w.write("allowlist.txt", "foo\n")
+	w.build(0)
+	w.BaseURL = "https://pypi.example/"
+	if r := w.build(0); r.Changed.Count != 1 || r.Fetched.Files != 0 {
+		t.Errorf("%d changed, %d fetched, want 1 and 0", r.Changed.Count, r.Fetched.Files)
+	}
+	if !strings.Contains(w.read("site/simple/foo/index.v1_json"), `"provenance":"https://pypi.example/packages/`) {
+		t.Error("the page does not name the attestations")
 	}
 }
 

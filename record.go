@@ -46,8 +46,11 @@ func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival) er
 	}
 	for _, a := range arrivals {
 		old, again := listedAs(d.Current, a.file.Filename)
-		if again {
+		if again && a.file.Source == catalog.Local {
 			a.file.Uploaded = old.Uploaded
+		}
+		if again && a.file == old {
+			continue
 		}
 		err := tx.Put(a.file, strings.Join(a.why, "; "))
 		if errors.Is(err, catalog.ErrAltered) {

@@ -24,6 +24,7 @@ import (
 	"nestgen/fetch"
 	"nestgen/intake"
 	"nestgen/plan"
+	"nestgen/publish"
 )
 
 // upstreams are the sources of a site, in the order in which they are asked.
@@ -194,6 +195,10 @@ func (s *site) jobs() int {
 // fetch downloads a file into the stage and passes it through the gate. The
 // arrival is nil if the file could not be had.
 func (s *site) fetch(ctx context.Context, d *decided, c plan.Choice) (*arrival, error) {
+	if c.Here != nil {
+		a := &arrival{file: *c.Here, why: c.Why, exposure: publish.Exposure{Target: c.Here.Path}}
+		return a, s.companions(ctx, d, c, a)
+	}
 	a, err := s.download(ctx, d, c)
 	if err == nil {
 		s.report.count(&s.report.Fetched.Files, 1)
@@ -283,7 +288,7 @@ func (s *site) download(ctx context.Context, d *decided, c plan.Choice) (*arriva
 	if want := c.Offer.Metadata.Hashes["sha256"]; want != "" && !a.file.Metadata.IsZero() && want != a.file.Metadata.String() {
 		s.warn(string(d.Name), "the file's own metadata is what is published", "%s: %s announces other metadata than the file holds", c.Offer.Filename, c.Source)
 	}
-	if err := s.companions(ctx, src, c, a); err != nil {
+	if err := s.companions(ctx, d, c, a); err != nil {
 		return nil, err
 	}
 	return a, nil
@@ -318,30 +323,56 @@ func allowed(f *os.File, sums intake.Digests, set map[string][]string) error {
 	return intake.Rejection(fmt.Sprintf("its sha256 is %s, and it has none of the hashes that the allowlist lists", sums.SHA256))
 }
 
-// companions fetches the signature and the attestations that an upstream has
-// for a file. If the upstream fails to give them the file is published without,
-// for good; a fault of our own disk, or a signal, must not have that effect.
-func (s *site) companions(ctx context.Context, src *fetch.Source, c plan.Choice, a *arrival) error {
-	var kinds []drop.Companion
-	if c.Offer.Signed {
-		kinds = append(kinds, drop.Signature)
+// companions fetches what an upstream announces beside a file and the index
+// does not have. If the upstream fails to give it the file is listed without,
+// and the next run asks again; if it says that there is none, the next run that
+// finds its page altered does. A fault of our own disk, or a signal, must not
+// have that effect.
+func (s *site) companions(ctx context.Context, d *decided, c plan.Choice, a *arrival) error {
+	kinds := s.lacking(a.file, c.Offer)
+	if len(kinds) == 0 {
+		return nil
 	}
-	// Attestations can be announced by a whole address only (PEP 740).
-	if c.Offer.Provenance != "" && strings.HasPrefix(s.BaseURL, "https:") {
-		kinds = append(kinds, drop.Provenance)
+	src, err := s.sourceOf(c.Source, c.Offer.URL)
+	if err != nil {
+		return err
 	}
 	for _, kind := range kinds {
 		data, err := s.companionOf(ctx, src, c.Offer, kind)
-		switch {
-		case err == nil:
+		if err == nil {
 			a.beside(kind, data)
-		case ctx.Err() != nil || ownStorage(err):
-			return err
-		default:
-			s.warn(string(a.file.Project), "the file is published without it", "%s%s: %v", c.Offer.Filename, kind.Ending(), err)
+			continue
 		}
+		if ctx.Err() != nil || ownStorage(err) {
+			return err
+		}
+		hint := "the file is listed without it; the next run asks again"
+		switch fetch.KindOf(err) {
+		case fetch.Unreachable, fetch.Denied, fetch.Invalid, fetch.Stale:
+		default:
+			hint = "the file is listed without it until the upstream's page changes"
+			r := companionRefusal(a.file, c.Source, kind)
+			r.Reason = err.Error()
+			s.mu.Lock()
+			d.refused = append(d.refused, r)
+			s.mu.Unlock()
+		}
+		s.warn(string(a.file.Project), hint, "%s%s: %v", c.Offer.Filename, kind.Ending(), err)
 	}
 	return nil
+}
+
+// lacking gives the companions that an upstream announces for a file and the
+// index does not have.
+func (s *site) lacking(f catalog.File, o catalog.Offer) (kinds []drop.Companion) {
+	if o.Signed && !f.Signed {
+		kinds = append(kinds, drop.Signature)
+	}
+	// Attestations can be announced by a whole address only (PEP 740).
+	if o.Provenance != "" && !f.Provenance && strings.HasPrefix(s.BaseURL, "https:") {
+		kinds = append(kinds, drop.Provenance)
+	}
+	return kinds
 }
 
 func (s *site) companionOf(ctx context.Context, src *fetch.Source, o catalog.Offer, kind drop.Companion) ([]byte, error) {

@@ -108,9 +108,14 @@ type Input struct {
 	// Refused says whether just this file was fetched before and did not pass
 	// the gate, and why. If nil, none was.
 	Refused func(c Choice) (reason string, refused bool)
+
+	// Lacks says whether an upstream announces something beside a file, as a
+	// signature, that the index lists the file without and that is worth asking
+	// for. If nil, nothing is.
+	Lacks func(f catalog.File, o catalog.Offer) bool
 }
 
-// A Choice is a file that should be fetched from an upstream.
+// A Choice is a file that should be fetched from an upstream, or what it lacks.
 type Choice struct {
 	Source   string
 	Offer    catalog.Offer
@@ -120,6 +125,11 @@ type Choice struct {
 	// algorithm, one of which it must have; nil for any. The upstream has not
 	// said which digests of these algorithms the file has.
 	Allowed map[string][]string
+
+	// Here is what should be said from now on of a file that the index has, of
+	// which only what the upstream has beside it is to be fetched. It is nil for
+	// a new file.
+	Here *catalog.File
 
 	Why []string
 }
@@ -306,9 +316,15 @@ func (p *Project) decideLocal(in Input, current []catalog.File) {
 // keep has a file stay, with what its source and the policy say of it; now is
 // the file with whatever else is to be said of it from now on.
 func (p *Project) keep(in Input, f, now catalog.File, source catalog.Yank, why []string) {
-	now.SourceYank = source
-	now.Yanked = in.Policy.Yank(in.Name, f.Filename, f.Version, source)
+	now = p.yanked(in, now, source)
 	p.Keep = append(p.Keep, Kept{now, now != f, why})
+}
+
+// yanked gives a file as its source and the policy have it yanked.
+func (p *Project) yanked(in Input, f catalog.File, source catalog.Yank) catalog.File {
+	f.SourceYank = source
+	f.Yanked = in.Policy.Yank(in.Name, f.Filename, f.Version, source)
+	return f
 }
 
 // stay has a file stay as it is, whatever its source has now, unless the policy
@@ -398,6 +414,12 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 			if c.Offer.Uploaded != 0 {
 				now.Uploaded = c.Offer.Uploaded
 			}
+		}
+		if in.Lacks != nil && in.Lacks(f, c.Offer) {
+			now = p.yanked(in, now, c.Offer.Yanked)
+			c.Here = &now
+			p.Fetch = append(p.Fetch, c.Choice)
+			continue
 		}
 		p.keep(in, f, now, c.Offer.Yanked, c.Why)
 	}

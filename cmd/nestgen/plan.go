@@ -87,6 +87,10 @@ func (p *planPrinter) project(d *plan.Project) {
 		p.line("+", t.File, fmt.Sprintf("%s, from a drop folder", bytesText(t.Size)), t.Why)
 	}
 	for _, c := range d.Fetch {
+		if c.Here != nil {
+			p.line("~", c.Offer.Filename, "what stands beside it, from "+c.Source, c.Why)
+			continue
+		}
 		size := "size unknown"
 		if c.Offer.Size >= 0 {
 			size = bytesText(c.Offer.Size)

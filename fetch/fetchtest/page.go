@@ -104,6 +104,10 @@ func (s *Server) jsonPage(project string, files []*File, fault Fault) *answer {
 		if f.Signature != nil {
 			m["gpg-sig"] = true
 		}
+		// Attestations are announced by an https address only (PEP 740).
+		if f.Provenance != nil && strings.HasPrefix(s.URL, "https:") {
+			m["provenance"] = s.URL + f.path() + ".provenance"
+		}
 		list = append(list, m)
 	}
 	page := map[string]any{"meta": meta, "name": project, "files": list}
