@@ -126,7 +126,7 @@ type site struct {
 	local    localFiles
 	upstream upstreams
 	report   *Report
-	mu       sync.Mutex    // held to write to report while files are worked on
+	mu       sync.Mutex    // held to note in a decided what came of a file
 	home     func() string // the folder of the settings
 
 	// withdrawals wait until everything else is done.

@@ -3,11 +3,8 @@ package nestgen
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"slices"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
 
 	"nestgen/catalog"
 	"nestgen/drop"
@@ -20,7 +17,7 @@ import (
 
 // carry does what was decided about a batch of projects: it brings the new
 // files into the stage, through the gate and into the store, and notes
-// everything in the catalog. What leaves the index waits for [site.withdraw].
+// everything in the catalog, part by part. What leaves the index waits for [site.withdraw].
 func (s *site) carry(ctx context.Context, batch []*decided) error {
 	for _, d := range batch {
 		if s.opts.Each != nil && d.Changes() {
@@ -31,15 +28,16 @@ func (s *site) carry(ctx context.Context, batch []*decided) error {
 		s.foresee(batch)
 		return nil
 	}
-	arrivals, err := s.stage(ctx, batch)
-	if err != nil {
-		return storage(err)
-	}
-	if err := s.expose(ctx, arrivals); err != nil {
-		return err
-	}
-	if err := s.record(ctx, batch, arrivals); err != nil {
-		return storage(err)
+	for p, err := range s.stage(ctx, batch) {
+		if err != nil {
+			return storage(err)
+		}
+		if err := s.expose(ctx, p.arrivals); err != nil {
+			return err
+		}
+		if err := s.record(ctx, batch, p); err != nil {
+			return storage(err)
+		}
 	}
 	for _, d := range batch {
 		s.postpone(d)
@@ -78,76 +76,12 @@ func (s *site) foresee(batch []*decided) {
 
 // An arrival is a new file in the stage that has passed the gate.
 type arrival struct {
+	of       *decided
+	place    int // among the new files of a batch
 	exposure publish.Exposure
 	file     catalog.File
 	why      []string
 	refused  bool // the store has other bytes in its place
-}
-
-// stage brings the new files of a batch into the stage. A file that cannot be
-// had is reported and does not stop the others; an error is for what stops
-// them all.
-func (s *site) stage(ctx context.Context, batch []*decided) (map[*decided][]*arrival, error) {
-	arrivals := map[*decided][]*arrival{}
-	downloading := 0
-	for _, d := range batch {
-		if n := len(d.Take) + len(d.Fetch); n > 0 {
-			arrivals[d] = make([]*arrival, n)
-		}
-		downloading += len(d.Fetch)
-	}
-	if len(arrivals) == 0 {
-		return arrivals, nil
-	}
-	if downloading > 0 {
-		s.progress.Stage("fetching", int64(downloading))
-	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	var takes, downloads errgroup.Group
-	takes.SetLimit(s.jobs())
-	downloads.SetLimit(4 * s.jobs())
-	// An error of one file is one for all: the others need not go on.
-	all := func(err error) error {
-		if err != nil {
-			stop()
-		}
-		return err
-	}
-	for _, d := range batch {
-		slots := arrivals[d]
-		for i, t := range d.Take {
-			takes.Go(func() (err error) {
-				if ctx.Err() != nil {
-					return ctx.Err()
-				}
-				slots[i], err = s.take(ctx, d, t)
-				s.progress.Step(1, t.Size)
-				return all(err)
-			})
-		}
-		for i, c := range d.Fetch {
-			downloads.Go(func() (err error) {
-				slots[len(d.Take)+i], err = s.fetch(ctx, d, c)
-				s.progress.Step(1, 0)
-				return all(err)
-			})
-		}
-	}
-	return arrivals, firstCause(takes.Wait(), downloads.Wait(), ctx.Err())
-}
-
-// firstCause gives the first error that is not merely the echo of another one.
-func firstCause(errs ...error) error {
-	var echo error
-	for _, err := range errs {
-		if errors.Is(err, context.Canceled) {
-			echo = err
-		} else if err != nil {
-			return err
-		}
-	}
-	return echo
 }
 
 // newArrival makes a file of what the gate found out about bytes in the stage.
@@ -188,8 +122,8 @@ func (a *arrival) beside(c drop.Companion, data []byte) {
 // index in this run, so that what replaces a file is there before it goes.
 func (s *site) lose(d *decided, level plan.Level, where, hint, format string, args ...any) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	d.failed = true
+	s.mu.Unlock()
 	s.report.problem(level, where, hint, format, args...)
 }
 
@@ -203,22 +137,18 @@ func (s *site) refuse(d *decided, c plan.Choice, reason error) {
 	s.mu.Unlock()
 }
 
-// warn reports what is odd, from where several files are worked on at once.
+// warn reports what is odd.
 func (s *site) warn(where, hint, format string, args ...any) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.report.problem(plan.Warning, where, hint, format, args...)
 }
 
-// expose puts the arrivals into the store.
-func (s *site) expose(ctx context.Context, arrivals map[*decided][]*arrival) error {
+// expose puts arrivals into the store.
+func (s *site) expose(ctx context.Context, arrivals []*arrival) error {
 	var batch []publish.Exposure
 	var of []*arrival
-	for _, all := range arrivals {
-		for _, a := range all {
-			if a != nil && (a.exposure.Temp != "" || len(a.exposure.Companions) > 0) {
-				of = append(of, a)
-			}
+	for _, a := range arrivals {
+		if a.exposure.Temp != "" || len(a.exposure.Companions) > 0 {
+			of = append(of, a)
 		}
 	}
 	slices.SortFunc(of, func(a, b *arrival) int { return strings.Compare(a.file.Path, b.file.Path) })

@@ -32,6 +32,9 @@ type decided struct {
 	// answers are what upstreams said anew, to be kept.
 	answers []answer
 
+	// arrived are the new files that are in the catalog by now.
+	arrived []*arrival
+
 	// refused are files that were fetched and did not pass the gate.
 	refused []catalog.Refusal
 

@@ -29,6 +29,7 @@ func TestMain(m *testing.M) {
 		o.Retries, o.RetryDelay = 1, time.Millisecond
 		o.StallTime, o.MaxPage = 300*time.Millisecond, 4<<20
 	}
+	partBytes = 1 << 20
 	if file := os.Getenv(childEnv); file != "" {
 		child(file)
 	}

@@ -3,21 +3,32 @@ package nestgen
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 
 	"nestgen/catalog"
 	"nestgen/plan"
 )
 
-// record notes a batch in the catalog, in one transaction.
-func (s *site) record(ctx context.Context, batch []*decided, arrivals map[*decided][]*arrival) error {
+// record notes a part of a batch in the catalog, in one transaction: its files,
+// and with the last part whatever else was decided.
+func (s *site) record(ctx context.Context, batch []*decided, p part) error {
 	if len(batch) == 0 {
 		return nil
 	}
+	came := map[*decided][]*arrival{}
+	for _, a := range p.arrivals {
+		if !a.refused {
+			came[a.of] = append(came[a.of], a)
+		}
+	}
 	return s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
 		for _, d := range batch {
-			if err := s.recordProject(tx, d, arrivals[d]); err != nil {
+			arrivals := came[d]
+			if len(arrivals) == 0 && !p.last {
+				continue
+			}
+			d.arrived = append(d.arrived, arrivals...)
+			if err := s.recordProject(tx, d, arrivals, p.last); err != nil {
 				return err
 			}
 		}
@@ -25,23 +36,17 @@ func (s *site) record(ctx context.Context, batch []*decided, arrivals map[*decid
 	})
 }
 
-func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival) error {
-	for _, a := range d.answers {
-		if err := tx.SetListing(a.upstream, d.Name, a.listing); err != nil {
+func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival, last bool) error {
+	if last {
+		if err := recordAnswers(tx, d); err != nil {
 			return err
 		}
 	}
-	for _, r := range d.refused {
-		if err := tx.Refuse(r); err != nil {
-			return err
-		}
-	}
-	arrivals = slices.DeleteFunc(arrivals, func(a *arrival) bool { return a == nil || a.refused })
 	// A project without files has a page only if its source gave it a status.
-	if d.Current == nil && len(arrivals) == 0 && len(d.links) == 0 && (d.Status == catalog.Status{} || len(d.answers) == 0) {
+	if d.Current == nil && len(d.arrived) == 0 && len(d.links) == 0 && (d.Status == catalog.Status{} || len(d.answers) == 0) {
 		return nil // nothing of it is here
 	}
-	if err := tx.Claim(d.Name, written(d, arrivals), d.owner); err != nil {
+	if err := tx.Claim(d.Name, written(d), d.owner); err != nil {
 		return err
 	}
 	for _, a := range arrivals {
@@ -54,7 +59,9 @@ func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival) er
 		}
 		err := tx.Put(a.file, strings.Join(a.why, "; "))
 		if errors.Is(err, catalog.ErrAltered) {
+			s.mu.Lock()
 			d.failed = true
+			s.mu.Unlock()
 			s.local.failed.Store(true)
 			s.report.problem(plan.Alarm, a.file.Filename, "a file name is spent once it was used", "%v", err)
 			if err := tx.Respell(d.Name); err != nil {
@@ -70,6 +77,9 @@ func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival) er
 		} else {
 			s.report.Added.add(a.file, a.why)
 		}
+	}
+	if !last {
+		return nil
 	}
 	for _, k := range d.Keep {
 		if !k.Changed {
@@ -92,6 +102,21 @@ func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival) er
 	return nil
 }
 
+// recordAnswers notes what was said of a project outside.
+func recordAnswers(tx *catalog.Tx, d *decided) error {
+	for _, a := range d.answers {
+		if err := tx.SetListing(a.upstream, d.Name, a.listing); err != nil {
+			return err
+		}
+	}
+	for _, r := range d.refused {
+		if err := tx.Refuse(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // listedAs gives a file of a project as the index has it.
 func listedAs(p *catalog.Project, filename string) (catalog.File, bool) {
 	if p != nil {
@@ -105,9 +130,9 @@ func listedAs(p *catalog.Project, filename string) (catalog.File, bool) {
 }
 
 // written is how the project's name is written with the arrivals.
-func written(d *decided, arrivals []*arrival) string {
+func written(d *decided) string {
 	var files []catalog.File
-	for _, a := range arrivals {
+	for _, a := range d.arrived {
 		files = append(files, a.file)
 	}
 	if d.Current == nil {

@@ -46,7 +46,10 @@ type Report struct {
 	Problems []Problem `json:"problems"`
 
 	asked, unreachable int // projects at upstreams
-	mu                 sync.Mutex
+
+	// mu is held to write to what several goroutines write to: the problems, and
+	// the numbers of what is fetched.
+	mu sync.Mutex
 }
 
 // count adds to one of the report's numbers from several goroutines.
@@ -118,6 +121,8 @@ func (p Problem) String() string {
 var levels = map[plan.Level]string{plan.Alarm: "alarm", plan.Incomplete: "incomplete", plan.Warning: "warning"}
 
 func (r *Report) problem(l plan.Level, where, hint, format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.Problems = append(r.Problems, Problem{levels[l], where, fmt.Sprintf(format, args...), hint})
 }
 
