@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"nestgen/catalog"
+	"nestgen/packaging"
 	"nestgen/plan"
 	"nestgen/publish"
 )
@@ -129,15 +130,18 @@ type site struct {
 	mu       sync.Mutex    // held to note in a decided what came of a file
 	home     func() string // the folder of the settings
 
-	// withdrawals wait until everything else is done.
-	withdrawals []withdrawal
-	seenBefore  bool // the catalog had events when the run began
+	// leaving waits until everything else is done, and unmet names the
+	// projects of which something could not be had until then.
+	leaving    map[packaging.Name]*departure
+	unmet      map[packaging.Name]bool
+	seenBefore bool // the catalog had events when the run began
 }
 
 // open takes the lock of a site, unless the run is a dry one, and opens its
 // catalog.
 func open(c Config, o Options) (_ *site, err error) {
-	s := &site{Config: c, opts: o, log: o.Log, progress: o.Progress, report: &Report{DryRun: o.DryRun}}
+	s := &site{Config: c, opts: o, log: o.Log, progress: o.Progress, report: &Report{DryRun: o.DryRun},
+		leaving: map[packaging.Name]*departure{}, unmet: map[packaging.Name]bool{}}
 	s.home = sync.OnceValue(func() string { return homeOf(c.File) })
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

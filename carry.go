@@ -3,6 +3,7 @@ package nestgen
 import (
 	"context"
 	"crypto/sha256"
+	"path"
 	"slices"
 	"strings"
 
@@ -121,9 +122,7 @@ func (a *arrival) beside(c drop.Companion, data []byte) {
 // lose reports a file that could not be had. Nothing of its project leaves the
 // index in this run, so that what replaces a file is there before it goes.
 func (s *site) lose(d *decided, level plan.Level, where, hint, format string, args ...any) {
-	s.mu.Lock()
-	d.failed = true
-	s.mu.Unlock()
+	s.lack(d.Name)
 	s.report.problem(level, where, hint, format, args...)
 }
 
@@ -163,9 +162,21 @@ func (s *site) expose(ctx context.Context, arrivals []*arrival) error {
 		return storage(err)
 	}
 	for _, e := range altered {
-		of[e.Index].refused = true
+		a := of[e.Index]
 		s.local.failed.Store(true) // it is told again until somebody has looked
-		s.report.problem(plan.Alarm, of[e.Index].file.Filename, `run "nestgen verify"`, "%v", e)
+		switch e.Path {
+		case layout.Signature(a.file.Path):
+			a.file.Signed = false
+		case layout.Provenance(a.file.Path):
+			a.file.Provenance = false
+		default:
+			a.refused = true
+			s.lack(a.file.Project)
+			s.report.problem(plan.Alarm, a.file.Filename, `run "nestgen verify"`, "%v", e)
+			continue
+		}
+		s.report.problem(plan.Incomplete, path.Base(e.Path), "it is spent as the file's own name is: give the file a new version or build number, or put the first one back",
+			"it was published with other bytes, and is not listed")
 	}
 	return nil
 }

@@ -38,9 +38,9 @@ type decided struct {
 	// refused are files that were fetched and did not pass the gate.
 	refused []catalog.Refusal
 
-	// failed says that a file could not be had, so that nothing of the project
-	// leaves the index in this run.
-	failed bool
+	// lacks says that what the project should have is not known, or not to be had
+	// in this run.
+	lacks bool
 }
 
 // changes reports whether there is anything to do.
@@ -189,10 +189,17 @@ func (s *site) decideLocal(ctx context.Context, n packaging.Name, owner string, 
 		return nil, err
 	}
 	if !local {
+		// While the line that asks for it may be one that cannot be read, nobody
+		// else may give what takes the place of what is here.
+		in.NotLocal, in.KeepLocal = true, in.KeepLocal || s.intent.faulty
+		whose := owner
+		if owner == "" || owner == catalog.Local {
+			whose = "an upstream"
+		}
 		for _, f := range s.dropped(n, entries) {
 			s.local.told[n] = true
 			s.report.problem(plan.Incomplete, f.Where, `to list both, give the project sources = "both" in a [[project]] table`,
-				"not listed: the name %s belongs to %s", n, cmp.Or(owner, "an upstream"))
+				"not listed: the name %s belongs to %s", n, whose)
 		}
 	} else {
 		in.Dropped = s.dropped(n, entries)
@@ -345,6 +352,9 @@ func (s *site) decideUpstreams(ctx context.Context, owners map[packaging.Name]st
 			return
 		}
 		s.report.planned(r.d.Problems)
+		if r.d.lacks {
+			s.lack(r.d.Name)
+		}
 		if !r.d.changes() {
 			continue
 		}
@@ -401,6 +411,7 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 			return nil, err
 		}
 		in.Source, in.Listing, told = a.source, a.listing, a.problems
+		d.lacks = a.listing == nil && !a.nobody
 		d.answers = a.answers
 		in.Lacks = func(f catalog.File, o catalog.Offer) bool {
 			return slices.ContainsFunc(s.lacking(f, o), func(c drop.Companion) bool {
@@ -435,6 +446,7 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 			if c.Here != nil {
 				continue
 			}
+			d.lacks = true
 			told = append(told, plan.Problem{Level: plan.Incomplete, Where: c.Why[0], Text: "not here yet, and this run is offline", Hint: "run again without --offline"})
 		}
 		d.Fetch = nil

@@ -86,7 +86,7 @@ func (s *site) scanDrop(ctx context.Context) error {
 	}
 	var err error
 	l.view, err = drop.Scan(ctx, s.Drop, filepath.Join(s.State, "drop.cache"), drop.Options{
-		Rules: inspection + s.LinkPasswords,
+		Rules: fmt.Sprint(inspection, s.LinkPasswords, int64(s.MaxFile)),
 		Links: drop.LinkOptions{RefuseSecrets: s.LinkPasswords == "refuse"},
 	})
 	if err != nil {

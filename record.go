@@ -59,9 +59,7 @@ func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival, la
 		}
 		err := tx.Put(a.file, strings.Join(a.why, "; "))
 		if errors.Is(err, catalog.ErrAltered) {
-			s.mu.Lock()
-			d.failed = true
-			s.mu.Unlock()
+			s.lack(d.Name)
 			s.local.failed.Store(true)
 			s.report.problem(plan.Alarm, a.file.Filename, "a file name is spent once it was used", "%v", err)
 			if err := tx.Respell(d.Name); err != nil {

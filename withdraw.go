@@ -11,56 +11,92 @@ import (
 	"nestgen/plan"
 )
 
-// A withdrawal is a file that leaves the index at the end of the run.
-type withdrawal struct {
-	plan.Withdrawal
-	vanishes bool // its project loses all files
+// A departure is what is to leave the index of one project. Its local files and
+// those of an upstream are decided about one after the other.
+type departure struct {
+	files  []plan.Withdrawal
+	has    int  // files that the index lists
+	coming bool // others take their place
 }
 
-// postpone keeps what leaves the index for the end of the run. What could not
-// be had may be what takes the place of a file that leaves, so that nothing
-// leaves a project that lost something, except what the policy forbids.
+// postpone keeps what leaves the index for the end of the run.
 func (s *site) postpone(d *decided) {
-	for _, w := range d.Withdraw {
-		if d.failed && !w.Blocked {
-			continue
+	away := s.leaving[d.Name]
+	if away == nil {
+		mixed := s.intent.projects[d.Name].Sources != ""
+		if len(d.Withdraw) == 0 && !mixed {
+			return
 		}
-		s.withdrawals = append(s.withdrawals, withdrawal{w, d.Vanishes()})
+		away = new(departure)
+		s.leaving[d.Name] = away
 	}
+	if d.Current != nil {
+		away.has = len(d.Current.Files)
+	}
+	away.coming = away.coming || len(d.Take)+len(d.Fetch) > 0
+	known := map[string]bool{}
+	for _, w := range away.files {
+		known[w.File.Filename] = true
+	}
+	for _, w := range d.Withdraw {
+		if !known[w.File.Filename] {
+			away.files = append(away.files, w)
+		}
+	}
+}
+
+// lack notes that something of a project could not be had. It may be what takes
+// the place of a file that leaves, so that nothing of the project leaves the
+// index in this run, except what the policy forbids.
+func (s *site) lack(n packaging.Name) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unmet[n] = true
 }
 
 // withdraw takes out of the index what is not wanted any more. What looks like
 // an accident waits for somebody to say that it is meant; what the policy
 // forbids does not wait.
 func (s *site) withdraw(ctx context.Context) error {
+	for n := range s.unmet {
+		if away := s.leaving[n]; away != nil {
+			waits := len(away.files)
+			away.files = slices.DeleteFunc(away.files, func(w plan.Withdrawal) bool { return !w.Blocked })
+			if len(away.files) < waits {
+				s.local.told[n] = true // the next run looks again
+			}
+		}
+	}
 	braked, err := s.brake(ctx)
 	if err != nil {
 		return storage(err)
 	}
-	var leaving []withdrawal
-	for _, w := range s.withdrawals {
-		if w.Blocked || !braked {
-			leaving = append(leaving, w)
-		}
-	}
 	if braked {
 		s.local.failed.Store(true) // what was gone must be found gone again
+	}
+	names := slices.Sorted(maps.Keys(s.leaving))
+	var leaving []plan.Withdrawal
+	for _, n := range names {
+		for _, w := range s.leaving[n].files {
+			if w.Blocked || !braked {
+				leaving = append(leaving, w)
+			}
+		}
 	}
 	if len(leaving) == 0 {
 		return nil
 	}
 	if !s.opts.DryRun {
 		err := s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
-			left := map[packaging.Name]bool{}
-			for _, w := range leaving {
-				if err := tx.Withdraw(w.File.Project, w.File.Filename, w.Reason, trueNow(), time.Duration(s.Grace)); err != nil {
+			for i, w := range leaving {
+				n := w.File.Project
+				if err := tx.Withdraw(n, w.File.Filename, w.Reason, trueNow(), time.Duration(s.Grace)); err != nil {
 					return err
 				}
-				left[w.File.Project] = true
-			}
-			for _, n := range slices.Sorted(maps.Keys(left)) {
-				if err := tx.Respell(n); err != nil {
-					return err
+				if i == len(leaving)-1 || leaving[i+1].File.Project != n {
+					if err := tx.Respell(n); err != nil {
+						return err
+					}
 				}
 			}
 			return nil
@@ -87,20 +123,23 @@ const (
 // What the policy forbids does not count, nor does an allowlist that keeps
 // other versions.
 func (s *site) brake(ctx context.Context) (bool, error) {
-	vanish := map[packaging.Name]bool{}
-	files := 0
-	for _, w := range s.withdrawals {
-		if w.Blocked {
-			continue
+	vanish, files := 0, 0
+	for _, away := range s.leaving {
+		unforced := 0
+		for _, w := range away.files {
+			if w.Blocked {
+				continue
+			}
+			unforced++
+			if w.File.Source == catalog.Local {
+				files++
+			}
 		}
-		if w.vanishes {
-			vanish[w.File.Project] = true
-		}
-		if w.File.Source == catalog.Local {
-			files++
+		if unforced > 0 && len(away.files) == away.has && !away.coming {
+			vanish++
 		}
 	}
-	if len(vanish) == 0 && files <= brakeFiles || s.opts.AllowRemovals {
+	if vanish == 0 && files <= brakeFiles || s.opts.AllowRemovals {
 		return false, nil
 	}
 	n, err := s.catalog.Counts(ctx)
@@ -108,10 +147,10 @@ func (s *site) brake(ctx context.Context) (bool, error) {
 		return true, err
 	}
 	// The last project but one of a small site may go; the only one may not.
-	share := brakeShare*len(vanish) > int(n.Projects) && (len(vanish) > 1 || n.Projects == 1)
-	if len(vanish) > brakeProjects || share {
+	share := brakeShare*vanish > int(n.Projects) && (vanish > 1 || n.Projects == 1)
+	if vanish > brakeProjects || share {
 		s.report.problem(plan.Alarm, "", `if this is meant, run "nestgen build --allow-removals" once`,
-			"%d of %d projects would leave the index; nothing was taken out of it", len(vanish), n.Projects)
+			"%d of %d projects would leave the index; nothing was taken out of it", vanish, n.Projects)
 		return true, nil
 	}
 	if files > brakeFiles && brakeShare*files > int(n.Files) {

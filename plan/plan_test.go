@@ -360,23 +360,6 @@ func TestALineForAnOwnName(t *testing.T) {
 	}
 }
 
-func TestVanishes(t *testing.T) {
-	in := input(t, "", "")
-	in.Source = ""
-	in.Current = listed(s1, s2)
-	if p := plan.Decide(in); !p.Vanishes() || !p.Changes() {
-		t.Error("a project that loses all files does not vanish")
-	}
-	in.Current = listed(s1, s2+" local")
-	if p := plan.Decide(in); p.Vanishes() {
-		t.Error("a project that keeps a file vanishes")
-	}
-	in.Current = listed()
-	if p := plan.Decide(in); p.Vanishes() || p.Changes() {
-		t.Error("a project without files vanishes, or changes")
-	}
-}
-
 func TestStatusAndNote(t *testing.T) {
 	in := input(t, "foo\n", "[[note]]\nproject='foo'\ntext='ask Ann'\n")
 	in.Listing = &catalog.Listing{Offers: offers(s1), Status: catalog.Status{State: catalog.Deprecated, Reason: "theirs"}}

@@ -82,6 +82,10 @@ type Input struct {
 	KeepLocal bool
 	SkipLocal bool
 
+	// NotLocal says that the name is an upstream's, so that Dropped is empty
+	// whatever there is in the folders.
+	NotLocal bool
+
 	// Spoilt names the files that are in a drop folder and could not pass the
 	// gate: what was listed under such a name before is not gone.
 	Spoilt map[string]bool
@@ -189,12 +193,6 @@ func (p *Project) restated() bool {
 	return p.Current.Status != p.Status || p.Current.Note != p.Note
 }
 
-// Vanishes reports whether the project would lose all its files.
-func (p *Project) Vanishes() bool {
-	return p.Current != nil && len(p.Current.Files) > 0 &&
-		len(p.Withdraw) == len(p.Current.Files) && len(p.Fetch)+len(p.Take) == 0
-}
-
 func (p *Project) problem(l Level, where, hint, format string, args ...any) {
 	p.Problems = append(p.Problems, Problem{l, where, fmt.Sprintf(format, args...), hint})
 }
@@ -287,7 +285,9 @@ func (p *Project) decideLocal(in Input, current []catalog.File) {
 				p.Take = append(p.Take, Take{d, why}) // for what now lies beside it
 				continue
 			}
-			p.stay(in, f, why...)
+			now := f
+			now.Signed, now.Provenance = d.Signed, d.Provenance
+			p.keep(in, f, now, f.SourceYank, why)
 			continue
 		}
 		if f, ok := mirrored[name]; ok && f.SHA256 == d.SHA256 {
@@ -307,6 +307,8 @@ func (p *Project) decideLocal(in Input, current []catalog.File) {
 			p.stay(in, f, "a drop folder could not be read")
 		case replaced[f.Filename] || in.Spoilt[f.Filename]:
 			p.stay(in, f, "the bytes that were here first stay")
+		case in.NotLocal:
+			p.Withdraw = append(p.Withdraw, Withdrawal{f, "the name belongs to an upstream", false})
 		default:
 			p.Withdraw = append(p.Withdraw, Withdrawal{f, "it is no longer in a drop folder", false})
 		}
@@ -410,6 +412,9 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 		}
 		now := f
 		if !c.vanished {
+			if c.Source != f.Source && c.Source != catalog.Direct && f.Source != catalog.Direct {
+				now.Source, now.URL = c.Source, c.Offer.URL // its project has moved
+			}
 			now.RequiresPython = RequiresPython(c.Offer.RequiresPython, f.RequiresPython)
 			if c.Offer.Uploaded != 0 {
 				now.Uploaded = c.Offer.Uploaded

@@ -1,0 +1,190 @@
+package nestgen
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"nestgen/fetch/fetchtest"
+	"nestgen/intake/intaketest"
+)
+
+// A file that was rejected for its size comes in when the limit is raised.
+func TestARaisedLimitLetsFilesIn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	file := w.drop("big", "1.0", intaketest.Opts{Pad: 50_000})
+	w.MaxFile = 10_000
+	w.tells(w.build(3), "incomplete", "raise max_file")
+	w.lists()
+	w.MaxFile = 1 << 20
+	w.build(0)
+	w.lists(file)
+	w.MaxFile = 10_000
+	w.build(0)
+	w.lists(file)
+}
+
+// What is to take the place of a file is there before that leaves, also if it
+// is the store that does not take it.
+func TestNothingLeavesForWhatTheStoreRefuses(t *testing.T) {
+	t.Parallel()
+	one, two := wheel("a", "1.0", plain), wheel("a", "2.0", plain)
+	srv := fetchtest.New(t, one)
+	w := newWorld(t, srv)
+	w.write("allowlist.txt", "a\n")
+	w.build(0)
+	// Somebody has put something else where the new file belongs.
+	other := newWorld(t, fetchtest.New(t, two))
+	other.write("allowlist.txt", "a\n")
+	other.build(0)
+	paths, err := filepath.Glob(other.path("site/packages/*/*/*/" + two.Filename))
+	if err != nil || len(paths) != 1 {
+		t.Fatal(paths, err)
+	}
+	place := "site" + strings.TrimPrefix(paths[0], other.path("site"))
+	w.write(place, "something else")
+	srv.SetFiles(one, two)
+	r, err := Build(t.Context(), w.Config, Options{})
+	if err != nil || r.Status != 6 {
+		t.Fatalf("Build: %v, problems:\n%s", err, problemText(r))
+	}
+	w.lists(one.Filename)
+	w.remove(place)
+	w.build(0)
+	w.lists(two.Filename)
+}
+
+// A file that leaves is reported once.
+func TestWhatLeavesIsCountedOnce(t *testing.T) {
+	t.Parallel()
+	srv := fetchtest.New(t, wheel("a", "2.0", plain), wheel("b", "2.0", plain))
+	w := newWorld(t, srv)
+	w.Projects = []ProjectConfig{{Name: "a", Sources: "both"}}
+	w.drop("a", "1.0", plain)
+	w.drop("c", "1.0", plain)
+	w.write("allowlist.txt", "a\nb\n")
+	w.build(0)
+	w.write("policy.toml", "[[block]]\nproject = \"a\"\nreason = \"no\"\n[[block]]\nproject = \"b\"\nreason = \"no\"\n")
+	r := w.build(0)
+	if r.Withdrawn.Count != 3 || len(r.Withdrawn.Files) != 3 {
+		t.Errorf("withdrawn %+v", r.Withdrawn)
+	}
+}
+
+// The brake counts a project that loses its files of both kinds.
+func TestTheBrakeCountsMixedProjects(t *testing.T) {
+	t.Parallel()
+	srv := fetchtest.New(t, wheel("a", "2.0", plain))
+	w := newWorld(t, srv)
+	w.Projects = []ProjectConfig{{Name: "a", Sources: "both"}}
+	mine := w.drop("a", "1.0", plain)
+	w.write("allowlist.txt", "a\n")
+	w.build(0)
+	w.remove("drop/" + mine)
+	w.write("drop/other.txt", "")
+	w.write("allowlist.txt", "")
+	w.tells(w.build(6), "alarm", "1 of 1 projects")
+	w.lists(mine, "a-2.0-py3-none-any.whl")
+}
+
+// An upstream that a project was moved to is trusted no more than another one:
+// what it takes down stays.
+func TestAFileStaysAfterItsProjectMoved(t *testing.T) {
+	t.Parallel()
+	first := fetchtest.New(t, wheel("a", "1.0", plain), wheel("b", "1.0", plain))
+	second := fetchtest.New(t, wheel("a", "1.0", plain))
+	w := newWorld(t, first, second)
+	w.write("allowlist.txt", "a\nb\n")
+	w.build(0)
+	w.Projects = []ProjectConfig{{Name: "a", Upstream: "up2"}}
+	w.build(0)
+	second.SetFiles(wheel("a", "0.9", plain))
+	w.tells(w.build(3), "incomplete", "up2 no longer has it")
+	w.lists("a-1.0-py3-none-any.whl", "b-1.0-py3-none-any.whl")
+}
+
+// A name that is given to the upstreams keeps its files until one has answered.
+func TestANameIsHandedOver(t *testing.T) {
+	t.Parallel()
+	srv := fetchtest.New(t, wheel("a", "2.0", plain))
+	w := newWorld(t, srv)
+	mine := w.drop("a", "1.0", plain)
+	other := w.drop("b", "1.0", plain)
+	third := w.drop("c", "1.0", plain)
+	w.build(0)
+	w.write("allowlist.txt", "a\n")
+	w.Projects = []ProjectConfig{{Name: "a", Sources: "upstream"}}
+	srv.Always(srv.Page(fetchtest.Index, "a"), fetchtest.Status500)
+	if _, err := Build(t.Context(), w.Config, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	w.lists(mine, other, third)
+	srv.Heal()
+	w.build(3)
+	w.lists("a-2.0-py3-none-any.whl", other, third)
+}
+
+// A signature leaves with its file in the drop folder.
+func TestASignatureThatGoes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	name := w.drop("foo", "1.0", plain)
+	w.write("drop/"+name+".asc", "signed")
+	w.build(0)
+	signed := func() bool { return strings.Contains(w.read("site/simple/foo/index.html"), `data-gpg-sig="true"`) }
+	if !signed() {
+		t.Fatal("not signed")
+	}
+	if err := os.Remove(w.path("drop/" + name + ".asc")); err != nil {
+		t.Fatal(err)
+	}
+	w.build(0)
+	if signed() {
+		t.Error("still signed")
+	}
+	w.write("drop/"+name+".asc", "signed")
+	w.build(0)
+	if !signed() {
+		t.Error("not signed again")
+	}
+	// Its address never stands for other bytes; the file stays without.
+	w.remove("drop/" + name + ".asc")
+	w.build(0)
+	w.write("drop/"+name+".asc", "signed anew")
+	for range 2 {
+		r := w.build(3)
+		w.tells(r, "incomplete", ".asc: it was published with other bytes")
+		if signed() || r.Changed.Count > 0 {
+			t.Errorf("signed, or changed: %+v", r.Changed)
+		}
+		w.lists(name)
+	}
+	w.remove("drop/" + name + ".asc")
+	w.build(0)
+	// So it does when it left and comes back.
+	other := w.drop("other", "1.0", plain)
+	w.remove("drop/" + name)
+	w.build(0)
+	w.drop("foo", "1.0", plain)
+	w.write("drop/"+name+".asc", "signed anew")
+	w.build(3)
+	w.lists(name, other)
+}
+
+// What an address of the allowlist is to replace stays while a run is offline.
+func TestOfflineNothingLeavesForWhatIsNotHere(t *testing.T) {
+	t.Parallel()
+	one, two := wheel("d", "1.0", plain), wheel("d", "2.0", plain)
+	srv := fetchtest.New(t, one, two)
+	w := newWorld(t, srv)
+	w.write("allowlist.txt", "d @ "+srv.URL+srv.Path(one.Filename)+"\n")
+	mine := w.drop("mine", "1.0", plain)
+	w.build(0)
+	w.write("allowlist.txt", "d @ "+srv.URL+srv.Path(two.Filename)+"\n")
+	w.build(3, Options{Offline: true, AllowRemovals: true})
+	w.lists(one.Filename, mine)
+	w.build(0)
+	w.lists(two.Filename, mine)
+}
