@@ -50,7 +50,7 @@ func hasSite(site string) bool {
 // the catalog before the first file gets into the site.
 func (s *site) begin(ctx context.Context) error {
 	if s.seenBefore {
-		return nil
+		return s.beginBehind(ctx)
 	}
 	begun, err := s.catalog.Meta(ctx, metaBegun)
 	if err != nil {
@@ -65,4 +65,14 @@ func (s *site) begin(ctx context.Context) error {
 		return nil
 	}
 	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.SetMeta(metaBegun, "1") }))
+}
+
+// beginBehind has every page made anew by a catalog from a backup. The report
+// that shows it is soon that of this run.
+func (s *site) beginBehind(ctx context.Context) error {
+	behind, err := s.behind(ctx)
+	if err != nil || !behind || s.opts.DryRun {
+		return storage(err)
+	}
+	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.SetMeta(metaPages, "") }))
 }

@@ -38,7 +38,7 @@ func GC(ctx context.Context, c Config, o Options) (*Garbage, error) {
 		return nil, err
 	}
 	var g *Garbage
-	if err = s.mustHaveBuilt(); err == nil {
+	if err = errors.Join(s.mustHaveBuilt(), s.mustBePublished(ctx)); err == nil {
 		g, err = s.gc(ctx)
 	}
 	return g, errors.Join(err, s.close())
@@ -65,6 +65,10 @@ func (s *site) mustHaveBuilt() error {
 func (s *site) gc(ctx context.Context) (*Garbage, error) {
 	g := &Garbage{DryRun: s.opts.DryRun, Paths: []string{}}
 	now := trueNow()
+	since, err := s.since(ctx)
+	if err != nil {
+		return nil, storage(err)
+	}
 	stored, err := s.catalog.Stored(ctx)
 	if err != nil {
 		return nil, storage(err)
@@ -93,7 +97,7 @@ func (s *site) gc(ctx context.Context) (*Garbage, error) {
 		}
 		switch {
 		case known(path) || known(layout.Owner(path)):
-		case fi.ModTime().Add(time.Duration(s.Grace)).After(now):
+		case now.Before(latest(since, fi.ModTime()).Add(time.Duration(s.Grace))):
 			g.Waiting++
 		default:
 			g.Paths = append(g.Paths, path)
@@ -201,4 +205,11 @@ func (s *site) deleteDue(ctx context.Context) error {
 		return storage(err)
 	}
 	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.Deleted(due) }))
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

@@ -127,7 +127,9 @@ func (s *site) scanDrop(ctx context.Context) error {
 	for n := range strings.FieldsSeq(told) {
 		touched[packaging.Name(n)] = true
 	}
-	everything := l.view.Cold() != nil || applied == "" || rules != s.localRules()
+	// What is new or gone since the cache was written says nothing about another
+	// catalog than the one that it goes with, as one from a backup is.
+	everything := l.view.Cold() != nil || applied != l.view.Known().String() || rules != s.localRules()
 	switch {
 	case !everything && applied == scan.String() && told == "":
 		return nil

@@ -60,14 +60,17 @@ func (c *Config) indexPages() generate.IndexPages {
 }
 
 // pageRules names everything besides the catalog that the pages depend on: the
-// settings, and that the pages which list every file are those that were
-// published last, because what has not changed is taken over from them.
+// settings, and that the pages about all projects are those that were published
+// last. What has not changed is taken over from them, and a tree or a catalog
+// that comes from a backup does not go with the other.
 func (s *site) pageRules(g *generate.Site) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d %q %q %v %v %v %d %v\n", pageFormat, g.Title, g.BaseURL, g.People, g.Legacy, g.Releases, g.Has, s.Gzip)
 	fmt.Fprintln(h, g.Templates.Digest())
-	for _, path := range (g.Has & (generate.Flat | generate.Easy)).Paths() {
-		var st unix.Stat_t
+	var st unix.Stat_t
+	err := unix.Lstat(s.file(layout.Simple), &st)
+	fmt.Fprintln(h, err, st.Ino)
+	for _, path := range g.Has.Paths() {
 		err := unix.Lstat(s.file(path), &st)
 		fmt.Fprintln(h, err, st.Ino, st.Size, st.Mtim)
 	}
@@ -106,13 +109,18 @@ func (s *site) publishPages(ctx context.Context, g *generate.Site, all bool) err
 	}
 	former := s.former
 	if b.everything {
-		if err := s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.Outdate() }); err != nil {
+		if err := s.outdate(ctx); err != nil {
 			return storage(err)
 		}
 		former = nil
 	}
 	if err := b.index(b.rendering(ahead(s.catalog.Entries(ctx))), former); err != nil {
 		return storage(err)
+	}
+	if b.everything {
+		if err := b.strangers(); err != nil {
+			return storage(err)
+		}
 	}
 	if err := b.publish(ctx); err != nil {
 		return storage(err)

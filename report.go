@@ -206,7 +206,7 @@ func (r *Report) save(state string) error {
 	if err != nil {
 		return err
 	}
-	file := filepath.Join(state, "report.json")
+	file := reportFile(state)
 	if old, err := os.ReadFile(file); err == nil {
 		var last Report
 		if bytes.Equal(old, data) || r.Idle() && json.Unmarshal(old, &last) == nil && r.finds(&last) {
@@ -215,6 +215,8 @@ func (r *Report) save(state string) error {
 	}
 	return renameio.WriteFile(file, data, 0o644, renameio.IgnoreUmask(), renameio.WithTempDir(filepath.Join(state, "stage")))
 }
+
+func reportFile(state string) string { return filepath.Join(state, "report.json") }
 
 // finds reports whether a run found what another one left.
 func (r *Report) finds(last *Report) bool {

@@ -146,9 +146,7 @@ func (s *site) brake(ctx context.Context) (bool, error) {
 	if err != nil {
 		return true, err
 	}
-	// The last project but one of a small site may go; the only one may not.
-	share := brakeShare*vanish > int(n.Projects) && (vanish > 1 || n.Projects == 1)
-	if vanish > brakeProjects || share {
+	if tooMany(vanish, int(n.Projects)) {
 		s.report.problem(plan.Alarm, "", `if this is meant, run "nestgen build --allow-removals" once`,
 			"%d of %d projects would leave the index; nothing was taken out of it", vanish, n.Projects)
 		return true, nil
@@ -159,4 +157,10 @@ func (s *site) brake(ctx context.Context) (bool, error) {
 		return true, nil
 	}
 	return false, nil
+}
+
+// tooMany reports whether so many of all projects do not go by accident. The
+// last project but one of a small site may; the only one may not.
+func tooMany(vanish, all int) bool {
+	return vanish > brakeProjects || brakeShare*vanish > all && (vanish > 1 || all == 1)
 }

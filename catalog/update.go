@@ -261,6 +261,11 @@ func (t *Tx) SetMeta(key, value string) error {
 	return t.q.exec(t.ctx, "INSERT OR REPLACE INTO meta VALUES (?, ?)", key, value)
 }
 
+// Spare has nothing on the due-list deleted before a time.
+func (t *Tx) Spare(until time.Time) error {
+	return t.q.exec(t.ctx, "UPDATE due SET due = ? WHERE due < ?", until.UnixMicro(), until.UnixMicro())
+}
+
 // Deleted forgets paths of the due-list, because they are gone.
 func (t *Tx) Deleted(paths []string) error {
 	for _, p := range paths {

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"nestgen/catalog"
 )
 
 // Options are what a scan may be told. The zero Options will do.
@@ -44,6 +46,7 @@ type Options struct {
 type View struct {
 	opts  Options
 	rules uint64
+	known catalog.Digest
 	cache string
 	cold  error
 	dirs  []directory
@@ -174,6 +177,9 @@ func scan(ctx context.Context, dirs []string, cache string, opts Options, b *bas
 	}
 	if _, err := loaded(); err != nil {
 		return nil, err
+	}
+	if b != nil {
+		v.known = b.digest()
 	}
 	for _, s := range v.left() {
 		v.counts.Gone += s.count

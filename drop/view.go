@@ -399,6 +399,10 @@ func (v *View) Digest() (catalog.Digest, error) {
 	return b.digest(), nil
 }
 
+// Known is what Digest gave when the cache was written that the scan began
+// with; zero if there was none. What is New, Altered or Gone is so since then.
+func (v *View) Known() catalog.Digest { return v.known }
+
 // dirty reports whether the cache on disk is not what encode would write.
 func (v *View) dirty() bool {
 	v.mu.Lock()
