@@ -49,6 +49,7 @@ var layers = []row{
 		"plan", "drop", "fetch", "intake", "generate", "publish", "internal/stricttoml", "internal/secret", "internal/tame",
 	}},
 	{"serve", []string{"packaging", "layout"}},
+	{"gateway", nil},
 
 	// Programs.
 	{"cmd/nestgen", []string{".", "packaging", "catalog", "policy", "plan", "serve", "internal/stricttoml", "internal/tame"}},
@@ -61,6 +62,7 @@ var layers = []row{
 	{"intake/intaketest", []string{"packaging"}},
 	{"fetch/fetchtest", []string{"packaging", "intake/intaketest"}},
 	{"serve/servetest", []string{"packaging", "layout", "catalog", "intake", "intake/intaketest", "generate", "publish"}},
+	{"gateway/gatewaytest", []string{"gateway"}},
 	{"internal/acceptance", []string{
 		".", "packaging", "templates", "layout", "catalog", "serve",
 		"intake/intaketest", "fetch/fetchtest", "serve/servetest",
@@ -76,7 +78,7 @@ var layers = []row{
 var stages = []string{"plan", "drop", "fetch", "intake", "generate", "publish"}
 
 // helpers are for tests alone: no program may import them.
-var helpers = []string{"intake/intaketest", "fetch/fetchtest", "serve/servetest", "internal/acceptance", "internal/docstest", "bench/dataset", "bench/floor", "bench/timed", "bench"}
+var helpers = []string{"intake/intaketest", "fetch/fetchtest", "serve/servetest", "gateway/gatewaytest", "internal/acceptance", "internal/docstest", "bench/dataset", "bench/floor", "bench/timed", "bench"}
 
 // only says which packages a library may be used in, tests apart. A library
 // that is not here may be used anywhere but in the packages of plain.
@@ -98,7 +100,7 @@ var only = map[string][]string{
 }
 
 // plain packages use the standard library alone, besides what layers allows.
-var plain = []string{"packaging", "templates", "layout", "policy", "plan", "examples/quickstart"}
+var plain = []string{"packaging", "templates", "layout", "policy", "plan", "gateway", "examples/quickstart"}
 
 // A source is one Go file, read as far as its imports.
 type source struct {
