@@ -64,7 +64,7 @@ var layers = []row{
 	{"serve/servetest", []string{"packaging", "layout", "catalog", "intake", "intake/intaketest", "generate", "publish"}},
 	{"gateway/gatewaytest", []string{"gateway"}},
 	{"internal/acceptance", []string{
-		".", "packaging", "templates", "layout", "catalog", "serve",
+		".", "packaging", "templates", "layout", "catalog", "serve", "gateway",
 		"intake/intaketest", "fetch/fetchtest", "serve/servetest",
 	}},
 	{"internal/docstest", []string{".", "allowlist", "policy"}},
