@@ -29,6 +29,9 @@ var layers = []row{
 	{"internal/secret", nil},
 	{"internal/tame", nil},
 
+	// What comes in by HTTP, without knowledge of the index.
+	{"upload", []string{"packaging"}},
+
 	// Paths, readers, the model and what is said of it.
 	{"layout", []string{"packaging"}},
 	{"allowlist", []string{"packaging", "internal/secret", "internal/tame"}},
