@@ -31,6 +31,7 @@ var layers = []row{
 
 	// What comes in by HTTP, without knowledge of the index.
 	{"upload", []string{"packaging"}},
+	{"access", []string{"packaging"}},
 
 	// Paths, readers, the model and what is said of it.
 	{"layout", []string{"packaging"}},
