@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -71,14 +70,12 @@ type uploaded struct {
 	err  error
 }
 
-// index is a server that takes uploads as a scene wants it. Its status lines
-// have reason phrases, as those behind a gateway do.
+// index is a server that takes uploads as a scene wants it.
 func index(t *testing.T, s scene) (url string, got func() []uploaded) {
 	t.Helper()
 	var mu sync.Mutex
 	var all []uploaded
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w = &phrased{ResponseWriter: w}
+	srv := httptest.NewServer(upload.Reasons(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.name == "unauthorised" || r.Header.Get("Authorization") == "" {
 			upload.Unauthorized("Who are you?").Write(w, r)
 			return
@@ -108,45 +105,13 @@ func index(t *testing.T, s scene) (url string, got func() []uploaded) {
 		default:
 			upload.WriteOK(w, "")
 		}
-	}))
+	})))
 	t.Cleanup(srv.Close)
 	return srv.URL + "/legacy/", func() []uploaded {
 		mu.Lock()
 		defer mu.Unlock()
 		return all
 	}
-}
-
-// phrased is a ResponseWriter that can have a reason phrase. It answers once
-// and closes the connection.
-type phrased struct {
-	http.ResponseWriter
-	reason string
-	conn   net.Conn
-}
-
-func (p *phrased) SetReason(phrase string) { p.reason = phrase }
-
-func (p *phrased) WriteHeader(status int) {
-	if p.reason == "" {
-		p.reason = http.StatusText(status)
-	}
-	conn, _, err := http.NewResponseController(p.ResponseWriter).Hijack()
-	if err != nil {
-		panic(err)
-	}
-	p.conn = conn
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\nConnection: close\r\n", status, p.reason)
-	_ = p.Header().Write(&b)
-	b.WriteString("\r\n")
-	_, _ = conn.Write(b.Bytes())
-}
-
-func (p *phrased) Write(b []byte) (int, error) {
-	n, err := p.conn.Write(b)
-	_ = p.conn.Close()
-	return n, err
 }
 
 // stageFile gives an empty file that goes with the test.

@@ -138,36 +138,12 @@ func (p *Problem) Reason() string {
 	return string(b)
 }
 
-// A Reasoner is an [http.ResponseWriter] whose status line can have a reason
-// phrase of its own. The writer of net/http is none. SetReason comes before
-// WriteHeader; the phrase is sent as its bytes are, which are ISO-8859-1
-// without line ends.
-type Reasoner interface {
-	SetReason(phrase string)
-}
-
-// setReason looks for a Reasoner in what w wraps, as
-// [http.ResponseController] does for its methods.
-func setReason(w http.ResponseWriter, phrase string) {
-	for {
-		if r, ok := w.(Reasoner); ok {
-			r.SetReason(phrase)
-			return
-		}
-		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			return // the body says it too
-		}
-		w = u.Unwrap()
-	}
-}
-
 // unread is how much of a body is read only to be thrown away, so that its
 // sender comes to reading the answer.
-const unread = 64 << 20
+const unread = 256 << 20
 
 // Write answers a request with the problem. First it reads what is left of the
-// body, up to 64 MiB: hardly any client looks at the answer before it has sent
+// body, up to 256 MiB: hardly any client looks at the answer before it has sent
 // everything, and one that finds the connection closed shows that instead of
 // the reason. A client that waits to be told to continue is not made to.
 func (p *Problem) Write(w http.ResponseWriter, r *http.Request) {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -204,5 +205,72 @@ func TestWriteReadsTheRest(t *testing.T) {
 				t.Errorf("%s %q, %v", resp.Status, body, err)
 			}
 		})
+	}
+}
+
+// The server of net/http sends reason phrases where it is helped, also through
+// another writer, and keeps its connection for answers without one.
+func TestReasons(t *testing.T) {
+	var connections atomic.Int32
+	srv := httptest.NewUnstartedServer(upload.Reasons(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/ok" {
+			upload.WriteOK(wrapped{w}, "fine")
+			return
+		}
+		w.Header().Set("X-Before", "1")
+		upload.Unauthorized("façade\r\nX-Evil: 1").Write(wrapped{w}, r)
+	})))
+	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	srv.Start()
+	defer srv.Close()
+	get := func(path string) (*http.Response, string) {
+		t.Helper()
+		resp, err := srv.Client().Post(srv.URL+path, "text/plain", strings.NewReader("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp, string(body)
+	}
+	for range 2 {
+		if resp, body := get("/ok"); resp.Status != "200 OK" || body != "fine\n" {
+			t.Errorf("%s %q", resp.Status, body)
+		}
+	}
+	if connections.Load() != 1 {
+		t.Errorf("%d connections", connections.Load())
+	}
+	for range 2 {
+		resp, body := get("/no")
+		if resp.Status != "401 fa\xe7ade  X-Evil: 1" || body != "façade  X-Evil: 1\n" || resp.Header.Get("X-Evil") != "" || !resp.Close ||
+			resp.Header.Get("X-Before") != "1" || resp.Header.Get("WWW-Authenticate") != `Basic realm="pypi"` || resp.Header.Get("Date") == "" {
+			t.Errorf("%s %q %v", resp.Status, body, resp.Header)
+		}
+	}
+}
+
+// HTTP/2 has no reason phrase, and no connection that could be taken over.
+func TestReasonsHTTP2(t *testing.T) {
+	srv := httptest.NewUnstartedServer(upload.Reasons(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		upload.Forbidden("not yours").Write(w, r)
+	})))
+	srv.EnableHTTP2 = true
+	srv.StartTLS()
+	defer srv.Close()
+	resp, err := srv.Client().Post(srv.URL, "text/plain", strings.NewReader("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); err != nil || resp.ProtoMajor != 2 || resp.StatusCode != 403 || string(body) != "not yours\n" {
+		t.Errorf("%s %s %q, %v", resp.Proto, resp.Status, body, err)
 	}
 }
