@@ -64,6 +64,14 @@ func (s *site) mustHaveBuilt() error {
 
 func (s *site) gc(ctx context.Context) (*Garbage, error) {
 	g := &Garbage{DryRun: s.opts.DryRun, Paths: []string{}}
+	if !s.opts.DryRun {
+		// Nobody may list a file between the look and the deletion.
+		turn, err := s.tree.Turn(ctx)
+		if err != nil {
+			return nil, storage(err)
+		}
+		defer turn.Close()
+	}
 	now := trueNow()
 	since, err := s.since(ctx)
 	if err != nil {
@@ -188,12 +196,19 @@ func (s *site) walkStore(ctx context.Context, f func(path string, fi os.FileInfo
 
 // deleteDue removes the bytes whose grace is over.
 func (s *site) deleteDue(ctx context.Context) error {
-	due, err := s.catalog.Due(ctx, trueNow().UnixMicro())
+	now := trueNow().UnixMicro()
+	if due, err := s.catalog.Due(ctx, now); err != nil || len(due) == 0 {
+		return storage(err)
+	}
+	// Nobody may list a file again between the look and the deletion.
+	turn, err := s.tree.Turn(ctx)
 	if err != nil {
 		return storage(err)
 	}
-	if len(due) == 0 {
-		return nil
+	defer turn.Close()
+	due, err := s.catalog.Due(ctx, now)
+	if err != nil {
+		return storage(err)
 	}
 	stored, err := s.catalog.Stored(ctx)
 	if err != nil {

@@ -84,31 +84,39 @@ func (s *site) publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.publishPages(ctx, g, false); !errors.Is(err, generate.ErrFormer) {
+	// Most runs find nothing to do, and need not wait for others to see it.
+	if some, everything, err := s.outdated(ctx, g); err != nil || !some && !everything {
 		return err
 	}
-	return s.publishPages(ctx, g, true)
+	turn, err := s.tree.Turn(ctx)
+	if err != nil {
+		return storage(err)
+	}
+	defer turn.Close()
+	return s.publishIn(ctx, turn, g)
+}
+
+// publishIn is publish for one who has the turn.
+func (s *site) publishIn(ctx context.Context, turn *publish.Turn, g *generate.Site) error {
+	some, everything, err := s.outdated(ctx, g)
+	if err != nil || !some && !everything {
+		return err
+	}
+	if err := s.publishPages(ctx, turn, g, everything); !errors.Is(err, generate.ErrFormer) {
+		return err
+	}
+	return s.publishPages(ctx, turn, g, true)
 }
 
 // publishPages makes the pages that are out of date, or all of them. What has
 // not changed is taken over from the pages that list every file; if that cannot
 // be, the error matches [generate.ErrFormer].
-func (s *site) publishPages(ctx context.Context, g *generate.Site, all bool) error {
-	// Most runs find nothing to do, and need not wait for others to see it.
-	if some, everything, err := s.outdated(ctx, g); err != nil || !all && !some && !everything {
-		return err
-	}
-	b, err := s.newBatch(ctx, g)
-	if err != nil {
-		return err
-	}
+func (s *site) publishPages(ctx context.Context, turn *publish.Turn, g *generate.Site, everything bool) error {
+	b := s.newBatch(turn, g)
 	defer b.batch.Close()
-	some, everything, err := s.outdated(ctx, g)
-	if b.everything = all || everything; err != nil || !some && !b.everything {
-		return err
-	}
+	b.everything = everything
 	former := s.former
-	if b.everything {
+	if everything {
 		if err := s.outdate(ctx); err != nil {
 			return storage(err)
 		}
@@ -204,15 +212,11 @@ type pageBatch struct {
 	hasSimple, hasPeople, hasLegacy bool
 }
 
-func (s *site) newBatch(ctx context.Context, g *generate.Site) (*pageBatch, error) {
-	batch, err := s.tree.Batch(ctx)
-	if err != nil {
-		return nil, storage(err)
-	}
+func (s *site) newBatch(turn *publish.Turn, g *generate.Site) *pageBatch {
 	return &pageBatch{
-		site: s, pages: g, batch: batch, shown: map[packaging.Name]shownAs{},
+		site: s, pages: g, batch: turn.Batch(), shown: map[packaging.Name]shownAs{},
 		hasSimple: s.exists(layout.Simple), hasPeople: s.exists(layout.People), hasLegacy: s.exists(layout.Legacy),
-	}, nil
+	}
 }
 
 // rendering passes projects on, renders those that came whole, and gives them

@@ -559,10 +559,12 @@ func (v *verifier) removeStrangers(ctx context.Context) error {
 	if len(v.extra) == 0 {
 		return nil
 	}
-	b, err := v.tree.Batch(ctx)
+	turn, err := v.tree.Turn(ctx)
 	if err != nil {
 		return err
 	}
+	defer turn.Close()
+	b := turn.Batch()
 	defer b.Close()
 	for _, path := range v.extra {
 		if err := b.Remove(path); err != nil {

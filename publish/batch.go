@@ -19,11 +19,9 @@ import (
 )
 
 // A Batch is a set of pages that are published together. Nothing of it can be
-// seen before [Batch.Publish]. At most one is open for a site, among all
-// processes: until it is closed nobody else changes a page. It holds some two
-// hundred bytes of memory for each project, whatever the size of the pages; a
-// site of a million projects is published in several batches, the pages that
-// list others in the last.
+// seen before [Batch.Publish]. It holds some two hundred bytes of memory for
+// each project, whatever the size of the pages; a site of a million projects is
+// published in several batches, the pages that list others in the last.
 //
 // Its methods may be called by several goroutines at once, Publish and Close
 // after all others have returned.
@@ -83,16 +81,36 @@ type page struct {
 	size  int64
 }
 
-// Batch begins a set of pages, which the caller must close. It waits until no
-// other is open.
-func (t *Tree) Batch(ctx context.Context) (*Batch, error) {
+// A Turn is the right to change pages and to take files out of the store. One
+// process has it at a time, in it one goroutine.
+type Turn struct {
+	t    *Tree
+	over bool
+}
+
+// Turn waits for the right, which the caller must give back.
+func (t *Tree) Turn(ctx context.Context) (*Turn, error) {
 	if err := t.usable(); err != nil {
 		return nil, err
 	}
-	if err := t.pages.take(ctx); err != nil {
+	if err := t.turns.take(ctx); err != nil {
 		return nil, err
 	}
-	return &Batch{t: t, name: t.stageName(), folders: map[string]*folder{}, touched: changedSet{}}, nil
+	return &Turn{t: t}, nil
+}
+
+// Close gives the right back. Closing it again does nothing.
+func (u *Turn) Close() error {
+	if u.over {
+		return nil
+	}
+	u.over = true
+	return u.t.turns.giveBack()
+}
+
+// Batch begins a set of pages, which the caller must close before the Turn.
+func (u *Turn) Batch() *Batch {
+	return &Batch{t: u.t, name: u.t.stageName(), folders: map[string]*folder{}, touched: changedSet{}}
 }
 
 // A shelf holds one folder for each project, or all of these.
@@ -454,12 +472,8 @@ func (b *Batch) remove(path string) error {
 // Close ends the batch, and drops what was staged and not published. Closing
 // it again does nothing.
 func (b *Batch) Close() error {
-	if b.over {
-		return nil
-	}
 	b.over = true
-	err := b.drop()
-	return cmp.Or(b.t.pages.giveBack(), err)
+	return b.drop()
 }
 
 // drop removes what is staged.

@@ -131,7 +131,7 @@ func TestTimesRise(t *testing.T) {
 func TestCreate(t *testing.T) {
 	s := open(t)
 	big := strings.Repeat("0123456789abcdef", 40_000)
-	write := func(b *publish.Batch, path, content string) {
+	write := func(b batch, path, content string) {
 		w, err := b.Create(path)
 		s.must(err)
 		for chunk := range slices.Chunk([]byte(content), 1000) {
@@ -395,11 +395,10 @@ func TestCancelled(t *testing.T) {
 	s.has("packages", "")
 }
 
-// There is one batch at a time, here and in other processes; a cancelled wait
-// ends.
-func TestBatchesWaitForEachOther(t *testing.T) {
+// One has the turn at a time, here and in other processes; a cancelled wait ends.
+func TestTurnsWaitForEachOther(t *testing.T) {
 	s := open(t)
-	f, err := os.OpenFile(filepath.Join(s.dir, "state", "pages.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(filepath.Join(s.dir, "state", "publish.lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	s.must(err)
 	defer f.Close()
 	lock := func(how int) error { return unix.Flock(int(f.Fd()), how) }
@@ -407,8 +406,8 @@ func TestBatchesWaitForEachOther(t *testing.T) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 		defer cancel()
-		if _, err := s.tree.Batch(ctx); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("Batch while there is another: %v", err)
+		if _, err := s.tree.Turn(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Turn while there is another: %v", err)
 		}
 	}
 	s.must(lock(unix.LOCK_EX))
@@ -418,7 +417,7 @@ func TestBatchesWaitForEachOther(t *testing.T) {
 	b := begin(t, s.tree)
 	s.must(<-unlocked)
 	if err := lock(unix.LOCK_EX | unix.LOCK_NB); err != unix.EWOULDBLOCK {
-		t.Errorf("another process takes the lock of a batch: %v", err)
+		t.Errorf("another process takes the turn as well: %v", err)
 	}
 	hurry()
 	s.must(b.Put("simple/foo/index.html", []byte("x")))

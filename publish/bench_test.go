@@ -28,15 +28,15 @@ func cpu() float64 {
 
 func benchPublish(b *testing.B, tree *publish.Tree, generation int) publish.Stats {
 	html := bytes.Repeat([]byte{byte('a' + generation)}, benchPage)
-	batch := begin(b, tree)
+	pages := begin(b, tree)
 	for i := range benchProjects {
 		for _, name := range []string{"index.html", "index.v1_json"} {
-			if err := batch.Put(fmt.Sprintf("simple/project-%d/%s", i, name), html); err != nil {
+			if err := pages.Put(fmt.Sprintf("simple/project-%d/%s", i, name), html); err != nil {
 				b.Fatal(err)
 			}
 		}
 	}
-	stats, err := end(batch)
+	stats, err := end(pages)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -131,14 +131,14 @@ func buildSmallFiles(dir string) int {
 	}
 	tree, err := publish.Open(publish.Options{Site: filepath.Join(dir, "site"), State: filepath.Join(dir, "state")})
 	check(err, nil)
-	b, err := tree.Batch(context.Background())
+	turn, err := tree.Turn(context.Background())
 	check(err, nil)
+	b := turn.Batch()
 	check(b.Put("simple/foo/index.html", []byte("old")), nil)
-	_, err = end(b)
+	_, err = b.Publish(context.Background())
 	check(err, nil)
 	big := bytes.Repeat([]byte("x"), 60_000)
-	b, err = tree.Batch(context.Background())
-	check(err, nil)
+	b = turn.Batch()
 	check(b.Put("simple/foo/index.html", big), syscall.EFBIG)
 	w, err := b.Create("flat/index.html")
 	check(err, nil)
@@ -198,7 +198,7 @@ func TestSyncFails(t *testing.T) {
 
 			// With room again it still refuses, until it is opened anew.
 			os.Remove(filepath.Join(backing, "full"))
-			_, err = s.tree.Batch(context.Background())
+			_, err = s.tree.Turn(context.Background())
 			wantStorage(t, err, failed)
 			_, err = s.tree.NewFile()
 			wantStorage(t, err, failed)

@@ -2,6 +2,8 @@ package publish
 
 import (
 	"bytes"
+	"cmp"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -32,17 +35,18 @@ type Options struct {
 	Clock func() time.Time
 }
 
-// A Tree is the right to write to a site. At most one exists for a state folder
-// at a time. Its methods may be called by several goroutines at once.
+// A Tree is the right to write to a site. Of those that [Open] gives at most one
+// exists for a state folder at a time; any number may [Join] it. Its methods may
+// be called by several goroutines at once.
 type Tree struct {
 	site, stagePath string
 	log             *slog.Logger
 	now             func() time.Time
 	umask           uint32
 
-	build *flock.Flock // held from Open to Close
+	build *flock.Flock // held from Open to Close; nil for one that has joined
 	store lock         // held while names in the store change
-	pages lock         // held by a Batch
+	turns lock         // held by a Turn
 
 	// Folders, open all the time. syncfs(2) tells of a failed write-back only
 	// since the folder it is given was opened (Linux 5.8).
@@ -61,7 +65,13 @@ const (
 
 // Open takes the lock of the state folder and empties the stage. The error
 // matches [ErrLocked] when another build has the lock.
-func Open(o Options) (*Tree, error) {
+func Open(o Options) (*Tree, error) { return o.tree((*Tree).openAlone) }
+
+// Join gives a Tree to a program that changes a site while builds come and go.
+// It has a part of the stage to itself.
+func Join(o Options) (*Tree, error) { return o.tree((*Tree).openBeside) }
+
+func (o Options) tree(open func(*Tree, string) error) (*Tree, error) {
 	t := &Tree{site: o.Site, log: o.Log, now: o.Clock, root: -1, stage: -1}
 	if t.log == nil {
 		t.log = slog.New(slog.DiscardHandler)
@@ -69,14 +79,14 @@ func Open(o Options) (*Tree, error) {
 	if t.now == nil {
 		t.now = time.Now
 	}
-	if err := t.open(o.State); err != nil {
+	if err := t.open(o.State, open); err != nil {
 		t.release()
 		return nil, err
 	}
 	return t, nil
 }
 
-func (t *Tree) open(state string) error {
+func (t *Tree) open(state string, openStage func(*Tree, string) error) error {
 	var err error
 	if t.umask, err = readUmask(); err != nil {
 		return err
@@ -90,9 +100,24 @@ func (t *Tree) open(state string) error {
 	if err := t.checkState(state); err != nil {
 		return err
 	}
-	t.build = flock.New(filepath.Join(state, "build.lock"), flock.SetPermissions(0o600))
 	t.store = newLock(filepath.Join(state, "store.lock"))
-	t.pages = newLock(filepath.Join(state, "pages.lock"))
+	t.turns = newLock(filepath.Join(state, "publish.lock"))
+	if t.root, err = openat(unix.AT_FDCWD, t.site, unix.O_RDONLY|unix.O_DIRECTORY, 0); err != nil {
+		return storage("open", t.site, err)
+	}
+	t.stagePath, err = filepath.Abs(filepath.Join(state, "stage"))
+	if err != nil {
+		return err
+	}
+	if err := openStage(t, state); err != nil {
+		return err
+	}
+	return t.checkMounts()
+}
+
+// openAlone takes the whole stage, but for what others have of it who joined.
+func (t *Tree) openAlone(state string) error {
+	t.build = flock.New(filepath.Join(state, "build.lock"), flock.SetPermissions(0o600))
 	locked, err := t.build.TryLock()
 	if err != nil {
 		return storage("lock", t.build.Path(), err)
@@ -100,23 +125,50 @@ func (t *Tree) open(state string) error {
 	if !locked {
 		return ErrLocked
 	}
-	t.stagePath, err = filepath.Abs(filepath.Join(state, "stage"))
-	if err != nil {
-		return err
-	}
-	if err := makeFolder(t.stagePath, 0o700); err != nil {
-		return err
-	}
-	if t.root, err = openat(unix.AT_FDCWD, t.site, unix.O_RDONLY|unix.O_DIRECTORY, 0); err != nil {
-		return storage("open", t.site, err)
-	}
-	if t.stage, err = openat(unix.AT_FDCWD, t.stagePath, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0); err != nil {
-		return storage("open", t.stagePath, err)
-	}
-	if err := t.checkMounts(); err != nil {
+	if err := t.openStage(); err != nil {
 		return err
 	}
 	return t.clearStage()
+}
+
+func (t *Tree) openStage() error {
+	err := makeFolder(t.stagePath, 0o700)
+	if err == nil {
+		t.stage, err = openat(unix.AT_FDCWD, t.stagePath, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+		err = storage("open", t.stagePath, err)
+	}
+	return err
+}
+
+// beside begins the names of the folders in the stage that belong to those who
+// joined. Each has a lock on its own as long as it lives.
+const beside = "beside-"
+
+func (t *Tree) openBeside(string) error {
+	all := t.stagePath
+	for {
+		if err := makeFolder(all, 0o700); err != nil {
+			return err
+		}
+		t.stagePath = filepath.Join(all, beside+rand.Text())
+		if err := t.openStage(); err != nil {
+			return err
+		}
+		if err := unix.Flock(t.stage, unix.LOCK_EX|unix.LOCK_NB); err != nil && err != unix.EWOULDBLOCK {
+			return storage("lock", t.stagePath, err)
+		} else if err == nil {
+			var st unix.Stat_t
+			if err := unix.Fstat(t.stage, &st); err != nil {
+				return storage("stat", t.stagePath, err)
+			}
+			if st.Nlink > 0 {
+				return nil
+			}
+		}
+		// A build that just began took the folder for left over.
+		unix.Close(t.stage)
+		t.stage = -1
+	}
 }
 
 // makeFolder makes a folder with all its parents. The last one gets the mode
@@ -232,6 +284,16 @@ func (t *Tree) clearStage() error {
 		return storage("read", t.stagePath, err)
 	}
 	for _, name := range names {
+		if strings.HasPrefix(name, beside) {
+			fd, err := openat(t.stage, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+			if err == nil {
+				err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
+				defer unix.Close(fd)
+			}
+			if err == unix.EWOULDBLOCK || err == unix.ENOENT {
+				continue // its owner lives, or has just gone with it
+			}
+		}
 		if err := root.RemoveAll(name); err != nil {
 			return storage("remove", filepath.Join(t.stagePath, name), err)
 		}
@@ -243,6 +305,9 @@ func (t *Tree) clearStage() error {
 // published stays.
 func (t *Tree) Close() error {
 	err := t.clearStage()
+	if t.build == nil {
+		err = cmp.Or(err, storage("remove", t.stagePath, os.Remove(t.stagePath)))
+	}
 	t.release()
 	return err
 }

@@ -40,19 +40,28 @@ func openIn(t *testing.T, dir string) *site {
 	return s
 }
 
+// A batch has a turn of its own.
+type batch struct {
+	*publish.Batch
+	turn *publish.Turn
+}
+
+func (b batch) Close() error { return errors.Join(b.Batch.Close(), b.turn.Close()) }
+
 // begin begins a batch, which ends with the test at the latest.
-func begin(t testing.TB, tree *publish.Tree) *publish.Batch {
+func begin(t testing.TB, tree *publish.Tree) batch {
 	t.Helper()
-	b, err := tree.Batch(context.Background())
+	turn, err := tree.Turn(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
+	b := batch{turn.Batch(), turn}
 	t.Cleanup(func() { b.Close() })
 	return b
 }
 
 // end publishes a batch and closes it.
-func end(b *publish.Batch) (publish.Stats, error) {
+func end(b batch) (publish.Stats, error) {
 	stats, err := b.Publish(context.Background())
 	return stats, errors.Join(err, b.Close())
 }

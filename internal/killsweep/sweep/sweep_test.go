@@ -204,11 +204,11 @@ func withPublish() error {
 		if altered, err := tree.Expose(ctx, batch); err != nil || altered != nil {
 			return fmt.Errorf("expose: %v %w", altered, err)
 		}
-		b, err := tree.Batch(ctx)
+		turn, err := tree.Turn(ctx)
 		if err != nil {
 			return err
 		}
-		defer b.Close()
+		b := turn.Batch()
 		var wg sync.WaitGroup
 		errs := make([]error, len(order))
 		for i, path := range order {
@@ -240,7 +240,7 @@ func withPublish() error {
 		if _, err := b.Publish(ctx); err != nil {
 			return err
 		}
-		if err := b.Close(); err != nil {
+		if err := errors.Join(b.Close(), turn.Close()); err != nil {
 			return err
 		}
 	}
