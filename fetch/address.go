@@ -79,7 +79,7 @@ func zoneOf(a netip.Addr) zone {
 }
 
 // A guard decides which addresses may be connected to. Where the upstream
-// itself is, is seen at the first connection to it and stays so: a name that
+// itself is, is seen at the first connection and stays so: a name that
 // first was on the internet and then points into a private network is not
 // followed.
 type guard struct {
@@ -96,6 +96,9 @@ func (g *guard) dialContext(ctx context.Context, network, address string) (net.C
 	if err != nil {
 		return nil, err
 	}
+	if !strings.EqualFold(host, g.host) {
+		g.locate(ctx)
+	}
 	d := g.dial
 	d.ControlContext = func(_ context.Context, _, resolved string, _ syscall.RawConn) error {
 		ap, err := netip.ParseAddrPort(resolved)
@@ -105,6 +108,23 @@ func (g *guard) dialContext(ctx context.Context, network, address string) (net.C
 		return g.check(host, ap.Addr())
 	}
 	return d.DialContext(ctx, network, address)
+}
+
+// locate finds out where the upstream is that nobody has connected to yet: what
+// is known of it from an earlier run may name files on another host. The farthest
+// of its addresses counts, so that nothing is allowed by a doubt.
+func (g *guard) locate(ctx context.Context) {
+	if g.home.Load() != 0 {
+		return
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", g.host)
+	home := forbidden
+	for _, a := range addrs {
+		home = min(home, zoneOf(a))
+	}
+	if err == nil && home != forbidden {
+		g.settle(home)
+	}
 }
 
 // check says why an address that host stands for may not be connected to.

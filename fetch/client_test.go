@@ -623,3 +623,22 @@ func TestLargePages(t *testing.T) {
 		t.Errorf("page of %d bytes is not large", len(page))
 	}
 }
+
+// What an earlier run learned of a file may be used before the upstream itself
+// was asked for anything: where that is decides which hosts may have files.
+func TestDownloadFromAnotherHostFirst(t *testing.T) {
+	f := fetchtest.File{Project: "a", Filename: "a-1.0.tar.gz", Data: []byte("data")}
+	srv := fetchtest.New(t, f)
+	o := catalog.Offer{Filename: f.Filename, URL: strings.Replace(srv.URL, "127.0.0.1", "localhost", 1) + srv.Path(f.Filename), Size: -1}
+	for upstream, ok := range map[string]bool{srv.URL: true, "http://192.0.2.1": false} {
+		src, err := fetch.Open(fetch.Upstream{Name: "up", URL: upstream + fetchtest.Index}, fetch.Options{Retries: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.Close()
+		_, err = src.Download(t.Context(), o, filepath.Join(t.TempDir(), "x"))
+		if ok != (err == nil) || !ok && fetch.KindOf(err) != fetch.Refused {
+			t.Errorf("upstream at %s: %v", upstream, err)
+		}
+	}
+}
