@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
-	"strings"
 
 	"nestgen/allowlist"
 	"nestgen/catalog"
@@ -140,14 +139,9 @@ func (s *site) homeUpstream(owner string, current *catalog.Project) string {
 }
 
 // listingKey names an upstream for its listings. What another address once
-// said must not be held for what this one says.
+// said must not be held for what this one says. There may be a token in it.
 func listingKey(src *fetch.Source) string {
-	address := src.URL()
-	if strings.ContainsRune(src.Name(), ':') || strings.ContainsRune(address, '?') {
-		// Of the allowlist, or with a query: there may be a token in it.
-		address = fmt.Sprintf("%x", sha256.Sum256([]byte(address)))
-	}
-	return src.Name() + " " + address
+	return fmt.Sprintf("%s %x", src.Name(), sha256.Sum256([]byte(src.URL())))
 }
 
 // list gives an upstream's listing of a project, and whether it is a new one.

@@ -79,13 +79,13 @@ func (u *upstreams) open(s *site) error {
 	// place of the settings' upstreams, the others come after them.
 	places := s.intent.options.ExtraIndexURLs
 	if i := s.intent.options.IndexURL; i.URL != "" {
-		faults = append(faults, add(fetch.Upstream{Name: i.String(), URL: i.URL, Form: fetch.Index}))
+		places = slices.Insert(slices.Clone(places), 0, i)
 	}
 	for _, p := range places {
-		faults = append(faults, add(fetch.Upstream{Name: p.String(), URL: p.URL, Form: fetch.Index}))
+		faults = append(faults, add(fetch.Upstream{Name: p.String(), URL: p.URL, Shown: p.String(), Form: fetch.Index}))
 	}
 	for _, p := range s.intent.options.FindLinks {
-		faults = append(faults, add(fetch.Upstream{Name: p.String(), URL: p.URL, Form: fetch.Page}))
+		faults = append(faults, add(fetch.Upstream{Name: p.String(), URL: p.URL, Shown: p.String(), Form: fetch.Page}))
 	}
 	return errors.Join(faults...)
 }

@@ -35,6 +35,7 @@ type Result struct {
 //
 // Nothing that the upstream sends has a say in the name of the file.
 func (s *Source) Download(ctx context.Context, o catalog.Offer, dest string) (Result, error) {
+	s.veil.revealOffer(&o)
 	r, err := s.download(ctx, o, dest, s.opts.MaxFile, true)
 	if err != nil {
 		return Result{}, s.label(err, "", o.Filename, o.URL)
@@ -49,6 +50,7 @@ const maxCompanion = 16 << 20
 // if the offer has any, ".asc" or ".provenance". The error matches
 // [fs.ErrNotExist] if the upstream has none.
 func (s *Source) Companion(ctx context.Context, o catalog.Offer, suffix, dest string) (Result, error) {
+	s.veil.revealOffer(&o)
 	c := catalog.Offer{Filename: o.Filename + suffix, Size: -1}
 	var err error
 	switch suffix {

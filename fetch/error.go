@@ -150,5 +150,6 @@ func (s *Source) label(err error, n packaging.Name, filename, url string) error 
 	if e.URL == "" {
 		e.URL = redact(url)
 	}
+	s.veil.hideError(e)
 	return e
 }

@@ -44,7 +44,7 @@ func retry[T any](ctx context.Context, s *Source, what string, op func(attempt i
 		if !e.again {
 			return v, backoff.Permanent(error(e))
 		}
-		s.opts.Log.Debug("attempt failed", "upstream", s.up.Name, "what", what, "attempt", attempt, "error", e.Err)
+		s.opts.Log.Debug("attempt failed", "upstream", s.up.Name, "what", s.veil.hideText(what), "attempt", attempt, "error", s.veil.hideText(e.Err.Error()))
 		return v, e
 	},
 		backoff.WithBackOff(delays),

@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -28,6 +29,11 @@ type Upstream struct {
 	// folder of files. User information in it is used as if it had come from
 	// Credentials, and is written nowhere.
 	URL string
+
+	// Shown is URL as it may be written down. Of what else stands in URL, as the
+	// value of a variable does, nothing is told: neither in a listing, nor in an
+	// error. If empty, all of URL but user information may be.
+	Shown string
 
 	// Form says what is at URL. If zero, it is found out.
 	Form Form
@@ -179,6 +185,7 @@ type Source struct {
 	opts    Options
 	root    *url.URL // no user information
 	local   *folder  // not nil for a local upstream
+	veil    veil
 	auth    *keyring
 	guard   *guard
 	client  *http.Client
@@ -205,12 +212,12 @@ func Open(u Upstream, opts Options) (*Source, error) {
 		u.Timeout = 30 * time.Second
 	}
 	s := &Source{up: u, opts: opts, slots: make(chan struct{}, opts.Connections), large: make(chan struct{}, 2)}
-	root, path, err := parseRoot(u.URL)
+	root, path, err := parseRoot(u.URL, cmp.Or(u.Shown, redact(u.URL)))
 	if err != nil {
 		return nil, fmt.Errorf("upstream %s: %w", u.Name, err)
 	}
 	if packaging.KindOf(root.Path) != packaging.UnknownKind {
-		return nil, fmt.Errorf("upstream %s: %s is a file, not an index", u.Name, redact(u.URL))
+		return nil, fmt.Errorf("upstream %s: %s is a file, not an index", u.Name, cmp.Or(u.Shown, redact(u.URL)))
 	}
 	s.auth, err = openKeyring(root, u.Credentials, opts.Netrc)
 	if err != nil {
@@ -219,6 +226,9 @@ func Open(u Upstream, opts Options) (*Source, error) {
 	root.User = nil
 	s.root = root
 	s.up.URL = root.String()
+	if root.Scheme != "file" { // a path of this machine is no secret
+		s.veil = newVeil(root, u.Shown)
+	}
 	if u.Rate > 0 {
 		s.limiter = rate.NewLimiter(rate.Limit(u.Rate), max(1, int(u.Rate)))
 	}
@@ -248,7 +258,8 @@ func Open(u Upstream, opts Options) (*Source, error) {
 }
 
 // parseRoot reads the address of an upstream. The path is set for a local one.
-func parseRoot(s string) (root *url.URL, path string, err error) {
+// Errors name what is shown.
+func parseRoot(s, shown string) (root *url.URL, path string, err error) {
 	if scheme, _, ok := strings.Cut(s, ":"); !strings.Contains(s, "://") && (!ok || len(scheme) < 2 || strings.ContainsAny(scheme, `/\.`)) {
 		if s == "" {
 			return nil, "", fmt.Errorf("no address")
@@ -262,23 +273,23 @@ func parseRoot(s string) (root *url.URL, path string, err error) {
 	u, err := url.Parse(s)
 	if err != nil {
 		// The text of err holds the whole address, password included.
-		return nil, "", fmt.Errorf("address %s: not a URL", redact(s))
+		return nil, "", fmt.Errorf("address %s: not a URL", shown)
 	}
 	switch u.Scheme {
 	case "http", "https":
 		if u.Host == "" {
-			return nil, "", fmt.Errorf("address %s: no host", redact(s))
+			return nil, "", fmt.Errorf("address %s: no host", shown)
 		}
 		u.Fragment, u.RawFragment = "", ""
 		return u, "", nil
 	case "file":
 		if u.Host != "" && u.Host != "localhost" || !filepath.IsAbs(u.Path) {
-			return nil, "", fmt.Errorf("address %s: a file: URL needs an absolute path and no host", redact(s))
+			return nil, "", fmt.Errorf("address %s: a file: URL needs an absolute path and no host", shown)
 		}
 		path = filepath.Clean(u.Path)
 		return &url.URL{Scheme: "file", Path: path}, path, nil
 	}
-	return nil, "", fmt.Errorf("address %s: scheme is none of http, https and file", redact(s))
+	return nil, "", fmt.Errorf("address %s: scheme is none of http, https and file", shown)
 }
 
 // hasPageName reports whether a path names a page rather than a folder.
@@ -290,7 +301,8 @@ func hasPageName(path string) bool {
 // Name gives the upstream's name.
 func (s *Source) Name() string { return s.up.Name }
 
-// URL gives the upstream's address, without user information.
+// URL gives the upstream's address, without user information. It may hold what
+// Shown hides.
 func (s *Source) URL() string { return s.up.URL }
 
 // Local reports whether the upstream is a folder or a page on a local disk.
@@ -338,5 +350,6 @@ func (s *Source) List(ctx context.Context, n packaging.Name, prev Validators) (c
 	if err != nil {
 		return catalog.Listing{}, s.label(err, n, "", s.root.String())
 	}
+	s.veil.hideListing(&l)
 	return l, nil
 }
