@@ -310,9 +310,13 @@ func (s *site) listLinks(n packaging.Name, current *catalog.Project) []catalog.L
 // name of a snippet ends otherwise.
 var listPosition = regexp.MustCompile(`:[0-9]+$`)
 
-// fetchBatch is how many new files of upstreams are fetched before they are
-// put into the catalog together.
-const fetchBatch = 256
+// fetchFiles and fetchProjects are how many new files of upstreams, of how many
+// projects, are decided about before they are fetched: enough to keep the
+// connections busy, few enough to be held with what was said of them.
+const (
+	fetchFiles    = 4096
+	fetchProjects = 1024
+)
 
 // decideUpstreams asks the upstreams for every project that the allowlist
 // names and that is not the site's own, many at a time, and decides in the
@@ -360,7 +364,7 @@ func (s *site) decideUpstreams(ctx context.Context, owners map[packaging.Name]st
 		}
 		out = append(out, r.d)
 		files += len(r.d.Fetch)
-		if files >= fetchBatch || len(out) >= 4*fetchBatch {
+		if files >= fetchFiles || len(out) >= fetchProjects {
 			if !flush() {
 				return
 			}

@@ -11,10 +11,12 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// What has come into the stage goes into the catalog as soon as it has so many
-// bytes, or the first of it has waited for so long: that is what a run loses
-// that is killed. Only tests set it lower.
+// What has come into the stage goes into the store and the catalog as soon as it
+// is so many files, or has so many bytes, or the first of it has waited for so
+// long: that is what a run loses that is killed. Meanwhile more comes. Only tests
+// set it lower.
 var (
+	partFiles       = 1024
 	partBytes int64 = 256 << 20
 	partTime        = 10 * time.Second
 )
@@ -37,7 +39,9 @@ func (p *part) add(a *arrival) {
 	p.bytes += a.file.Size
 }
 
-func (p *part) full() bool { return p.bytes >= partBytes || time.Since(p.began) >= partTime }
+func (p *part) full() bool {
+	return len(p.arrivals) >= partFiles || p.bytes >= partBytes || time.Since(p.began) >= partTime
+}
 
 // sort puts the arrivals in the order in which they were decided about, so that
 // what came first by chance has no say.

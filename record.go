@@ -88,7 +88,7 @@ func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival, la
 		}
 		s.report.Changed.add(k.File, k.Why)
 	}
-	if d.Current == nil || d.Current.Status != d.Status || d.Current.Note != d.Note {
+	if d.Restated() {
 		if err := tx.SetStatus(d.Name, d.Status, d.Note, d.StatedBy); err != nil {
 			return err
 		}

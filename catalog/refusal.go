@@ -25,7 +25,7 @@ type Refusal struct {
 // Refusal gives the reason why a file was refused, if just these bytes were
 // refused by just these rules.
 func (c *Catalog) Refusal(ctx context.Context, r Refusal) (reason string, refused bool, err error) {
-	err = c.db.QueryRowContext(ctx, "SELECT reason FROM refusals WHERE source = ? AND filename = ? AND digest = ? AND rules = ?",
+	err = c.one.QueryRowContext(ctx, "SELECT reason FROM refusals WHERE source = ? AND filename = ? AND digest = ? AND rules = ?",
 		r.Source, r.Filename, r.Digest, r.Rules).Scan(&reason)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", false, nil

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/blake2b"
+
 	"nestgen/catalog"
 	"nestgen/fetch"
 	"nestgen/fetch/fetchtest"
@@ -91,7 +93,7 @@ func TestForms(t *testing.T) {
 					t.Fatal(err)
 				}
 				st.holds([]byte(data))
-				if r.SHA256.String() != fetchtest.SHA256([]byte(data)) || (len(r.Verified) > 0) != tt.hashes {
+				if r.SHA256.String() != fetchtest.SHA256([]byte(data)) || r.BLAKE2b != blake2b.Sum256([]byte(data)) || (len(r.Verified) > 0) != tt.hashes {
 					t.Errorf("result %+v", r)
 				}
 			}

@@ -10,10 +10,14 @@ import (
 	"nestgen/catalog"
 )
 
-// A Result says what a download has brought.
+// A Result says what a download has brought. The digests are those of the bytes
+// on their way to the disk.
 type Result struct {
 	Size   int64
 	SHA256 catalog.Digest
+
+	// BLAKE2b has 256 bits.
+	BLAKE2b catalog.Digest
 
 	// Verified are the hash functions by which the upstream's word was checked,
 	// sorted. It is empty for a file of which the upstream says nothing: then
@@ -269,9 +273,9 @@ func (b *body) result() (Result, error) {
 	case n == 0:
 		return Result{}, fault(Invalid, "an empty file")
 	}
-	sum, verified, err := b.sums.sum()
+	r, err := b.sums.result()
 	if err != nil {
 		return Result{}, fault(Altered, "%w", err)
 	}
-	return Result{Size: n, SHA256: sum, Verified: verified}, nil
+	return r, nil
 }

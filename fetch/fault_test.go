@@ -3,6 +3,7 @@ package fetch_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io/fs"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/crypto/blake2b"
 
 	"nestgen/catalog"
 	"nestgen/fetch"
@@ -578,5 +581,8 @@ func TestCancel(t *testing.T) {
 	st.holds(data)
 	if r.Resumed == 0 {
 		t.Error("what had come was thrown away")
+	}
+	if r.SHA256 != sha256.Sum256(data) || r.BLAKE2b != blake2b.Sum256(data) {
+		t.Errorf("the digests are not of all that is here: %+v", r)
 	}
 }

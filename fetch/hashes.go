@@ -13,8 +13,6 @@ import (
 
 	"golang.org/x/crypto/blake2b"
 	"golang.org/x/crypto/blake2s"
-
-	"nestgen/catalog"
 )
 
 // An algorithm is a hash function that an index may name, as Python's hashlib
@@ -112,17 +110,18 @@ func validHash(name, s string) bool {
 }
 
 // A digester computes the hashes of one file that can be checked, and always
-// its SHA-256. It never fails.
+// those that the file is known by from then on. It never fails.
 type digester struct {
-	sha256 hash.Hash
-	others []hash.Hash
-	names  []string // of others
-	want   map[string]string
-	size   int64
+	sha256  hash.Hash
+	blake2b hash.Hash // of 256 bits
+	others  []hash.Hash
+	names   []string // of others
+	want    map[string]string
+	size    int64
 }
 
 func newDigester(want map[string]string) *digester {
-	d := &digester{sha256: sha256.New(), want: want}
+	d := &digester{sha256: sha256.New(), blake2b: must(blake2b.New256(nil)), want: want}
 	if len(want) == 1 && want["sha256"] != "" {
 		return d
 	}
@@ -138,6 +137,7 @@ func newDigester(want map[string]string) *digester {
 // Write takes the next bytes of the file.
 func (d *digester) Write(p []byte) (int, error) {
 	d.sha256.Write(p)
+	d.blake2b.Write(p)
 	for _, h := range d.others {
 		h.Write(p)
 	}
@@ -145,25 +145,25 @@ func (d *digester) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// sum gives the SHA-256, the names of the hashes that were right, and an error
-// that names the first one that was not.
-func (d *digester) sum() (catalog.Digest, []string, error) {
-	var sum catalog.Digest
-	d.sha256.Sum(sum[:0])
-	var right []string
+// result gives the digests with the names of the hashes that were right, and an
+// error that names the first one that was not.
+func (d *digester) result() (Result, error) {
+	r := Result{Size: d.size}
+	d.sha256.Sum(r.SHA256[:0])
+	d.blake2b.Sum(r.BLAKE2b[:0])
 	if want := d.want["sha256"]; want != "" {
-		if got := sum.String(); !strings.EqualFold(got, want) {
-			return sum, nil, fmt.Errorf("sha256 is %s, but the index says %s", got, want)
+		if got := r.SHA256.String(); !strings.EqualFold(got, want) {
+			return Result{}, fmt.Errorf("sha256 is %s, but the index says %s", got, want)
 		}
-		right = append(right, "sha256")
+		r.Verified = append(r.Verified, "sha256")
 	}
 	for i, h := range d.others {
 		name := d.names[i]
 		if got := fmt.Sprintf("%x", h.Sum(nil)); !strings.EqualFold(got, d.want[name]) {
-			return sum, nil, fmt.Errorf("%s is %s, but the index says %s", name, got, d.want[name])
+			return Result{}, fmt.Errorf("%s is %s, but the index says %s", name, got, d.want[name])
 		}
-		right = append(right, name)
+		r.Verified = append(r.Verified, name)
 	}
-	slices.Sort(right)
-	return sum, right, nil
+	slices.Sort(r.Verified)
+	return r, nil
 }

@@ -85,13 +85,13 @@ func TestAlgorithms(t *testing.T) {
 	}
 	d := newDigester(want)
 	d.Write([]byte("abc"))
-	if _, right, err := d.sum(); err != nil || len(right) != len(algorithms) {
-		t.Errorf("%q, %v", right, err)
+	if r, err := d.result(); err != nil || len(r.Verified) != len(algorithms) {
+		t.Errorf("%+v, %v", r, err)
 	}
 	for name := range want {
 		d := newDigester(map[string]string{name: want[name]})
 		d.Write([]byte("abd"))
-		if _, _, err := d.sum(); err == nil {
+		if _, err := d.result(); err == nil {
 			t.Errorf("%s: wrong bytes were not seen", name)
 		}
 	}

@@ -91,7 +91,6 @@ func (t *transfer) once(ctx context.Context) (Result, error) {
 	case err == nil:
 		if r, err = b.result(); err == nil {
 			// The bytes that came are right; those on the disk must be as many.
-			// They are read again, and hashed, before anybody is served them.
 			err = t.part.check(r.Size)
 		}
 		r.Resumed = have

@@ -181,12 +181,12 @@ type Project struct {
 
 // Changes reports whether there is anything to do.
 func (p *Project) Changes() bool {
-	return len(p.Fetch) > 0 || len(p.Take) > 0 || len(p.Withdraw) > 0 || p.restated() ||
+	return len(p.Fetch) > 0 || len(p.Take) > 0 || len(p.Withdraw) > 0 || p.Restated() ||
 		slices.ContainsFunc(p.Keep, func(k Kept) bool { return k.Changed })
 }
 
-// restated reports whether the status or the note changes.
-func (p *Project) restated() bool {
+// Restated reports whether the status or the note changes.
+func (p *Project) Restated() bool {
 	if p.Current == nil {
 		return p.Status != catalog.Status{} || p.Note != ""
 	}
