@@ -151,7 +151,10 @@ func (t *Tree) openBeside(string) error {
 			return err
 		}
 		t.stagePath = filepath.Join(all, beside+rand.Text())
-		if err := t.openStage(); err != nil {
+		// A build that begins takes a folder without a lock for left over.
+		if err := t.openStage(); errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
 			return err
 		}
 		if err := unix.Flock(t.stage, unix.LOCK_EX|unix.LOCK_NB); err != nil && err != unix.EWOULDBLOCK {
@@ -165,7 +168,6 @@ func (t *Tree) openBeside(string) error {
 				return nil
 			}
 		}
-		// A build that just began took the folder for left over.
 		unix.Close(t.stage)
 		t.stage = -1
 	}
