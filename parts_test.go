@@ -90,3 +90,33 @@ func TestPartsAreBounded(t *testing.T) {
 		t.Error("a part of many bytes is not full")
 	}
 }
+
+// A file that the catalog refuses has no say in how the name is written,
+// whichever part of the batch it came in.
+func TestARefusedFileDoesNotSpellTheName(t *testing.T) {
+	t.Parallel()
+	spelled := func(spelling string) fetchtest.File {
+		f := wheel("foo", "2.0", intaketest.Opts{Spelling: spelling, Pad: int(partBytes)})
+		f.NoHash = true
+		return f
+	}
+	srv := fetchtest.New(t, spelled("Foo"))
+	w := newWorld(t, srv)
+	w.Upstreams[0].Timeout = Duration(time.Minute)
+	w.Versions = -1
+	w.drop("own", "1.0", plain)
+	w.write("allowlist.txt", "foo\n")
+	w.build(0)
+	w.write("allowlist.txt", "")
+	w.build(0)
+	srv.SetFiles(wheel("foo", "1.0", plain), spelled("FOO"))
+	w.write("allowlist.txt", "foo\n")
+	w.build(6)
+	p, _, err := Show(t.Context(), w.Config, "foo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Display != "foo" || len(p.Files) != 1 {
+		t.Errorf("%s is what the name is written, with %d files", p.Display, len(p.Files))
+	}
+}

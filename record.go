@@ -3,6 +3,7 @@ package nestgen
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"nestgen/catalog"
@@ -62,6 +63,7 @@ func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival, la
 			s.lack(d.Name)
 			s.local.failed.Store(true)
 			s.report.problem(plan.Alarm, a.file.Filename, "a file name is spent once it was used", "%v", err)
+			d.arrived = slices.DeleteFunc(d.arrived, func(b *arrival) bool { return b == a })
 			if err := tx.Respell(d.Name); err != nil {
 				return err
 			}
