@@ -29,8 +29,10 @@ type decided struct {
 	relink  bool // links are to replace what the catalog has
 	owner   string
 
-	// answers are what upstreams said anew, to be kept.
+	// answers are what upstreams said anew, to be kept, and heard says that one
+	// has the project, as it said now or before.
 	answers []answer
+	heard   bool
 
 	// arrived are the new files that are in the catalog by now.
 	arrived []*arrival
@@ -416,7 +418,7 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 		}
 		in.Source, in.Listing, told = a.source, a.listing, a.problems
 		d.lacks = a.listing == nil && !a.nobody
-		d.answers = a.answers
+		d.answers, d.heard = a.answers, a.listing != nil
 		in.Lacks = func(f catalog.File, o catalog.Offer) bool {
 			return slices.ContainsFunc(s.lacking(f, o), func(c drop.Companion) bool {
 				if len(a.answers) > 0 {

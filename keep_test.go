@@ -345,3 +345,36 @@ func TestAYankOfThePolicyEndsWithIt(t *testing.T) {
 		})
 	}
 }
+
+// Whether a project without files has a page for its status does not depend on
+// which run its upstream said something new in, nor on who has it.
+func TestAStatusOfNoFiles(t *testing.T) {
+	t.Setenv("SOURCE_DATE_EPOCH", "1800000000")
+	srv := fetchtest.New(t, wheel("up", "1.0", plain))
+	w := newWorld(t, srv)
+	block := "[[block]]\nproject = \"up\"\nreason = \"no\"\n"
+	w.write("policy.toml", block)
+	w.write("allowlist.txt", "up\n")
+	w.drop("b", "1.0", plain)
+	file := w.drop("a", "1.0", plain)
+	build := func() {
+		t.Helper()
+		if _, err := Build(t.Context(), w.Config, Options{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	build()
+	w.write("policy.toml", block+"[[status]]\nproject = \"up\"\nstatus = \"quarantined\"\n[[status]]\nproject = \"a\"\nstatus = \"quarantined\"\n")
+	build()
+	w.isAsFresh()
+	w.remove("drop/" + file)
+	build()
+	if got := w.page("a").Status.Status; got != "quarantined" {
+		t.Errorf("a, quarantined and without files, is %q", got)
+	}
+	w.write("policy.toml", block)
+	build()
+	if w.exists("site/simple/a") {
+		t.Error("the quarantine of a, which has no files, is not lifted")
+	}
+}

@@ -144,7 +144,7 @@ func (s *site) scanDrop(ctx context.Context) error {
 			return storage(err)
 		}
 		local := func(f catalog.File) bool { return f.Source == catalog.Local }
-		if len(p.Links) > 0 || slices.ContainsFunc(p.Files, local) {
+		if p.Owner == catalog.Local || len(p.Links) > 0 || slices.ContainsFunc(p.Files, local) {
 			l.counts[p.Name] = 0
 		}
 	}

@@ -43,8 +43,9 @@ func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival, la
 			return err
 		}
 	}
-	// A project without files has a page only if its source gave it a status.
-	if d.Current == nil && len(d.arrived) == 0 && len(d.links) == 0 && (d.Status == catalog.Status{} || len(d.answers) == 0) {
+	// A project without files may have a page for its status, but not if it is
+	// only the policy that has a word of it.
+	if d.Current == nil && len(d.arrived) == 0 && len(d.links) == 0 && (d.Status == catalog.Status{} || !d.heard) {
 		return nil // nothing of it is here
 	}
 	if err := tx.Claim(d.Name, written(d), d.owner); err != nil {
