@@ -1,8 +1,10 @@
 package nestgen
 
 import (
+	"compress/gzip"
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -253,13 +255,31 @@ func (w *world) pages() map[string]string {
 		if strings.HasPrefix(rel, "packages/") {
 			return nil // what pages link to is there; see checkTree
 		}
-		all[rel] = withoutSerials(w.read("site/" + rel))
+		read := w.read
+		if strings.HasSuffix(rel, ".gz") {
+			read = w.unpacked
+		}
+		all[rel] = withoutSerials(read("site/" + rel))
 		return nil
 	})
 	if err != nil {
 		w.Fatal(err)
 	}
 	return all
+}
+
+// unpacked gives what a compressed page holds.
+func (w *world) unpacked(name string) string {
+	w.Helper()
+	z, err := gzip.NewReader(strings.NewReader(w.read(name)))
+	if err != nil {
+		w.Fatalf("%s: %v", name, err)
+	}
+	data, err := io.ReadAll(z)
+	if err != nil {
+		w.Fatalf("%s: %v", name, err)
+	}
+	return string(data)
 }
 
 // The counts behind the speed: what a build does is proportional to what has
@@ -311,4 +331,65 @@ func TestCountsAtTwoThousandFiles(t *testing.T) {
 	if r.Pages.Written > 4+5 || r.Added.Count != 1 {
 		t.Errorf("one file more: %+v", r.Pages)
 	}
+}
+
+// dies has a build end between the pages of the projects and those that list
+// them: what is in the way shows only when the latter are renamed.
+func (w *world) dies() {
+	w.Helper()
+	inTheWay := "site/simple/index.html.gz"
+	w.write(inTheWay+"/in/the/way", "")
+	if _, err := Build(w.Context(), w.Config, Options{}); err == nil {
+		w.Error("the build did not die")
+	}
+	w.remove(inTheWay)
+}
+
+// What a run that died has left goes, though the catalog never knew it as
+// published, and though what was to be is not to be any more.
+func TestWhatADeadBuildLeftGoes(t *testing.T) {
+	t.Setenv("SOURCE_DATE_EPOCH", "1800000000")
+	t.Run("spelling", func(t *testing.T) {
+		w := newWorld(t)
+		w.drop("b", "1.0", plain)
+		w.build(0)
+		file := w.drop("my-lib", "1.0", intaketest.Opts{Spelling: "My.Lib"})
+		w.dies()
+		if !w.exists("site/simple/My.Lib") {
+			t.Error("the build died too early for this test")
+		}
+		w.remove("drop/" + file)
+		w.build(0)
+		w.isAsFresh()
+	})
+	t.Run("settings", func(t *testing.T) {
+		w := newWorld(t)
+		w.Flat, w.People = false, false
+		w.drop("a", "1.0", plain)
+		w.build(0)
+		w.People = true
+		file := w.drop("b", "1.0", plain)
+		w.dies()
+		if !w.exists("site/static") {
+			t.Error("the build died too early for this test")
+		}
+		w.People = false
+		w.remove("drop/" + file)
+		w.build(0)
+		w.isAsFresh()
+	})
+}
+
+// What the pages for people load no more goes with the template that had it.
+func TestAnAssetLeavesWithItsTemplates(t *testing.T) {
+	t.Setenv("SOURCE_DATE_EPOCH", "1800000000")
+	w := newWorld(t)
+	w.Gzip, w.Templates = true, w.path("templates")
+	w.write("templates/static/old.css", "a {}")
+	w.drop("a", "1.0", plain)
+	w.build(0)
+	w.remove("templates/static/old.css")
+	w.write("templates/static/new.css", "a {}")
+	w.build(0)
+	w.isAsFresh()
 }

@@ -3,6 +3,7 @@ package nestgen
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -41,12 +42,13 @@ func (s *site) behind(ctx context.Context) (bool, error) {
 // anew in a site that had pages, in microseconds since 1970 UTC.
 const metaSince = "pages.since"
 
-// outdate makes every page out of date. What the pages that are there refer to
-// begins its grace anew: they may be those of another catalog.
+// outdate makes every page out of date, until all of them are published. What
+// the pages that are there refer to begins its grace anew: they may be those of
+// another catalog.
 func (s *site) outdate(ctx context.Context) error {
 	now := trueNow()
 	return s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
-		if err := tx.Outdate(); err != nil || !s.exists(layout.RootJSON) {
+		if err := errors.Join(tx.Outdate(), tx.SetMeta(metaPages, "")); err != nil || !s.exists(layout.RootJSON) {
 			return err
 		}
 		if err := tx.Spare(now.Add(time.Duration(s.Grace))); err != nil {
@@ -129,7 +131,7 @@ func (b *pageBatch) has(shelf string, n packaging.Name, folder string) bool {
 	if !ok {
 		return false
 	}
-	if shown.card.IsZero() || string(n) == folder {
+	if string(n) == folder {
 		return true // project has seen to it
 	}
 	return shelf == layout.Simple && slices.Contains(layout.Aliases(shown.card.Display), folder)

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -129,6 +130,11 @@ func (s *site) publishPages(ctx context.Context, turn *publish.Turn, g *generate
 		if err := b.strangers(); err != nil {
 			return storage(err)
 		}
+	} else if b.newSpelling {
+		// A run that dies now leaves folders that only a look at all of them finds.
+		if err := s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.SetMeta(metaPages, "") }); err != nil {
+			return storage(err)
+		}
 	}
 	if err := b.publish(ctx); err != nil {
 		return storage(err)
@@ -207,6 +213,10 @@ type pageBatch struct {
 	// shown is what is rendered.
 	shown map[packaging.Name]shownAs
 
+	// newSpelling says that a project has pages under a spelling that the
+	// catalog does not know them under yet.
+	newSpelling bool
+
 	// hasSimple, hasPeople and hasLegacy say that there may be pages to remove
 	// there.
 	hasSimple, hasPeople, hasLegacy bool
@@ -281,7 +291,13 @@ func (b *pageBatch) project(p *catalog.Project) error {
 			return err
 		}
 	}
-	for _, spelling := range layout.Aliases(p.Shown.Display) {
+	old := layout.Aliases(p.Shown.Display)
+	if len(keep) > 0 {
+		for _, spelling := range layout.Aliases(p.Display) {
+			b.newSpelling = b.newSpelling || !slices.Contains(old, spelling)
+		}
+	}
+	for _, spelling := range old {
 		if !keep[layout.Alias(spelling)] {
 			if err := b.batch.RemoveFolder(layout.Simple + "/" + spelling); err != nil {
 				return err
@@ -326,14 +342,8 @@ func (b *pageBatch) legacyLeft(n packaging.Name, keep map[string]bool) error {
 
 // index stages the pages about all projects, in one pass.
 func (b *pageBatch) index(projects iter.Seq2[catalog.Entry, error], former generate.Former) error {
-	if b.People {
-		if err := b.pages.Assets(b); err != nil {
-			return err
-		}
-	} else if b.everything {
-		if err := b.batch.RemoveFolder(layout.Static); err != nil {
-			return err
-		}
+	if err := b.assets(); err != nil {
+		return err
 	}
 	for _, path := range (generate.AllIndexPages &^ b.indexPages()).Paths() {
 		if err := b.batch.Remove(path); err != nil {
@@ -341,6 +351,37 @@ func (b *pageBatch) index(projects iter.Seq2[catalog.Entry, error], former gener
 		}
 	}
 	return b.pages.Index(projects, b.create, former, b.indexPages())
+}
+
+// assets stages what the pages for people load, and has go what they load no
+// more.
+func (b *pageBatch) assets() error {
+	if !b.People {
+		if !b.everything {
+			return nil
+		}
+		return b.batch.RemoveFolder(layout.Static)
+	}
+	if err := b.pages.Assets(b); err != nil || !b.everything {
+		return err
+	}
+	keep := map[string]bool{}
+	for _, a := range b.pages.Templates.Assets() {
+		keep[a.Name] = true
+	}
+	entries, err := os.ReadDir(b.file(layout.Static))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if !e.IsDir() && !keep[name] && !keep[strings.TrimSuffix(name, ".gz")] {
+			if err := b.batch.Remove(layout.Asset(name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // create makes a page that is written as it grows, and its compressed sibling.

@@ -74,6 +74,25 @@ func TestABuildWithAnOldCatalog(t *testing.T) {
 	}
 }
 
+// A project that the old catalog knows without files had pages under a spelling
+// that it has not heard of.
+func TestAnOldCatalogOfAProjectWithoutFiles(t *testing.T) {
+	t.Setenv("SOURCE_DATE_EPOCH", "1800000000")
+	w := newWorld(t)
+	w.drop("a", "1.0", plain)
+	gone := w.drop("b", "1.0", plain)
+	w.build(0)
+	w.remove("drop/" + gone)
+	w.build(0)
+	restore := w.backUp()
+	more := w.drop("b", "2.0", intaketest.Opts{Spelling: "B"})
+	w.build(0)
+	w.remove("drop/" + more)
+	restore()
+	w.build(0)
+	w.isAsFresh()
+}
+
 // Nothing that the published pages refer to is deleted by a catalog that is
 // older than they are, at once or before those who read them had their grace.
 func TestAnOldCatalogDeletesNothing(t *testing.T) {
