@@ -229,6 +229,7 @@ func (s *site) reportFault(err error) {
 	}
 	r := s.report
 	r.finish()
+	r.Serial, _ = s.catalog.Serial(context.Background()) // 0 if it cannot be read either
 	r.Status = Status(err)
 	r.Problems = append([]Problem{{Level: "error", Text: err.Error(), Hint: Hint(err)}}, r.Problems...)
 	if err := r.save(s.State); err != nil {

@@ -1,6 +1,7 @@
 package nestgen
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -252,4 +253,25 @@ func TestWhatIsLookedAt(t *testing.T) {
 	w.build(0)
 	restore()
 	looked(3)
+}
+
+// The report of a run that stopped early says too how far the catalog is: an
+// older one, put back after it, is noticed.
+func TestAFailedRunSaysHowFarTheCatalogIs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.drop("a", "1.0", plain)
+	r := w.build(0)
+	w.write("policy.toml", "this is no policy")
+	if _, err := Build(t.Context(), w.Config, Options{}); err == nil {
+		t.Fatal("a policy that cannot be read was taken")
+	}
+	data, err := os.ReadFile(w.path("state/report.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last Report
+	if err := json.Unmarshal(data, &last); err != nil || last.Status != 2 || last.Serial != r.Serial {
+		t.Errorf("the report has status %d and serial %d, %v; want 2 and %d", last.Status, last.Serial, err, r.Serial)
+	}
 }
