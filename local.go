@@ -274,7 +274,7 @@ func rejection(err error) error {
 
 // batchFiles is how many files of drop folders are decided about and taken at
 // once: enough to make one sync worth its while, few enough to be held.
-const batchFiles = 4096
+const batchFiles = 2048
 
 // localBatches gives the projects that must be looked at, sorted by name, in
 // batches of some thousand files, with their files.
