@@ -208,9 +208,13 @@ func TestASpellingLeavesWithItsFile(t *testing.T) {
 }
 
 // isAsFresh holds the tree against one that is built anew, of the same settings,
-// drop folder, allowlist and policy. In the store there may be more.
+// drop folder, allowlist and policy. In the store there may be more. The time of
+// day has to be fixed.
 func (w *world) isAsFresh() {
 	w.Helper()
+	if os.Getenv("SOURCE_DATE_EPOCH") == "" {
+		w.Fatal("SOURCE_DATE_EPOCH is not set")
+	}
 	fresh := newWorld(w.TB)
 	c := w.Config
 	c.File, c.Site, c.State, c.Policy, c.Drop, c.Allowlist = fresh.File, fresh.Site, fresh.State, fresh.Config.Policy, fresh.Drop, fresh.Allowlist

@@ -28,6 +28,9 @@ type asked struct {
 	answers  []answer
 	problems []plan.Problem
 	nobody   bool // every upstream was asked and none has the project
+
+	// absent says that, too, of a project that has files from there still.
+	absent bool
 }
 
 // An answer is a listing to keep.
@@ -102,8 +105,10 @@ func (s *site) ask(ctx context.Context, n packaging.Name, owner string, in plan.
 		s.upstream.failed(err)
 		return a, nil
 	}
-	if in.Current != nil && len(in.Current.Files) > 0 {
+	fromThere := func(f catalog.File) bool { return f.Source != catalog.Local }
+	if in.Current != nil && slices.ContainsFunc(in.Current.Files, fromThere) {
 		problem("its files stay until the allowlist or the policy says otherwise", "%s: %s no longer has it", n, cmp.Or(home, "the upstream"))
+		a.absent = true
 		return a, nil
 	}
 	problem("", "%s: no upstream has a project of this name", n)

@@ -187,8 +187,12 @@ func (s *site) decideLocal(ctx context.Context, n packaging.Name, owner string, 
 	}
 	local, upstream := s.sources(n, owner, s.local.mine[n])
 	d := &decided{entries: entries, owner: cmp.Or(owner, catalog.Local)}
-	if err := s.decideLinks(d, in.Current, n, entries); err != nil {
+	whole, err := s.decideLinks(d, in.Current, n, entries)
+	if err != nil {
 		return nil, err
+	}
+	if !whole && in.Current != nil && len(in.Current.Links) > 0 {
+		s.local.told[n] = true // the next run looks again
 	}
 	if !local {
 		// While the line that asks for it may be one that cannot be read, nobody
@@ -270,11 +274,19 @@ func hasFiles(entries []drop.Entry) bool {
 	})
 }
 
-// decideLinks collects a project's development links.
-func (s *site) decideLinks(d *decided, current *catalog.Project, n packaging.Name, entries []drop.Entry) error {
-	links, err := s.dropLinks(entries)
+// decideLinks collects a project's development links. Those that a snippet had
+// stay if they are not whole.
+func (s *site) decideLinks(d *decided, current *catalog.Project, n packaging.Name, entries []drop.Entry) (whole bool, err error) {
+	links, whole, err := s.dropLinks(entries)
 	if err != nil {
-		return err
+		return false, err
+	}
+	if !whole && current != nil {
+		for _, l := range current.Links {
+			if !listPosition.MatchString(l.Source) {
+				links = append(links, l)
+			}
+		}
 	}
 	d.links = append(links, s.listLinks(n, current)...)
 	slices.SortStableFunc(d.links, func(a, b catalog.Link) int {
@@ -288,7 +300,7 @@ func (s *site) decideLinks(d *decided, current *catalog.Project, n packaging.Nam
 		old = current.Links
 	}
 	d.relink = !slices.Equal(old, d.links)
-	return nil
+	return whole, nil
 }
 
 // listLinks gives the development links that the allowlist has for a project.
@@ -347,8 +359,9 @@ func (s *site) decideUpstreams(ctx context.Context, owners map[packaging.Name]st
 		d   *decided
 		err error
 	}
+	leaving := s.localLeaving()
 	answers := ordered(ctx, names, s.Connections, func(ctx context.Context, n packaging.Name) result {
-		d, err := s.decideUpstream(ctx, n, owners[n])
+		d, err := s.decideUpstream(ctx, n, owners[n], leaving[n])
 		s.progress.Step(1, 0)
 		return result{d, err}
 	})
@@ -400,12 +413,12 @@ func (s *site) upstreamProjects(owners map[packaging.Name]string) []packaging.Na
 }
 
 // decideUpstream asks the upstream of a project and decides.
-func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner string) (*decided, error) {
+func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner string, leaving map[string]bool) (*decided, error) {
 	in, err := s.input(ctx, n)
 	if err != nil {
 		return nil, err
 	}
-	in.SkipLocal = true
+	in.SkipLocal, in.Leaving = true, leaving
 	if s.intent.partial && owner == "" {
 		in.Wants = nil // nobody is asked for it in this run
 	}
@@ -417,7 +430,7 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 			return nil, err
 		}
 		in.Source, in.Listing, told = a.source, a.listing, a.problems
-		d.lacks = a.listing == nil && !a.nobody
+		d.lacks = a.listing == nil && !a.nobody && !a.absent
 		d.answers, d.heard = a.answers, a.listing != nil
 		in.Lacks = func(f catalog.File, o catalog.Offer) bool {
 			return slices.ContainsFunc(s.lacking(f, o), func(c drop.Companion) bool {
@@ -433,7 +446,7 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 			in.Wants = slices.DeleteFunc(slices.Clone(in.Wants), func(w allowlist.Want) bool { return w.Kind == allowlist.FromIndex })
 		}
 		if owner == "" && (a.listing != nil || a.nobody) {
-			if err := s.decideLinks(d, in.Current, n, s.local.snippets[n]); err != nil {
+			if _, err := s.decideLinks(d, in.Current, n, s.local.snippets[n]); err != nil {
 				return nil, err
 			}
 			if a.nobody && len(d.links) > 0 {

@@ -188,3 +188,138 @@ func TestOfflineNothingLeavesForWhatIsNotHere(t *testing.T) {
 	w.build(0)
 	w.lists(two.Filename, mine)
 }
+
+// A development link stays while its snippet cannot be read, and also after
+// that.
+func TestALinkOutlivesAMissingFolder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.drop("a", "1.0", plain)
+	w.write("drop/dev.git", "https://git.example/dev.git\n")
+	w.build(0)
+	there := func() {
+		t.Helper()
+		if !strings.Contains(w.read("site/easy/index.html"), "https://git.example/dev.git") {
+			t.Error("the link is gone")
+		}
+	}
+	there()
+	if err := os.Rename(w.path("drop"), w.path("away")); err != nil {
+		t.Fatal(err)
+	}
+	w.write("policy.toml", "[[note]]\nproject = \"a\"\ntext = \"everything is looked at\"\n")
+	w.build(3)
+	there()
+	w.remove("state/drop.cache")
+	w.build(3)
+	there()
+	if err := os.Rename(w.path("away"), w.path("drop")); err != nil {
+		t.Fatal(err)
+	}
+	w.build(0)
+	there()
+	w.remove("drop/dev.git")
+	w.build(0)
+	if strings.Contains(w.read("site/easy/index.html"), "https://git.example/dev.git") {
+		t.Error("the link outlives its snippet")
+	}
+}
+
+// A file that has moved at its upstream is mended from where it is now.
+func TestRepairFindsAFileThatMoved(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.localUpstream("disk")
+	file, data := intaketest.Wheel("a", "1.0", plain)
+	at := func(folder string) {
+		w.write("disk/"+folder+"/"+file, string(data))
+		w.write("disk/a/index.html", `<!DOCTYPE html><a href="../`+folder+`/`+file+`#sha256=`+fetchtest.SHA256(data)+`">`+file+`</a>`)
+	}
+	w.write("allowlist.txt", "a\n")
+	at("old")
+	w.build(0)
+	w.remove("disk/old")
+	at("new")
+	w.build(0)
+	w.remove(w.stored("a", file))
+	v, err := Verify(t.Context(), w.Config, Options{}, true)
+	if err != nil || !v.Whole() {
+		t.Errorf("Verify = %+v, %v", v, err)
+	}
+	w.checkTree()
+}
+
+// A line for a name that is this site's own makes no folder for downloads.
+func TestNothingIsMadeForDownloadsThatAreNot(t *testing.T) {
+	t.Parallel()
+	srv := fetchtest.New(t)
+	w := newWorld(t, srv)
+	w.write("allowlist.txt", "a\n")
+	w.drop("a", "1.0", plain)
+	w.build(0)
+	before := photograph(t, w.path("state"))
+	w.build(0)
+	if d := before.differences(photograph(t, w.path("state")), w.dir); len(d) > 0 {
+		t.Errorf("written: %q", d)
+	}
+}
+
+// A file that both a drop folder and an upstream have is listed as long as one
+// of them has it, and without a gap.
+func TestAFileOfTwoSourcesStaysWithTheOther(t *testing.T) {
+	t.Parallel()
+	srv := fetchtest.New(t, wheel("a", "1.0", plain))
+	w := newWorld(t, srv)
+	w.Projects = []ProjectConfig{{Name: "a", Sources: "both"}}
+	other := w.drop("other", "1.0", plain)
+	for _, first := range []string{"upstream", "folder"} {
+		if first == "folder" {
+			w.drop("a", "1.0", plain)
+			w.build(0)
+		}
+		w.write("allowlist.txt", "a\n")
+		w.build(0)
+		file := w.drop("a", "1.0", plain)
+		for range 2 {
+			w.build(0)
+			w.lists(file, other)
+		}
+		w.write("allowlist.txt", "") // the folder has it
+		for range 2 {
+			w.build(0)
+			w.lists(file, other)
+		}
+		w.write("allowlist.txt", "a\n")
+		w.build(0)
+		w.remove("drop/" + file) // the upstream has it
+		for range 2 {
+			if r := w.build(0); r.Fetched.Files > 0 {
+				t.Error("it was fetched, and was here")
+			}
+			w.lists(file, other)
+		}
+		srv.Always(srv.Page(fetchtest.Index, "a"), fetchtest.Status404)
+		w.build(3) // it is the upstream's now, whose loss is told and not followed
+		w.lists(file, other)
+		srv.Heal()
+		w.write("allowlist.txt", "")
+		w.build(0, Options{AllowRemovals: true})
+		w.lists(other)
+	}
+}
+
+// A local file goes when its place in the folder is gone, also if a line asks
+// for it that no upstream can answer.
+func TestALineThatNobodyAnswersKeepsNothing(t *testing.T) {
+	t.Parallel()
+	srv := fetchtest.New(t)
+	w := newWorld(t, srv)
+	w.Projects = []ProjectConfig{{Name: "a", Sources: "both"}}
+	w.write("allowlist.txt", "a\n")
+	file, other := w.drop("a", "1.0", plain), w.drop("other", "1.0", plain)
+	w.tells(w.build(3), "incomplete", "no upstream has a project of this name")
+	w.lists(file, other)
+	w.remove("drop/" + file)
+	w.build(3)
+	w.lists(other)
+}

@@ -327,20 +327,22 @@ func (s *site) dropped(n packaging.Name, entries []drop.Entry) []plan.Dropped {
 	return all
 }
 
-// dropLinks reads the development links of a project's snippets.
-func (s *site) dropLinks(entries []drop.Entry) ([]catalog.Link, error) {
-	var links []catalog.Link
+// dropLinks reads the development links of a project's snippets. They are not
+// whole if a snippet cannot be read, or there may be more that cannot be seen.
+func (s *site) dropLinks(entries []drop.Entry) (links []catalog.Link, whole bool, err error) {
+	whole = s.local.view.Complete()
 	for _, e := range entries {
 		if e.Kind != drop.Snippet {
 			continue
 		}
 		l, err := s.local.view.ReadLinks(e)
 		if err != nil && !errors.Is(err, drop.ErrSkipped) {
-			return nil, err
+			return nil, false, err
 		}
+		whole = whole && err == nil
 		links = append(links, l...)
 	}
-	return links, nil
+	return links, whole, nil
 }
 
 // reportDrop puts the notes of the scan into the report.

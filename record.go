@@ -53,7 +53,7 @@ func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival, la
 	}
 	for _, a := range arrivals {
 		old, again := listedAs(d.Current, a.file.Filename)
-		if again && a.file.Source == catalog.Local {
+		if again && a.file.Source == catalog.Local && old.Source == catalog.Local {
 			a.file.Uploaded = old.Uploaded
 		}
 		if again && a.file == old {

@@ -101,8 +101,8 @@ func (u *upstreams) options(s *site) (fetch.Options, error) {
 		MaxRetryAfter: maxRetryAfter, Log: s.log, Progress: downloads{s.progress},
 	}
 	if !s.opts.DryRun {
-		o.Partials = filepath.Join(s.State, "partial")
-		if err := preparePartials(o.Partials, time.Duration(s.Grace)); err != nil {
+		o.Partials = s.partials()
+		if err := sweepPartials(o.Partials, time.Duration(s.Grace)); err != nil {
 			return o, storage(err)
 		}
 	}
@@ -110,13 +110,17 @@ func (u *upstreams) options(s *site) (fetch.Options, error) {
 	return o, nil
 }
 
-// preparePartials makes the folder for downloads that broke off, and removes
-// those from it that nobody took up again for a long time.
-func preparePartials(dir string, old time.Duration) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
+// partials is the folder for downloads that broke off. It is made by the first
+// download.
+func (s *site) partials() string { return filepath.Join(s.State, "partial") }
+
+// sweepPartials removes downloads that broke off and that nobody took up again
+// for a long time.
+func sweepPartials(dir string, old time.Duration) error {
 	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -128,6 +132,19 @@ func preparePartials(dir string, old time.Duration) error {
 		}
 	}
 	return nil
+}
+
+// receive downloads a file into the stage.
+func (s *site) receive(ctx context.Context, src *fetch.Source, o catalog.Offer) (temp string, got fetch.Result, err error) {
+	if temp, err = s.tree.TempPath(); err != nil {
+		return "", got, err
+	}
+	if err := os.MkdirAll(s.partials(), 0o700); err != nil {
+		return "", got, err
+	}
+	o.URL = s.addressOf(o.URL)
+	got, err = src.Download(ctx, o, temp)
+	return temp, got, err
 }
 
 // of gives the upstream of a name, or all of them for no name.
@@ -242,13 +259,7 @@ func (s *site) download(ctx context.Context, d *decided, c plan.Choice) (*arriva
 	if err != nil {
 		return nil, err
 	}
-	temp, err := s.tree.TempPath()
-	if err != nil {
-		return nil, err
-	}
-	offer := c.Offer
-	offer.URL = s.addressOf(offer.URL)
-	got, err := src.Download(ctx, offer, temp)
+	temp, got, err := s.receive(ctx, src, c.Offer)
 	if err != nil {
 		return nil, err
 	}

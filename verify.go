@@ -516,12 +516,15 @@ func (v *verifier) obtain(ctx context.Context, f catalog.File, e drop.Entry) (te
 	if err != nil {
 		return "", err
 	}
-	if temp, err = v.tree.TempPath(); err != nil {
-		return "", err
+	o := catalog.Offer{Filename: f.Filename, URL: f.URL, Size: f.Size, Hashes: map[string]string{"sha256": f.SHA256.String()}}
+	if l, err := v.catalog.Listing(ctx, listingKey(src), f.Project); err == nil {
+		for _, now := range l.Offers {
+			if now.Filename == f.Filename {
+				o.URL = now.URL // it may have moved since it came from there
+			}
+		}
 	}
-	_, err = src.Download(ctx, catalog.Offer{
-		Filename: f.Filename, URL: v.addressOf(f.URL), Size: f.Size, Hashes: map[string]string{"sha256": f.SHA256.String()},
-	}, temp)
+	temp, _, err = v.receive(ctx, src, o)
 	return temp, err
 }
 

@@ -38,11 +38,34 @@ func (s *site) postpone(d *decided) {
 	for _, w := range away.files {
 		known[w.File.Filename] = true
 	}
+	for _, k := range d.Keep {
+		if k.Changed && known[k.File.Filename] { // an upstream has it, too
+			away.files = slices.DeleteFunc(away.files, func(w plan.Withdrawal) bool { return w.File.Filename == k.File.Filename })
+		}
+	}
 	for _, w := range d.Withdraw {
 		if !known[w.File.Filename] {
 			away.files = append(away.files, w)
 		}
 	}
+}
+
+// localLeaving names the local files that leave projects which an upstream may
+// have files of as well.
+func (s *site) localLeaving() map[packaging.Name]map[string]bool {
+	all := map[packaging.Name]map[string]bool{}
+	for n, away := range s.leaving {
+		if s.intent.projects[n].Sources == "" || len(away.files) == 0 {
+			continue
+		}
+		all[n] = map[string]bool{}
+		for _, w := range away.files {
+			if w.File.Source == catalog.Local && !w.Blocked {
+				all[n][w.File.Filename] = true
+			}
+		}
+	}
+	return all
 }
 
 // lack notes that something of a project could not be had. It may be what takes

@@ -316,10 +316,14 @@ func (v *View) Record(e Entry, o Outcome) error {
 			v.recorded++
 		}
 	} else {
+		key := string(updateKey(nil, dir, path))
+		if _, again := v.updates[key]; !again && bytes.Equal(code, appendOutcome(nil, e.Kind, &e.Outcome, v.rules)) {
+			return nil // as it is remembered
+		}
 		if len(v.updates) == 0 {
 			v.updates = make(map[string][]byte)
 		}
-		v.updates[string(updateKey(nil, dir, path))] = code
+		v.updates[key] = code
 	}
 	v.report.outcome(e.Name(), &o)
 	return nil

@@ -82,6 +82,10 @@ type Input struct {
 	KeepLocal bool
 	SkipLocal bool
 
+	// Leaving names the local files that leave the index in this run, as was
+	// decided before: what an upstream has of them need not.
+	Leaving map[string]bool
+
 	// NotLocal says that the name is an upstream's, so that Dropped is empty
 	// whatever there is in the folders.
 	NotLocal bool
@@ -226,17 +230,14 @@ func Decide(in Input) *Project {
 // decideLocal holds what the drop folders have against what the index lists.
 func (p *Project) decideLocal(in Input, current []catalog.File) {
 	here := map[string]catalog.File{}
-	mirrored := map[string]catalog.File{}
 	for _, f := range current {
 		if f.Source == catalog.Local {
 			here[f.Filename] = f
-		} else {
-			mirrored[f.Filename] = f
 		}
 	}
 	if in.SkipLocal {
 		for _, f := range current {
-			if f.Source == catalog.Local {
+			if f.Source == catalog.Local && !in.Leaving[f.Filename] {
 				p.stay(in, f)
 			}
 		}
@@ -290,9 +291,7 @@ func (p *Project) decideLocal(in Input, current []catalog.File) {
 			p.keep(in, f, now, f.SourceYank, why)
 			continue
 		}
-		if f, ok := mirrored[name]; ok && f.SHA256 == d.SHA256 {
-			continue // an upstream has given the same file
-		}
+		// It is taken also if an upstream has given the same: that may go.
 		p.Take = append(p.Take, Take{d, why})
 	}
 	for _, f := range current {
@@ -377,7 +376,10 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 	}
 	for _, c := range p.choose(in, here) {
 		if f, ok := local[c.Offer.Filename]; ok {
-			if altered(c.Offer, f.SHA256) {
+			same := !altered(c.Offer, f.SHA256)
+			if same && in.Leaving[f.Filename] {
+				p.keep(in, f, mirrored(f, c.Choice), c.Offer.Yanked, c.Why)
+			} else if !same {
 				p.problem(Warning, string(in.Name), "", "%s: %s offers other bytes; the file of the drop folder is listed", c.Offer.Filename, c.Source)
 			}
 			continue
@@ -412,13 +414,7 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 		}
 		now := f
 		if !c.vanished {
-			if c.Source != f.Source && c.Source != catalog.Direct && f.Source != catalog.Direct {
-				now.Source, now.URL = c.Source, c.Offer.URL // its project has moved
-			}
-			now.RequiresPython = RequiresPython(c.Offer.RequiresPython, f.RequiresPython)
-			if c.Offer.Uploaded != 0 {
-				now.Uploaded = c.Offer.Uploaded
-			}
+			now = mirrored(f, c.Choice)
 		}
 		if in.Lacks != nil && in.Lacks(f, c.Offer) {
 			now = p.yanked(in, now, c.Offer.Yanked)
@@ -446,6 +442,19 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 			p.Withdraw = append(p.Withdraw, Withdrawal{f, "no allowlist line asks for " + string(in.Name), false})
 		}
 	}
+}
+
+// mirrored gives a file as an upstream has it. What an address of the allowlist
+// gave stays that address's.
+func mirrored(f catalog.File, c Choice) catalog.File {
+	if c.Source != f.Source && c.Source != catalog.Direct && f.Source != catalog.Direct {
+		f.Source, f.URL = c.Source, c.Offer.URL
+	}
+	f.RequiresPython = RequiresPython(c.Offer.RequiresPython, f.RequiresPython)
+	if c.Offer.Uploaded != 0 {
+		f.Uploaded = c.Offer.Uploaded
+	}
+	return f
 }
 
 // tellQuarantine raises the alarm about a project that its upstream has
