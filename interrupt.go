@@ -5,17 +5,17 @@ import (
 	"io"
 )
 
-// An untilDone is a reader that ends with the error of a context as soon as
+// An untilDone is a file that ends with the error of a context as soon as
 // that is done. A file of gigabytes takes longer to read than anybody who has
 // asked for the end wants to wait.
 type untilDone struct {
 	context.Context
-	io.Reader
+	io.ReaderAt
 }
 
-func (r untilDone) Read(p []byte) (int, error) {
+func (r untilDone) ReadAt(p []byte, off int64) (int, error) {
 	if err := r.Err(); err != nil {
 		return 0, err
 	}
-	return r.Reader.Read(p)
+	return r.ReaderAt.ReadAt(p, off)
 }

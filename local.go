@@ -180,36 +180,56 @@ func (s *site) inspectDrop(ctx context.Context) (map[packaging.Name]bool, error)
 	n := v.Counts()
 	s.progress.Stage("inspecting", int64(n.New+n.Altered))
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(s.jobs())
-	for e, err := range v.Changed() {
-		if err != nil {
-			return nil, err
-		}
-		if gctx.Err() != nil {
-			break
-		}
-		touch(e.Project)
-		g.Go(func() error {
-			if e.Kind == drop.Snippet {
-				links, err := v.ReadLinks(e)
-				for _, l := range links {
-					touch(l.Project)
-				}
-				return s.unread(gctx, e, err)
+	changed := make(chan drop.Entry, 16*s.jobs())
+	g.Go(func() error {
+		defer close(changed)
+		for e, err := range v.Changed() {
+			if err != nil {
+				return err
 			}
-			err := v.Inspect(e, func(f *os.File) (drop.Outcome, error) {
-				o, err := s.inspect(ctx, f, e)
-				touch(o.Project)
-				return o, err
-			})
-			s.progress.Step(1, e.Size)
-			return s.unread(gctx, e, err)
+			select {
+			case changed <- e:
+			case <-gctx.Done():
+				return nil
+			}
+		}
+		return nil
+	})
+	for range s.jobs() {
+		g.Go(func() error {
+			for e := range changed {
+				touch(e.Project)
+				if err := s.inspectEntry(gctx, e, touch); err != nil {
+					return err
+				}
+			}
+			return nil
 		})
 	}
 	if err := firstCause(g.Wait(), ctx.Err()); err != nil {
 		return nil, err
 	}
 	return touched, nil
+}
+
+// inspectEntry passes a file through the gate, and tells the projects that it
+// belongs to.
+func (s *site) inspectEntry(ctx context.Context, e drop.Entry, touch func(packaging.Name)) error {
+	v := s.local.view
+	if e.Kind == drop.Snippet {
+		links, err := v.ReadLinks(e)
+		for _, l := range links {
+			touch(l.Project)
+		}
+		return s.unread(ctx, e, err)
+	}
+	err := v.Inspect(e, func(f *drop.File) (drop.Outcome, error) {
+		o, err := s.inspect(ctx, f, e)
+		touch(o.Project)
+		return o, err
+	})
+	s.progress.Step(1, e.Size)
+	return s.unread(ctx, e, err)
 }
 
 // unread judges what came of looking at a dropped file. A file that cannot be
@@ -231,17 +251,13 @@ func (s *site) unread(ctx context.Context, e drop.Entry, err error) error {
 }
 
 // inspect finds out whether a dropped file may be listed.
-func (s *site) inspect(ctx context.Context, f *os.File, e drop.Entry) (drop.Outcome, error) {
+func (s *site) inspect(ctx context.Context, f *drop.File, e drop.Entry) (drop.Outcome, error) {
 	var o drop.Outcome
 	if e.Size > int64(s.MaxFile) {
 		return drop.Outcome{Verdict: drop.Rejected, Reason: fmt.Sprintf("larger than the limit of %d bytes", int64(s.MaxFile)), Hint: "raise max_file if it is meant to be listed"}, nil
 	}
-	d, err := intake.SHA256(untilDone{ctx, f})
-	if err != nil {
-		return o, err
-	}
-	o.SHA256 = d.SHA256
-	facts, err := intake.Inspect(f, e.Size, e.Filename(), "", intake.Drop)
+	sum, facts, err := intake.InspectSum(untilDone{ctx, f}, e.Size, e.Filename(), "", intake.Drop)
+	o.SHA256 = sum
 	if reason := rejection(err); reason != nil {
 		o.Verdict, o.Reason = drop.Rejected, reason.Error()
 		if name, err := packaging.ParseFilename(e.Filename(), ""); err == nil {
@@ -273,8 +289,13 @@ func rejection(err error) error {
 }
 
 // batchFiles is how many files of drop folders are decided about and taken at
-// once: enough to make one sync worth its while, few enough to be held.
-const batchFiles = 2048
+// once: enough to make one sync worth its while, few enough to be held. What the
+// scan knows of passBatches times as many is held, because finding them means
+// going through everything that it knows.
+const (
+	batchFiles  = 2048
+	passBatches = 4
+)
 
 // localBatches gives the projects that must be looked at, sorted by name, in
 // batches of some thousand files, with their files.
@@ -282,32 +303,59 @@ func (s *site) localBatches() iter.Seq2[map[packaging.Name][]drop.Entry, error] 
 	return func(yield func(map[packaging.Name][]drop.Entry, error) bool) {
 		names := slices.Sorted(maps.Keys(s.local.counts))
 		for len(names) > 0 {
-			want := map[packaging.Name]bool{}
-			files, n := 0, 0
-			for n < len(names) && (n == 0 || files+s.local.counts[names[n]] <= batchFiles) {
-				want[names[n]] = true
-				files += s.local.counts[names[n]]
-				n++
-			}
-			batch := make(map[packaging.Name][]drop.Entry, n)
-			for _, name := range names[:n] {
-				batch[name] = nil
-			}
-			if files > 0 {
-				for e, err := range s.local.view.Of(want) {
-					if err != nil {
-						yield(nil, err)
-						return
-					}
-					batch[e.Project] = append(batch[e.Project], e)
-				}
-			}
-			if !yield(batch, nil) {
+			pass := s.firstOf(names, passBatches*batchFiles)
+			names = names[len(pass):]
+			found, err := s.entriesOf(pass)
+			if err != nil {
+				yield(nil, err)
 				return
 			}
-			names = names[n:]
+			for len(pass) > 0 {
+				batch := make(map[packaging.Name][]drop.Entry)
+				for _, n := range s.firstOf(pass, batchFiles) {
+					batch[n] = found[n]
+					delete(found, n)
+				}
+				pass = pass[len(batch):]
+				if !yield(batch, nil) {
+					return
+				}
+			}
 		}
 	}
+}
+
+// firstOf gives the first of some projects that together have no more than so
+// many files, but one at least.
+func (s *site) firstOf(names []packaging.Name, files int) []packaging.Name {
+	n := 0
+	for have := 0; n < len(names); n++ {
+		if have += s.local.counts[names[n]]; have > files && n > 0 {
+			break
+		}
+	}
+	return names[:n]
+}
+
+// entriesOf gives the files of projects in the drop folders.
+func (s *site) entriesOf(names []packaging.Name) (map[packaging.Name][]drop.Entry, error) {
+	want := make(map[packaging.Name]bool, len(names))
+	for _, n := range names {
+		if s.local.counts[n] > 0 {
+			want[n] = true
+		}
+	}
+	found := make(map[packaging.Name][]drop.Entry, len(want))
+	if len(want) == 0 {
+		return found, nil
+	}
+	for e, err := range s.local.view.Of(want) {
+		if err != nil {
+			return nil, err
+		}
+		found[e.Project] = append(found[e.Project], e)
+	}
+	return found, nil
 }
 
 // dropped makes plan's view of accepted entries.

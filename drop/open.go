@@ -3,6 +3,7 @@ package drop
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -37,7 +38,7 @@ var errIrregular = errors.New("not a regular file")
 // just written it waits some milliseconds, until the clock has moved on so far
 // that another change would show.
 //
-// A file at rest may still change while it is read; [View.Settled] tells.
+// A file at rest may still change while it is read.
 func (v *View) Open(e Entry) (*os.File, error) {
 	i := v.dirIndex(e.Dir)
 	if i < 0 || v.dirs[i].fd < 0 {
@@ -55,6 +56,8 @@ func (v *View) Open(e Entry) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The file is about to be read, perhaps for long.
+	unix.FcntlInt(uintptr(fd), unix.F_SETLEASE, unix.F_UNLCK)
 	// O_NONBLOCK has done its work. No other flag of the open file can be
 	// cleared, so this is one call instead of two.
 	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFL, 0); err != nil {
@@ -76,15 +79,22 @@ func (v *View) OpenCompanion(e Entry, c Companion) (*os.File, error) {
 	return v.Open(e)
 }
 
-// openRested opens a name of a folder, if that is the file wanted, at rest.
-func (v *View) openRested(parent int, name string, want Stat) (int, error) {
+// openNamed opens a name of a folder, if that may be the file that the scan saw.
+func openNamed(parent int, name string) (int, error) {
 	fd, err := openAt(parent, []byte(name), 0)
 	switch {
 	case errors.Is(err, unix.EWOULDBLOCK): // a lease of another program stands against it
 		return -1, errWriter
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ELOOP), errors.Is(err, unix.ENXIO):
 		return -1, errChanged
-	case err != nil:
+	}
+	return fd, err
+}
+
+// openRested opens a name of a folder, if that is the file wanted, at rest.
+func (v *View) openRested(parent int, name string, want Stat) (int, error) {
+	fd, err := openNamed(parent, name)
+	if err != nil {
 		return -1, err
 	}
 	if err := v.rested(fd, want); err != nil {
@@ -137,32 +147,21 @@ func (v *View) rested(fd int, want Stat) error {
 	return v.unwritten(fd, &st)
 }
 
-// Settled says whether what was read from f, which Open gave for e, is what
-// the drop directory has under that name, whole: nobody has the file or a
-// companion open for writing, and none of them changed since the scan. The
-// error matches [ErrBusy] when the copy must be thrown away.
-func (v *View) Settled(f *os.File, e Entry) error {
-	i := v.dirIndex(e.Dir)
-	if i < 0 || v.dirs[i].fd < 0 {
-		return errChanged
+// settled says whether what was read from fd is the file that the scan saw,
+// whole: nobody has it or a companion open for writing, and none of them changed
+// since. The error matches [ErrBusy] when what was read must be thrown away.
+func (v *View) settled(dir int, fd int, e Entry) error {
+	if err := v.rested(fd, e.Stat); err != nil {
+		return err
 	}
-	parent, last, err := v.parent(i, e.Path)
+	if e.Signature.IsZero() && e.Metadata.IsZero() && e.Provenance.IsZero() {
+		return nil
+	}
+	parent, last, err := v.parent(dir, e.Path)
 	if err != nil {
 		return err
 	}
-	defer closeParent(parent, v.dirs[i].fd)
-	// The name and the open file are one, as both have the inode wanted.
-	var st unix.Stat_t
-	err = lstatat(parent, append([]byte(last), 0), &st)
-	if err == unix.ENOENT || err == nil && statOf(&st) != e.Stat {
-		return errChanged
-	}
-	if err != nil {
-		return os.NewSyscallError("fstatat", err)
-	}
-	if err := v.unwritten(int(f.Fd()), &st); err != nil {
-		return err
-	}
+	defer closeParent(parent, v.dirs[dir].fd)
 	for c := range Companion(companions) {
 		// A companion that only came now is not looked for: the next scan
 		// finds the entry altered. To ask for names that are not there costs
@@ -184,13 +183,12 @@ func (v *View) Settled(f *os.File, e Entry) error {
 }
 
 // unwritten says whether nobody writes to the open file. A read lease is
-// refused while any process has the file open for writing; it is given back at
-// once, so that it never makes a writer wait.
+// refused while any process has the file open for writing. It goes when the file
+// is closed, which whoever asks does soon, so that a writer hardly has to wait.
 func (v *View) unwritten(fd int, st *unix.Stat_t) error {
 	if !v.remote(fd, uint64(st.Dev)) {
 		_, err := unix.FcntlInt(uintptr(fd), unix.F_SETLEASE, unix.F_RDLCK)
 		if err == nil {
-			unix.FcntlInt(uintptr(fd), unix.F_SETLEASE, unix.F_UNLCK)
 			return nil
 		}
 		if err == unix.EAGAIN {
@@ -286,26 +284,82 @@ func (v *View) Skip(e Entry, err error) {
 	v.report.Rejected = append(v.report.Rejected, n)
 }
 
+// A File is an entry that is open for reading, as long as [View.Inspect] lets it
+// be.
+type File struct{ fd int }
+
+// ReadAt implements [io.ReaderAt].
+func (f *File) ReadAt(p []byte, off int64) (n int, err error) {
+	for n < len(p) {
+		m, err := unix.Pread(f.fd, p[n:], off+int64(n))
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return n, os.NewSyscallError("pread", err)
+		case m == 0:
+			return n, io.EOF
+		default:
+			n += m
+		}
+	}
+	return n, nil
+}
+
+// soonRead is the size of file up to which reading costs no more than finding
+// out before that it is in vain.
+const soonRead = 1 << 20
+
 // Inspect opens an entry, hands the file to look, makes sure that the file
 // stood still meanwhile, and records what look found. It returns nil exactly
 // when an outcome was recorded. The error matches [ErrSkipped] when this one
-// file must be left for another run, which the report then says; the copy that
-// look made of it is worth nothing. Any other error is that of look, or says
-// that this process lacks the means to go on.
-func (v *View) Inspect(e Entry, look func(*os.File) (Outcome, error)) error {
-	f, err := v.Open(e)
+// file must be left for another run, which the report then says; what look
+// found is worth nothing. Any other error is that of look, or says that this
+// process lacks the means to go on.
+//
+// What look reads may be torn, and even that of something else than a file.
+func (v *View) Inspect(e Entry, look func(*File) (Outcome, error)) error {
+	dir := v.dirIndex(e.Dir)
+	if dir < 0 || v.dirs[dir].fd < 0 {
+		return v.skipped(e, &fs.PathError{Op: "open", Path: e.Dir, Err: fs.ErrNotExist})
+	}
+	f, err := v.openToInspect(dir, e)
 	if err != nil {
 		return v.skipped(e, err)
 	}
-	defer f.Close()
 	o, err := look(f)
+	serr := v.settled(dir, f.fd, e)
+	unix.Close(f.fd)
+	f.fd = -1
+	if serr != nil {
+		return v.skipped(e, serr)
+	}
 	if err != nil {
 		return err
 	}
-	if err := v.Settled(f, e); err != nil {
-		return v.skipped(e, err)
-	}
 	return v.Record(e, o)
+}
+
+func (v *View) openToInspect(dir int, e Entry) (*File, error) {
+	if err := outlast(e.Stat); err != nil {
+		return nil, err
+	}
+	parent, last, err := v.parent(dir, e.Path)
+	if err != nil {
+		return nil, err
+	}
+	defer closeParent(parent, v.dirs[dir].fd)
+	fd, err := openNamed(parent, last)
+	if err != nil {
+		return nil, err
+	}
+	if e.Size > soonRead {
+		if err := v.rested(fd, e.Stat); err != nil {
+			unix.Close(fd)
+			return nil, err
+		}
+		unix.FcntlInt(uintptr(fd), unix.F_SETLEASE, unix.F_UNLCK)
+	}
+	return &File{fd}, nil
 }
 
 // ErrSkipped is matched by the error of an inspection that was given up for

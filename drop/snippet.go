@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"os"
 	"path"
 	"strings"
 	"unicode/utf8"
@@ -374,8 +373,8 @@ func allowedScheme(s string, file bool) (base string, ok bool) {
 func (v *View) ReadLinks(e Entry) ([]catalog.Link, error) {
 	var links []catalog.Link
 	var unread error
-	err := v.Inspect(e, func(f *os.File) (Outcome, error) {
-		data, err := io.ReadAll(io.LimitReader(f, maxSnippet+1))
+	err := v.Inspect(e, func(f *File) (Outcome, error) {
+		data, err := io.ReadAll(io.NewSectionReader(f, 0, maxSnippet+1))
 		if err != nil {
 			unread = err
 			return Outcome{}, err
@@ -397,7 +396,7 @@ func (v *View) ReadLinks(e Entry) ([]catalog.Link, error) {
 			Reason: strings.Join(warnings, "; "),
 		}, nil
 	})
-	if unread != nil {
+	if unread != nil && !errors.Is(err, ErrSkipped) {
 		return nil, v.skipped(e, unread)
 	}
 	if err != nil {

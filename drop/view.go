@@ -325,7 +325,9 @@ func (v *View) Record(e Entry, o Outcome) error {
 		}
 		v.updates[key] = code
 	}
-	v.report.outcome(e.Name(), &o)
+	if o.Verdict == Rejected || o.Reason != "" {
+		v.report.outcome(e.Name(), &o)
+	}
 	return nil
 }
 

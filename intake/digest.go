@@ -50,28 +50,6 @@ func Copy(dst *os.File, src io.Reader, limit int64) (Digests, error) {
 // Digest takes the digests of everything that r gives.
 func Digest(r io.Reader) (Digests, error) { return digest(r, nil, 0) }
 
-// SHA256 is [Digest] without the BLAKE2b digest, for a run that stores nothing:
-// it takes a third of the time.
-func SHA256(r io.Reader) (Digests, error) {
-	h := hashers.Get().(*hasher)
-	defer hashers.Put(h)
-	h.sha.Reset()
-	var d Digests
-	for {
-		n, err := r.Read(h.buf)
-		h.sha.Write(h.buf[:n])
-		d.Size += int64(n)
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return Digests{}, err
-		}
-	}
-	h.sha.Sum(d.SHA256[:0])
-	return d, nil
-}
-
 // hashBuffer is how much is read at once. It stays in the second level cache
 // between the reading, the two digests and the writing.
 const hashBuffer = 128 << 10

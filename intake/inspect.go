@@ -5,6 +5,7 @@ import (
 	"io"
 	"sync"
 
+	"nestgen/catalog"
 	"nestgen/packaging"
 )
 
@@ -64,17 +65,39 @@ type Facts struct {
 // that is a [Rejection] or a [*packaging.FilenameError] means that the file may
 // not be listed; any other is a failure to read from r, which is used by this
 // call alone until it returns.
-func Inspect(r io.ReaderAt, size int64, filename string, hint packaging.Name, how Strictness) (facts Facts, err error) {
+func Inspect(r io.ReaderAt, size int64, filename string, hint packaging.Name, how Strictness) (Facts, error) {
+	src, err := newSource(r, size)
+	if err != nil {
+		return Facts{}, err
+	}
+	defer src.release()
+	return inspect(src, filename, hint, how)
+}
+
+// InspectSum is [Inspect] for a file of which nothing is known yet, and takes its
+// SHA-256 as well, also of one that may not be listed. A small file is read once
+// for both.
+func InspectSum(r io.ReaderAt, size int64, filename string, hint packaging.Name, how Strictness) (catalog.Digest, Facts, error) {
+	src, err := newSource(r, size)
+	if err != nil {
+		return catalog.Digest{}, Facts{}, err
+	}
+	defer src.release()
+	sum, err := src.sha256()
+	if err != nil {
+		return catalog.Digest{}, Facts{}, err
+	}
+	facts, err := inspect(src, filename, hint, how)
+	return sum, facts, err
+}
+
+func inspect(src *source, filename string, hint packaging.Name, how Strictness) (facts Facts, err error) {
 	name, err := packaging.ParseFilename(filename, hint)
 	if err != nil {
 		return Facts{}, err
 	}
-	if size == 0 {
+	if src.size == 0 {
 		return Facts{}, reject("empty file")
-	}
-	src, err := newSource(r, size)
-	if err != nil {
-		return Facts{}, err
 	}
 	in := inspections.Get().(*inspection)
 	in.begin(src, name, filename, hint, how)
@@ -89,7 +112,6 @@ func Inspect(r io.ReaderAt, size int64, filename string, hint packaging.Name, ho
 	err = in.inspect()
 	facts = in.facts
 	in.end()
-	src.release()
 	if err != nil {
 		return Facts{}, err
 	}

@@ -3,11 +3,14 @@ package intake
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -276,16 +279,52 @@ func TestDigest(t *testing.T) {
 	if got := d.BLAKE2b.String(); got != "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319" {
 		t.Errorf("BLAKE2b-256 = %s", got)
 	}
-	s, err := SHA256(strings.NewReader("abc"))
-	if err != nil || s.SHA256 != d.SHA256 || s.Size != 3 || !s.BLAKE2b.IsZero() {
-		t.Errorf("SHA256 = %+v, %v", s, err)
-	}
 	boom := errors.New("boom")
-	for name, f := range map[string]func(io.Reader) (Digests, error){"Digest": Digest, "SHA256": SHA256} {
-		if _, err := f(io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(boom))); !errors.Is(err, boom) {
-			t.Errorf("%s: err = %v", name, err)
+	if _, err := Digest(io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(boom))); !errors.Is(err, boom) {
+		t.Errorf("err = %v", err)
+	}
+}
+
+// The SHA-256 that goes with an inspection is that of all bytes, of a small file
+// and of one that is read in pieces, also where the file may not be listed; and
+// an error of reading is no verdict.
+func TestInspectSum(t *testing.T) {
+	for _, pad := range []int{0, wholeLimit - 1, wholeLimit + windowSize/2, 3 * windowSize} {
+		for _, filename := range []string{"foo-1.0-py3-none-any.whl", "bar-1.0-py3-none-any.whl", "foo.txt"} {
+			_, b := intaketest.Wheel("foo", "1.0", intaketest.Opts{Pad: pad})
+			want, wantErr := Inspect(bytes.NewReader(b), int64(len(b)), filename, "", Drop)
+			sum, facts, err := InspectSum(bytes.NewReader(b), int64(len(b)), filename, "", Drop)
+			if sum != sha256.Sum256(b) || !reflect.DeepEqual(facts, want) || fmt.Sprint(err) != fmt.Sprint(wantErr) {
+				t.Errorf("%s, %d bytes: %s, %+v, %v", filename, len(b), sum, facts, err)
+			}
+			_, _, err = InspectSum(bytes.NewReader(b[:len(b)-1]), int64(len(b)), filename, "", Drop)
+			if !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("%s, %d bytes, cut short under way: %v", filename, len(b), err)
+			}
 		}
 	}
+	if sum, _, err := InspectSum(strings.NewReader(""), 0, "foo-1.0.zip", "", Drop); sum != sha256.Sum256(nil) || err == nil {
+		t.Errorf("an empty file: %s, %v", sum, err)
+	}
+}
+
+// A file that is read for its hash and its content is read once.
+func TestInspectSumReadsOnce(t *testing.T) {
+	filename, b := intaketest.Sdist("foo", "1.0", intaketest.Opts{})
+	r := &counted{ReaderAt: bytes.NewReader(b)}
+	if _, _, err := InspectSum(r, int64(len(b)), filename, "", Drop); err != nil || r.reads != 1 {
+		t.Errorf("%d reads, %v", r.reads, err)
+	}
+}
+
+type counted struct {
+	io.ReaderAt
+	reads int
+}
+
+func (c *counted) ReadAt(p []byte, off int64) (int, error) {
+	c.reads++
+	return c.ReaderAt.ReadAt(p, off)
 }
 
 func TestCopyLimit(t *testing.T) {

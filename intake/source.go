@@ -3,8 +3,11 @@ package intake
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
 	"io"
 	"sync"
+
+	"nestgen/catalog"
 )
 
 // wholeLimit is the largest file that is read into memory at once: one read
@@ -82,6 +85,22 @@ func (s *source) load(off int64, n int) error {
 	}
 	s.off, s.n = off, n
 	return nil
+}
+
+// sha256 takes the SHA-256 of the whole file.
+func (s *source) sha256() (sum catalog.Digest, err error) {
+	if s.whole {
+		return sha256.Sum256(s.buf[:s.size]), nil
+	}
+	h := sha256.New()
+	for off := int64(0); off < s.size; off += int64(s.n) {
+		if err := s.load(off, int(min(windowSize, s.size-off))); err != nil {
+			return sum, err
+		}
+		h.Write(s.buf[:s.n])
+	}
+	h.Sum(sum[:0])
+	return sum, nil
 }
 
 // has reports whether n bytes at off are inside the file.
