@@ -460,6 +460,7 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 	}
 	in.KeepOthers = in.Source != "" && s.intent.projects[n].Upstream == ""
 	d.Project = plan.Decide(in)
+	d.lacks = d.lacks || d.Project.Lacks
 	if s.opts.Offline {
 		for _, c := range d.Fetch {
 			if c.Here != nil {

@@ -323,3 +323,41 @@ func TestALineThatNobodyAnswersKeepsNothing(t *testing.T) {
 	w.build(3)
 	w.lists(other)
 }
+
+// What was here stays for good while what is to take its place is refused.
+func TestARefusedFileTakesNobodysPlace(t *testing.T) {
+	t.Parallel()
+	good := wheel("a", "1.0", plain)
+	torn := wheel("a", "2.0", plain)
+	torn.Data = torn.Data[:len(torn.Data)/2]
+	srv := fetchtest.New(t, good)
+	w := newWorld(t, srv)
+	w.write("allowlist.txt", "a\n")
+	mine := w.drop("mine", "1.0", plain)
+	w.build(0)
+	srv.SetFiles(good, torn)
+	for range 3 {
+		w.tells(w.build(3), "incomplete", torn.Filename)
+		w.lists(good.Filename, mine)
+	}
+	w.write("allowlist.txt", "a==2.0\n") // nothing else will do
+	for range 2 {
+		w.build(3)
+		w.lists(good.Filename, mine)
+	}
+	w.write("allowlist.txt", "a\n")
+	whole := wheel("a", "2.0", plain)
+	srv.SetFiles(good, whole)
+	w.build(0)
+	w.lists(whole.Filename, mine)
+	// So it does when the name was spent for other bytes.
+	w.write("allowlist.txt", "a<2\n")
+	w.build(0)
+	w.lists(good.Filename, mine)
+	srv.SetFiles(good, wheel("a", "2.0", intaketest.Opts{Summary: "other bytes"}))
+	w.write("allowlist.txt", "a\n")
+	for range 3 {
+		w.tells(w.build(6), "alarm", "first seen")
+		w.lists(good.Filename, mine)
+	}
+}

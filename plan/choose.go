@@ -22,8 +22,10 @@ type candidate struct {
 
 	// listed says that the index has it, vanished that the upstream no longer
 	// does, yanked that installers pass it over: the policy has the last word.
-	listed, vanished bool
-	yanked           catalog.Yank
+	// local says that the index has a file of this name from a drop folder, and
+	// vetted that nothing is known against a new one.
+	listed, vanished, local, vetted bool
+	yanked                          catalog.Yank
 }
 
 // choose gives the files that the allowlist asks for, in the order of their
@@ -63,6 +65,7 @@ func (p *Project) choose(in Input, here map[string]catalog.File) []candidate {
 			if all[i].Allowed == nil {
 				all[i].Allowed = c.Allowed
 			}
+			all[i].vetted = all[i].vetted || c.vetted
 			all[i].Why = append(all[i].Why, reasonOf(want))
 		}
 	}
@@ -173,6 +176,14 @@ func reasonOf(w allowlist.Want) string {
 // candidates gives what is on offer: what may be listed, and what only the
 // policy keeps from it.
 func (p *Project) candidates(in Input, here map[string]catalog.File) (all, blocked []candidate) {
+	local := map[string]bool{}
+	if in.Current != nil {
+		for _, f := range in.Current.Files {
+			if f.Source == catalog.Local {
+				local[f.Filename] = true
+			}
+		}
+	}
 	add := func(c candidate) {
 		if !in.LegacyFiles && legacy(c.Filename.Kind) {
 			return
@@ -184,6 +195,7 @@ func (p *Project) candidates(in Input, here map[string]catalog.File) (all, block
 		}
 		c.key = packaging.VersionKeyOf(c.Filename.Version)
 		_, c.listed = here[c.Offer.Filename]
+		c.local = local[c.Offer.Filename]
 		c.yanked = in.Policy.Yank(in.Name, c.Offer.Filename, c.Filename.Version, c.Offer.Yanked)
 		all = append(all, c)
 	}
@@ -275,10 +287,27 @@ func (p *Project) answer(in Input, want allowlist.Want, all, blocked []candidate
 		suitable = append(suitable, c)
 	}
 	version := func(c candidate) (packaging.Version, string) { return c.version, c.Filename.Version }
-	found := packaging.FilterFunc(spec, suitable, pre, version)
 	yanked = packaging.FilterFunc(spec, yanked, pre, version)
-	if !pin {
-		found = newest(found, in.Keep)
+	// What is refused leaves its place to the next best.
+	var found []candidate
+	refused := map[string]bool{}
+	for {
+		found = packaging.FilterFunc(spec, suitable, pre, version)
+		if !pin {
+			found = newest(found, in.Keep)
+		}
+		before := len(refused)
+		for i := range found {
+			c := &found[i]
+			c.vetted = c.vetted || c.listed || c.local || p.vet(in, c.Choice)
+			if !c.vetted {
+				refused[c.Offer.Filename] = true
+			}
+		}
+		if len(refused) == before {
+			break
+		}
+		suitable = slices.DeleteFunc(suitable, func(c candidate) bool { return refused[c.Offer.Filename] })
 	}
 	// What was listed before it was yanked stays, with its mark, beside the
 	// versions that were chosen without it: others may have pinned it.
@@ -293,12 +322,33 @@ func (p *Project) answer(in Input, want allowlist.Want, all, blocked []candidate
 	}
 	switch {
 	case len(found) > 0:
+	case len(refused) > 0:
+		p.Lacks = true
 	case len(packaging.FilterFunc(spec, blocked, packaging.AllowPrereleases, version)) > 0:
 		p.problem(Warning, want.Position.String(), "", "%s: the policy blocks every file that fits", strings.TrimSpace(want.Requirement.String()))
 	default:
 		p.unanswered(in, want, all, yanked)
 	}
 	return found
+}
+
+// vet reports whether a file that the index does not have may be fetched, and
+// tells what is known against it.
+func (p *Project) vet(in Input, c Choice) bool {
+	if known, seen := in.Known(c.Offer.Filename); seen && altered(c.Offer, known) {
+		p.problem(Alarm, string(in.Name), "find out why before you trust this upstream",
+			"%s: %s now offers sha256 %s, but it was first seen with sha256 %s; it is not listed", c.Offer.Filename, c.Source, c.Offer.Hashes["sha256"], known)
+		return false
+	}
+	if in.Refused == nil {
+		return true
+	}
+	reason, refused := in.Refused(c)
+	if refused {
+		p.problem(Incomplete, string(in.Name), "it is not fetched again unless the upstream changes it",
+			"%s: %s: not listed: %s", c.Source, c.Offer.Filename, reason)
+	}
+	return !refused
 }
 
 // newest gives the candidates of the first versions; equal versions that are

@@ -257,6 +257,41 @@ func TestSelection(t *testing.T) {
 	}
 }
 
+// What did not pass the gate, or has a name that is spent, leaves its place to
+// the next best; where nothing else will do, something is lacking.
+func TestTheNextBest(t *testing.T) {
+	for _, tt := range []struct {
+		name, list string
+		keep       plan.Keep
+		has        []string
+		want       []string
+		lacks      bool
+	}{
+		{name: "newest", list: "foo", want: []string{"!incomplete", "!alarm", "+" + s1}},
+		{name: "beside what is here", list: "foo", has: []string{s1}, want: []string{"!incomplete", "!alarm", "=" + s1}},
+		{name: "two lines, told once", list: "foo\nfoo>=1", want: []string{"!incomplete", "!alarm", "+" + s1}},
+		{name: "two versions", list: "foo", keep: 2, want: []string{"!incomplete", "!alarm", "+" + s1, "+foo-0.9.tar.gz"}},
+		{name: "all", list: "foo", keep: plan.All, want: []string{"!incomplete", "!alarm", "+" + s1, "+foo-0.9.tar.gz"}},
+		{name: "refused, and here already", list: "foo", has: []string{s3}, want: []string{"=" + s3}},
+		{name: "a pin", list: "foo==3.0", lacks: true, has: []string{s1}, want: []string{"!incomplete", "-" + s1}},
+		{name: "another pin", list: "foo==3.0\nfoo==1.0", lacks: true, want: []string{"!incomplete", "+" + s1}},
+	} {
+		in := input(t, tt.list+"\n", "")
+		in.Keep = cmp.Or(tt.keep, plan.Newest)
+		in.Listing = &catalog.Listing{Offers: offers("foo-0.9.tar.gz", s1, s2, s3)}
+		in.Refused = func(c plan.Choice) (string, bool) { return "torn", c.Offer.Filename == s3 }
+		in.Known = func(name string) (catalog.Digest, bool) { return sha("other"), name == s2 }
+		if tt.has != nil {
+			in.Current = listed(tt.has...)
+		}
+		slices.Sort(tt.want)
+		p := plan.Decide(in)
+		if got := describe(p); !slices.Equal(got, tt.want) || p.Lacks != tt.lacks {
+			t.Errorf("%s: %q, lacks %v; want %q", tt.name, got, p.Lacks, tt.want)
+		}
+	}
+}
+
 func hexOf(name string) string { d := sha(name); return hex.EncodeToString(d[:]) }
 
 func TestLegacyKindsCanBeLeftOut(t *testing.T) {

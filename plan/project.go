@@ -176,6 +176,10 @@ type Project struct {
 	Withdraw []Withdrawal
 	Problems []Problem
 
+	// Lacks says that all that a line asks for is refused, and may be what takes
+	// the place of something.
+	Lacks bool
+
 	// Status and Note are what is said of the project from now on, and StatedBy
 	// who says something new: an upstream, or "policy".
 	Status   catalog.Status
@@ -198,7 +202,10 @@ func (p *Project) Restated() bool {
 }
 
 func (p *Project) problem(l Level, where, hint, format string, args ...any) {
-	p.Problems = append(p.Problems, Problem{l, where, fmt.Sprintf(format, args...), hint})
+	told := Problem{l, where, fmt.Sprintf(format, args...), hint}
+	if !slices.Contains(p.Problems, told) {
+		p.Problems = append(p.Problems, told)
+	}
 }
 
 // Decide plans one project.
@@ -386,17 +393,9 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 		}
 		f, have := here[c.Offer.Filename]
 		if !have {
-			if known, seen := in.Known(c.Offer.Filename); seen && altered(c.Offer, known) {
-				p.problem(Alarm, string(in.Name), "find out why before you trust this upstream",
-					"%s: %s now offers sha256 %s, but it was first seen with sha256 %s; it is not listed", c.Offer.Filename, c.Source, c.Offer.Hashes["sha256"], known)
+			if !c.vetted && !p.vet(in, c.Choice) {
+				p.Lacks = true
 				continue
-			}
-			if in.Refused != nil {
-				if reason, refused := in.Refused(c.Choice); refused {
-					p.problem(Incomplete, string(in.Name), "it is not fetched again unless the upstream changes it",
-						"%s: %s: not listed: %s", c.Source, c.Offer.Filename, reason)
-					continue
-				}
 			}
 			p.Fetch = append(p.Fetch, c.Choice)
 			continue
