@@ -135,6 +135,7 @@ type site struct {
 	leaving    map[packaging.Name]*departure
 	unmet      map[packaging.Name]bool
 	seenBefore bool // the catalog had events when the run began
+	anyRefusal bool // and files that did not pass the gate
 }
 
 // open takes the lock of a site, unless the run is a dry one, and opens its
@@ -171,7 +172,11 @@ func open(c Config, o Options) (_ *site, err error) {
 		return nil, storage(err)
 	}
 	last, err := s.catalog.Serial(context.Background())
+	if err != nil {
+		return nil, storage(err)
+	}
 	s.seenBefore = last > 0
+	s.anyRefusal, err = s.catalog.AnyRefusal(context.Background())
 	return s, storage(err)
 }
 

@@ -143,9 +143,11 @@ func (s *site) input(ctx context.Context, n packaging.Name) (plan.Input, error) 
 		e, err := s.catalog.FirstSeen(ctx, filename)
 		return e.SHA256, err == nil
 	}
-	in.Refused = func(c plan.Choice) (string, bool) {
-		reason, refused, err := s.catalog.Refusal(ctx, refusalOf(c))
-		return reason, refused && err == nil
+	if s.anyRefusal {
+		in.Refused = func(c plan.Choice) (string, bool) {
+			reason, refused, err := s.catalog.Refusal(ctx, refusalOf(c))
+			return reason, refused && err == nil
+		}
 	}
 	return in, nil
 }

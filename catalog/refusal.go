@@ -36,6 +36,16 @@ func (c *Catalog) Refusal(ctx context.Context, r Refusal) (reason string, refuse
 	return reason, true, nil
 }
 
+// AnyRefusal reports whether a file was ever refused, so that whoever has to ask
+// for many can do without.
+func (c *Catalog) AnyRefusal(ctx context.Context) (any bool, err error) {
+	err = c.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM refusals)").Scan(&any)
+	if err != nil {
+		return false, fmt.Errorf("read catalog: %w", err)
+	}
+	return any, nil
+}
+
 // Refuse keeps a refusal. It makes no event: the file was never in the index.
 func (t *Tx) Refuse(r Refusal) error {
 	return t.q.exec(t.ctx, "INSERT OR REPLACE INTO refusals VALUES (?, ?, ?, ?, ?)", r.Source, r.Filename, r.Digest, r.Rules, r.Reason)
