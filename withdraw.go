@@ -176,7 +176,7 @@ func (s *site) brake(ctx context.Context) (bool, error) {
 	}
 	if files > brakeFiles && brakeShare*files > int(n.Files) {
 		s.report.problem(plan.Alarm, "", `if this is meant, run "nestgen build --allow-removals" once`,
-			"%d of %d files would leave the index because they are no longer in a drop folder; nothing was taken out of it", files, n.Files)
+			"%d of %d files of drop folders would leave the index; nothing was taken out of it", files, n.Files)
 		return true, nil
 	}
 	return false, nil

@@ -328,6 +328,25 @@ func TestAnUpstreamThatCannotBeAsked(t *testing.T) {
 	}
 }
 
+// Why a file of a drop folder leaves stays in the history for good.
+func TestWhyALocalFileLeaves(t *testing.T) {
+	const exe = "foo-1.0.win32.exe"
+	for want, change := range map[string]func(*plan.Input){
+		"it is no longer in a drop folder": func(in *plan.Input) { in.Dropped = nil },
+		"files of its kind are not listed": func(in *plan.Input) { in.LegacyFiles = false },
+		"the name belongs to an upstream":  func(in *plan.Input) { in.Dropped, in.NotLocal = nil, true },
+		"the policy blocks it: no":         func(in *plan.Input) { in.Policy = readPolicy(t, "[[block]]\nproject='foo'\nreason='no'") },
+	} {
+		in := input(t, "", "")
+		in.Source, in.SkipLocal = "", false
+		in.Current, in.Dropped = listed(exe+" local"), dropped(exe)
+		change(&in)
+		if p := plan.Decide(in); len(p.Withdraw) != 1 || p.Withdraw[0].Reason != want {
+			t.Errorf("%+v, want %q", p.Withdraw, want)
+		}
+	}
+}
+
 func TestDropFolders(t *testing.T) {
 	for _, tt := range []struct {
 		name    string

@@ -252,6 +252,7 @@ func (p *Project) decideLocal(in Input, current []catalog.File) {
 	}
 	chosen := map[string]Dropped{}
 	replaced := map[string]bool{} // the folders have other bytes of it
+	outdated := map[string]bool{} // its kind is not listed
 	for _, d := range in.Dropped {
 		name := d.File
 		if reason, blocked := in.Policy.Blocked(in.Name, name, d.Filename.Version); blocked {
@@ -260,6 +261,7 @@ func (p *Project) decideLocal(in Input, current []catalog.File) {
 		}
 		if !in.LegacyFiles && legacy(d.Filename.Kind) {
 			p.problem(Warning, d.Where, "set legacy_files = true to list it", "a %s is not listed here", d.Filename.Kind)
+			outdated[name] = true
 			continue
 		}
 		// What is listed with just these bytes need not be looked up.
@@ -315,6 +317,8 @@ func (p *Project) decideLocal(in Input, current []catalog.File) {
 			p.stay(in, f, "the bytes that were here first stay")
 		case in.NotLocal:
 			p.Withdraw = append(p.Withdraw, Withdrawal{f, "the name belongs to an upstream", false})
+		case outdated[f.Filename]:
+			p.Withdraw = append(p.Withdraw, Withdrawal{f, "files of its kind are not listed", false})
 		default:
 			p.Withdraw = append(p.Withdraw, Withdrawal{f, "it is no longer in a drop folder", false})
 		}
