@@ -330,7 +330,7 @@ var listPosition = regexp.MustCompile(`:[0-9]+$`)
 // projects, are decided about before they are fetched: enough to keep the
 // connections busy, few enough to be held with what was said of them.
 const (
-	fetchFiles    = 4096
+	fetchFiles    = 512
 	fetchProjects = 1024
 )
 

@@ -17,7 +17,7 @@ import (
 // set it lower.
 var (
 	partFiles       = 1024
-	partBytes int64 = 256 << 20
+	partBytes int64 = 128 << 20
 	partTime        = 10 * time.Second
 )
 
