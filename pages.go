@@ -69,11 +69,15 @@ func (s *site) pageRules(g *generate.Site) string {
 	fmt.Fprintf(h, "%d %q %q %v %v %v %d %v\n", pageFormat, g.Title, g.BaseURL, g.People, g.Legacy, g.Releases, g.Has, s.Gzip)
 	fmt.Fprintln(h, g.Templates.Digest())
 	var st unix.Stat_t
-	err := unix.Lstat(s.file(layout.Simple), &st)
-	fmt.Fprintln(h, err, st.Ino)
 	for _, path := range g.Has.Paths() {
 		err := unix.Lstat(s.file(path), &st)
-		fmt.Fprintln(h, err, st.Ino, st.Size, st.Mtim)
+		fmt.Fprintln(h, err, st.Size, st.Mtim)
+	}
+	if g.Has == generate.Root {
+		// The root pages change with the names alone, so the folder must be
+		// the same as well; a copy of it is another.
+		err := unix.Lstat(s.file(layout.Simple), &st)
+		fmt.Fprintln(h, err, st.Ino)
 	}
 	return fmt.Sprintf("%x", h.Sum(nil))
 }
