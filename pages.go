@@ -98,12 +98,7 @@ func (s *site) publish(ctx context.Context) error {
 		return storage(err)
 	}
 	defer turn.Close()
-	return s.publishIn(ctx, turn, g)
-}
-
-// publishIn is publish for one who has the turn.
-func (s *site) publishIn(ctx context.Context, turn *publish.Turn, g *generate.Site) error {
-	some, everything, err := s.outdated(ctx, g)
+	some, everything, err := s.outdated(ctx, g) // others may have seen to it
 	if err != nil || !some && !everything {
 		return err
 	}
@@ -117,9 +112,8 @@ func (s *site) publishIn(ctx context.Context, turn *publish.Turn, g *generate.Si
 // not changed is taken over from the pages that list every file; if that cannot
 // be, the error matches [generate.ErrFormer].
 func (s *site) publishPages(ctx context.Context, turn *publish.Turn, g *generate.Site, everything bool) error {
-	b := s.newBatch(turn, g)
+	b := s.newBatch(turn, g, everything)
 	defer b.batch.Close()
-	b.everything = everything
 	former := s.former
 	if everything {
 		if err := s.outdate(ctx); err != nil {
@@ -130,7 +124,7 @@ func (s *site) publishPages(ctx context.Context, turn *publish.Turn, g *generate
 	if err := b.index(b.rendering(ahead(s.catalog.Entries(ctx))), former); err != nil {
 		return storage(err)
 	}
-	if b.everything {
+	if everything {
 		if err := b.strangers(); err != nil {
 			return storage(err)
 		}
@@ -226,9 +220,9 @@ type pageBatch struct {
 	hasSimple, hasPeople, hasLegacy bool
 }
 
-func (s *site) newBatch(turn *publish.Turn, g *generate.Site) *pageBatch {
+func (s *site) newBatch(turn *publish.Turn, g *generate.Site, everything bool) *pageBatch {
 	return &pageBatch{
-		site: s, pages: g, batch: turn.Batch(), shown: map[packaging.Name]shownAs{},
+		site: s, pages: g, batch: turn.Batch(), everything: everything, shown: map[packaging.Name]shownAs{},
 		hasSimple: s.exists(layout.Simple), hasPeople: s.exists(layout.People), hasLegacy: s.exists(layout.Legacy),
 	}
 }

@@ -194,7 +194,11 @@ func (t *Tx) SetStatus(n packaging.Name, s Status, note, source string) error {
 	if state == Active {
 		state = "active"
 	}
-	return t.event(Event{Verb: Mark, Project: n, Source: source, Reason: string(state) + ": " + s.Reason})
+	reason := string(state)
+	if s.Reason != "" {
+		reason += ": " + s.Reason
+	}
+	return t.event(Event{Verb: Mark, Project: n, Source: source, Reason: reason})
 }
 
 // SetLinks makes links the development links of a project, which must have

@@ -269,31 +269,8 @@ func gatewayApache(t *testing.T, conf func(dir string) string) *server {
 	dir := sharedDir(t)
 	more := conf(dir)
 	return attempt(t, func(port string) (*server, *exec.Cmd) {
-		user := ""
-		if os.Geteuid() == 0 {
-			user = "User www-data\nGroup www-data"
-		}
-		var modules strings.Builder
-		for _, m := range []string{"mpm_event", "authz_core", "authz_user", "authn_core", "authn_file", "auth_basic", "alias", "rewrite", "env", "cgid", "proxy", "proxy_fcgi"} {
-			fmt.Fprintf(&modules, "LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so\n", m, m)
-		}
-		write(t, filepath.Join(dir, "apache.conf"), fmt.Appendf(nil, `ServerName localhost
-ServerRoot %[2]s
-PidFile %[2]s/apache.pid
-DefaultRuntimeDir %[2]s
-DocumentRoot %[2]s
-ErrorLog %[2]s/error.log
-Listen 127.0.0.1:%[3]s
-%[1]s
-%[4]s
-ScriptSock %[2]s/cgid.sock
-StartServers 1
-MinSpareThreads 1
-MaxSpareThreads 25
-ThreadsPerChild 25
-MaxRequestWorkers 25
-%[5]s
-`, modules.String(), dir, port, user, more))
+		head := apacheHead(dir, port, "mpm_event", "authz_core", "authz_user", "authn_core", "authn_file", "auth_basic", "alias", "rewrite", "env", "cgid", "proxy", "proxy_fcgi")
+		write(t, filepath.Join(dir, "apache.conf"), []byte(head+"DocumentRoot "+dir+"\n"+more+"\n"))
 		cmd := exec.Command(bin, "-d", dir, "-f", filepath.Join(dir, "apache.conf"), "-D", "FOREGROUND")
 		return &server{URL: "http://127.0.0.1:" + port}, cmd
 	})

@@ -224,6 +224,21 @@ http {
 	})
 }
 
+// apacheHead begins the configuration of an Apache in a folder of its own, which
+// runs as the user that Debian's does where it may.
+func apacheHead(dir, port string, modules ...string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "ServerName localhost\nServerRoot %[1]s\nPidFile %[1]s/apache.pid\nDefaultRuntimeDir %[1]s\nErrorLog %[1]s/error.log\nListen 127.0.0.1:%[2]s\n", dir, port)
+	for _, m := range modules {
+		fmt.Fprintf(&b, "LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so\n", m, m)
+	}
+	if os.Geteuid() == 0 {
+		b.WriteString("User www-data\nGroup www-data\n")
+	}
+	fmt.Fprintf(&b, "ScriptSock %s/cgid.sock\nStartServers 1\nMinSpareThreads 1\nMaxSpareThreads 25\nThreadsPerChild 25\nMaxRequestWorkers 25\n", dir)
+	return b.String()
+}
+
 // startApache starts Apache with the file of contrib/apache in a server that
 // runs, unpacks and lists whatever it can.
 func startApache(t *testing.T, k kind, site string) *server {
@@ -231,33 +246,12 @@ func startApache(t *testing.T, k kind, site string) *server {
 	bin := program(t, "apache2", "apache2")
 	dir := sharedDir(t)
 	return attempt(t, func(port string) (*server, *exec.Cmd) {
-		user := ""
-		if os.Geteuid() == 0 {
-			user = "User www-data\nGroup www-data"
-		}
 		log := filepath.Join(dir, "access.log")
-		var modules strings.Builder
-		for _, m := range []string{"mpm_event", "authz_core", "authz_host", "mime", "dir", "alias", "rewrite", "headers", "env", "setenvif",
-			"autoindex", "negotiation", "cgid", "include", "asis", "deflate", "filter", "status"} {
-			fmt.Fprintf(&modules, "LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so\n", m, m)
-		}
-		write(t, filepath.Join(dir, "apache.conf"), fmt.Appendf(nil, `ServerName localhost
-ServerRoot %[2]s
-PidFile %[2]s/apache.pid
-DefaultRuntimeDir %[2]s
-ErrorLog %[2]s/error.log
-Listen 127.0.0.1:%[3]s
-%[1]s
-%[4]s
-ScriptSock %[2]s/cgid.sock
-StartServers 1
-MinSpareThreads 1
-MaxSpareThreads 25
-ThreadsPerChild 25
-MaxRequestWorkers 25
-%[5]s
-CustomLog %[6]s test
-TypesConfig %[2]s/mime.types
+		head := apacheHead(dir, port, "mpm_event", "authz_core", "authz_host", "mime", "dir", "alias", "rewrite", "headers", "env", "setenvif",
+			"autoindex", "negotiation", "cgid", "include", "asis", "deflate", "filter", "status")
+		write(t, filepath.Join(dir, "apache.conf"), fmt.Appendf(nil, `%[1]s%[2]s
+CustomLog %[3]s test
+TypesConfig %[4]s/mime.types
 AddType application/x-gzip .gz .tgz
 AddType application/x-httpd-php .php
 AddEncoding x-gzip .gz .tgz
@@ -278,7 +272,7 @@ DirectoryIndex index.html index.cgi
 <Location /server-status>
     SetHandler server-status
 </Location>
-`, modules.String(), dir, port, user, apacheLog, log))
+`, head, apacheLog, log, dir))
 		write(t, filepath.Join(dir, "mime.types"), []byte("text/html html htm\napplication/zip zip\n"))
 		define := `Define NESTGEN_BASE "/"`
 		conf := contrib(t, "apache/nestgen.conf", "/srv/nestgen/site", site, "*:80", "127.0.0.1:"+port,
