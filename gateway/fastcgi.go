@@ -164,15 +164,15 @@ func (v *service) shutdown(cancel context.CancelFunc) error {
 		return nil
 	case <-t.C:
 	}
-	cancel()
 	v.mu.Lock()
-	defer v.mu.Unlock()
 	cut := 0
 	for c := range v.conns {
 		if c.cut() {
 			cut++
 		}
 	}
+	v.mu.Unlock()
+	cancel() // only now: what ends by it is cut off as well
 	if cut == 0 {
 		return nil // only servers that did not hang up
 	}
