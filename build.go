@@ -128,6 +128,7 @@ type site struct {
 	upstream upstreams
 	report   *Report
 	mu       sync.Mutex    // held to note in a decided what came of a file
+	joined   bool          // builds come and go beside it: see Live
 	home     func() string // the folder of the settings
 
 	// leaving waits until everything else is done, and unmet names the
@@ -210,7 +211,7 @@ func homeOf(file string) string {
 	return dir
 }
 
-func (s *site) catalogFile() string { return filepath.Join(s.State, "catalog.db") }
+func (c *Config) catalogFile() string { return filepath.Join(c.State, "catalog.db") }
 
 // storage makes a fault of the file system out of an error that is one.
 func storage(err error) error {

@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +34,11 @@ type Config struct {
 	// Drop is the folders that people put distributions in; each is read with
 	// everything below it. Default none.
 	Drop []string `toml:"drop"`
+
+	// Uploads is the folder that uploaded files are put into, in a folder for
+	// each project. It is read like those in Drop: who takes a file away there
+	// takes it out of the index. Default none: nobody can upload.
+	Uploads string `toml:"uploads"`
 
 	// Allowlist is the requirements files that name what to fetch. Default none.
 	Allowlist []string `toml:"allowlist"`
@@ -119,6 +124,18 @@ type Config struct {
 	// Projects are the exceptions.
 	Projects []ProjectConfig `toml:"project"`
 
+	// OnDemand says which projects come when somebody asks for them. The first
+	// entry whose pattern a name fits decides; a name that fits none does not
+	// come on demand. Default none.
+	OnDemand []OnDemand `toml:"on_demand"`
+
+	// Fallback is about requests for what the tree does not have.
+	Fallback Fallback `toml:"fallback"`
+
+	// Owners are users of the web server, as it knows them by their REMOTE_USER,
+	// and what they may upload. Default none.
+	Owners []Owner `toml:"owner"`
+
 	// File is where the settings came from.
 	File string `toml:"-"`
 }
@@ -177,6 +194,66 @@ type ProjectConfig struct {
 	Upstream string `toml:"upstream"`
 }
 
+// An OnDemand says what becomes of a request for a project that is not here.
+type OnDemand struct {
+	// Pattern is a name, the beginning of one with a star at the end ("acme-*"),
+	// or "*" for every name. Required.
+	Pattern string `toml:"pattern"`
+
+	// Mode is "never"; "list" for what the allowlist names; "fetch" for every
+	// name that an upstream has and that is not this site's own; or "redirect"
+	// to send whoever asks to the first upstream. Required.
+	Mode string `toml:"mode"`
+}
+
+// A Fallback is how requests are answered for what the tree does not have, by
+// the gateway program and by "nestgen serve".
+type Fallback struct {
+	// Refresh is how old may be what an upstream said of a project that came on
+	// demand before it is asked again, by a build or a request. Default "1d".
+	Refresh Duration `toml:"refresh"`
+
+	// Unknown is how long nobody is asked again for a name that no upstream has.
+	// Default "10m".
+	Unknown Duration `toml:"unknown"`
+
+	// Deadline is how long a request waits for an upstream, or for others that
+	// want the same, before it is told to come back later. Default "20s".
+	Deadline Duration `toml:"deadline"`
+
+	// Fetches is how many pages and files are fetched at once, by all requests
+	// together. Default 16.
+	Fetches int `toml:"fetches"`
+
+	// Free is how much of the disk stays free: with less, nothing comes on
+	// demand and no upload is taken. Default "1GiB".
+	Free Size `toml:"free"`
+
+	// Sendfile hands finished files over to the web server: "x-sendfile" for
+	// Apache with mod_xsendfile, "x-accel" for nginx, or "none" to send them
+	// through the gateway. Default "none".
+	Sendfile string `toml:"sendfile"`
+
+	// Tokens is the file of the tokens by which people may upload, which
+	// "nestgen token" writes. Default "tokens".
+	Tokens string `toml:"tokens"`
+
+	// RemoteUser trusts the web server's word for who is there. The gateway is
+	// told so by the server's own settings as well; see docs/serving.md. Default
+	// false.
+	RemoteUser bool `toml:"remote_user"`
+}
+
+// An Owner is a user of the web server who may upload.
+type Owner struct {
+	// User is the name by which the web server knows somebody. Required.
+	User string `toml:"user"`
+
+	// Projects are names, or beginnings of names with a star at the end, or "*"
+	// for all. Required.
+	Projects []string `toml:"projects"`
+}
+
 // Default gives the settings that stand where a file says nothing.
 func Default() Config {
 	return Config{
@@ -193,6 +270,15 @@ func Default() Config {
 		LinkPasswords: "warn",
 		Connections:   32,
 		MaxFile:       8 << 30,
+		Fallback: Fallback{
+			Refresh:  Duration(24 * time.Hour),
+			Unknown:  Duration(10 * time.Minute),
+			Deadline: Duration(20 * time.Second),
+			Fetches:  16,
+			Free:     1 << 30,
+			Sendfile: "none",
+			Tokens:   "tokens",
+		},
 	}
 }
 
@@ -229,11 +315,14 @@ func (c *Config) Resolve() error {
 	if c.Site == "" || c.State == "" {
 		fault("site and state must name folders")
 	}
-	for _, p := range []*string{&c.Site, &c.State, &c.Policy, &c.Templates, &c.Netrc} {
+	for _, p := range []*string{&c.Site, &c.State, &c.Policy, &c.Templates, &c.Netrc, &c.Uploads, &c.Fallback.Tokens} {
 		abs(p)
 	}
 	for i := range c.Drop {
 		abs(&c.Drop[i])
+	}
+	if c.Uploads != "" && !slices.Contains(c.Drop, c.Uploads) {
+		c.Drop = append(c.Drop, c.Uploads)
 	}
 	for i := range c.Allowlist {
 		abs(&c.Allowlist[i])
@@ -267,11 +356,15 @@ func (c *Config) Resolve() error {
 		fault("connections, jobs and max_file must be positive")
 	}
 	for _, r := range c.Reserved {
-		if !packaging.ValidName(strings.TrimSuffix(strings.TrimSuffix(r, "*"), "-")) {
+		if !isPattern(r) {
 			fault("reserved %q: want a project name, or the beginning of one with a star at the end", r)
 		}
 	}
+	if c.Fallback.Tokens != "" && inside(c.Fallback.Tokens, c.Site) {
+		fault("[fallback] tokens %s must not lie in the site, which the web server serves", c.Fallback.Tokens)
+	}
 	faults = append(faults, c.resolveUpstreams(abs)...)
+	faults = append(faults, c.resolveFallback()...)
 	faults = append(faults, c.resolveProjects()...)
 	return errors.Join(faults...)
 }
@@ -342,91 +435,66 @@ func (c *Config) resolveProjects() (faults []error) {
 	return faults
 }
 
+func (c *Config) resolveFallback() (faults []error) {
+	fault := func(format string, args ...any) {
+		faults = append(faults, &stricttoml.Error{File: c.File, Text: fmt.Sprintf(format, args...)})
+	}
+	for _, d := range c.OnDemand {
+		if d.Pattern != "*" && !isPattern(d.Pattern) {
+			fault("[[on_demand]] pattern %q: want a project name, the beginning of one with a star at the end, or a star", d.Pattern)
+		}
+		switch d.Mode {
+		case "never", "list", "fetch", "redirect":
+		default:
+			fault("[[on_demand]] %q: mode %q: want never, list, fetch or redirect", d.Pattern, d.Mode)
+		}
+	}
+	f := &c.Fallback
+	if f.Refresh <= 0 || f.Unknown <= 0 || f.Deadline <= 0 || f.Fetches < 1 || f.Fetches > maxFetches || f.Free < 0 {
+		fault("[fallback] refresh, unknown, deadline and fetches must be positive, and fetches at most %d", maxFetches)
+	}
+	switch f.Sendfile {
+	case "none", "x-sendfile", "x-accel":
+	default:
+		fault("[fallback] sendfile %q: want none, x-sendfile or x-accel", f.Sendfile)
+	}
+	for _, o := range c.Owners {
+		if o.User == "" || len(o.Projects) == 0 {
+			fault("[[owner]] %q: user and projects are required", o.User)
+		}
+		for _, p := range o.Projects {
+			if p != "*" && !isPattern(p) {
+				fault("[[owner]] %q: projects %q: want a project name, the beginning of one with a star at the end, or a star", o.User, p)
+			}
+		}
+	}
+	return faults
+}
+
+// maxFetches is the most that [Fallback.Fetches] may be.
+const maxFetches = 256
+
+// isPattern reports whether s is a project's name, or the beginning of one with a
+// star at the end.
+func isPattern(s string) bool {
+	return packaging.ValidName(strings.TrimSuffix(strings.TrimSuffix(s, "*"), "-"))
+}
+
+// matches reports whether a name is the one that a pattern stands for, or one of
+// those.
+func matches(pattern string, n packaging.Name) bool {
+	prefix, open := strings.CutSuffix(pattern, "*")
+	switch {
+	case !open:
+		return packaging.NormalizeName(pattern) == n
+	case prefix == "":
+		return true
+	}
+	return strings.HasPrefix(string(n), strings.TrimSuffix(string(packaging.NormalizeName(prefix+"x")), "x"))
+}
+
 // inside reports whether path lies in dir, or is dir.
 func inside(path, dir string) bool {
 	rel, err := filepath.Rel(dir, path)
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
-}
-
-// A Duration is written as numbers with units: "7d", "1w 2d 3h 4m 5s".
-type Duration time.Duration
-
-var durationUnits = map[string]time.Duration{
-	"w": 7 * 24 * time.Hour, "d": 24 * time.Hour, "h": time.Hour, "m": time.Minute, "s": time.Second,
-}
-
-// UnmarshalText reads the written form. Spaces between the parts may be left
-// out; each unit may stand once.
-func (d *Duration) UnmarshalText(text []byte) error {
-	bad := fmt.Errorf("duration %q: want numbers with units, such as 7d or 1w 2d 3h 4m 5s", text)
-	rest := strings.TrimSpace(string(text))
-	if rest == "" {
-		return bad
-	}
-	var sum time.Duration
-	used := map[string]bool{}
-	for rest != "" {
-		i := 0
-		for i < len(rest) && '0' <= rest[i] && rest[i] <= '9' {
-			i++
-		}
-		if i == 0 || i == len(rest) {
-			return bad
-		}
-		unit := rest[i : i+1]
-		n, err := strconv.ParseInt(rest[:i], 10, 32)
-		if err != nil || durationUnits[unit] == 0 || used[unit] {
-			return bad
-		}
-		used[unit] = true
-		part := time.Duration(n) * durationUnits[unit]
-		if part/durationUnits[unit] != time.Duration(n) || sum+part < sum {
-			return bad
-		}
-		sum += part
-		rest = strings.TrimLeft(rest[i+1:], " ")
-	}
-	*d = Duration(sum)
-	return nil
-}
-
-// String gives the written form.
-func (d Duration) String() string {
-	rest := time.Duration(d)
-	if rest == 0 {
-		return "0s"
-	}
-	var parts []string
-	for _, unit := range []string{"w", "d", "h", "m", "s"} {
-		if n := rest / durationUnits[unit]; n > 0 {
-			parts = append(parts, strconv.FormatInt(int64(n), 10)+unit)
-			rest -= n * durationUnits[unit]
-		}
-	}
-	return strings.Join(parts, " ")
-}
-
-// A Size is a number of bytes, written with or without a unit: "500MB", "8GiB".
-type Size int64
-
-var sizeUnits = []struct {
-	name  string
-	bytes int64
-}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1}}
-
-// UnmarshalText reads the written form.
-func (s *Size) UnmarshalText(text []byte) error {
-	number, unit := strings.TrimSpace(string(text)), int64(1)
-	for _, u := range sizeUnits {
-		if n, ok := strings.CutSuffix(number, u.name); ok {
-			number, unit = strings.TrimSpace(n), u.bytes
-			break
-		}
-	}
-	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || n < 0 || n > (1<<62)/unit {
-		return fmt.Errorf("size %q: want a number of bytes with or without a unit, such as 500MB or 8GiB", text)
-	}
-	*s = Size(n * unit)
-	return nil
 }

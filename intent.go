@@ -186,9 +186,7 @@ func devLink(w allowlist.Want) (markedLink, error) {
 // reserved reports whether a name must never be asked for at an upstream.
 func (s *site) reserved(n packaging.Name) bool {
 	for _, r := range s.Reserved {
-		prefix, isPattern := strings.CutSuffix(r, "*")
-		if isPattern && strings.HasPrefix(string(n), strings.TrimSuffix(string(packaging.NormalizeName(prefix+"x")), "x")) ||
-			!isPattern && packaging.NormalizeName(r) == n {
+		if matches(r, n) {
 			return true
 		}
 	}

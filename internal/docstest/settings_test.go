@@ -82,6 +82,9 @@ func settings(t *testing.T) string {
 		{"The site", reflect.TypeFor[nestgen.Config]()},
 		{"Each `[[upstream]]`", reflect.TypeFor[nestgen.Upstream]()},
 		{"Each `[[project]]`", reflect.TypeFor[nestgen.ProjectConfig]()},
+		{"Each `[[on_demand]]`", reflect.TypeFor[nestgen.OnDemand]()},
+		{"`[fallback]`", reflect.TypeFor[nestgen.Fallback]()},
+		{"Each `[[owner]]`", reflect.TypeFor[nestgen.Owner]()},
 	} {
 		fmt.Fprintf(&b, "## %s\n\n", table.title)
 		keys := keysOf(table.of)
@@ -98,6 +101,8 @@ func settings(t *testing.T) string {
 			heading := "`" + key + "`"
 			if field.Type.Kind() == reflect.Slice && field.Type.Elem().Kind() == reflect.Struct {
 				heading = "`[[" + key + "]]`"
+			} else if field.Type.Kind() == reflect.Struct {
+				heading = "`[" + key + "]`"
 			}
 			fmt.Fprintf(&b, "### %s\n\n%s\n", heading, inKeys(text, field.Name, keys))
 		}

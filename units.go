@@ -1,0 +1,91 @@
+package nestgen
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Duration is written as numbers with units: "7d", "1w 2d 3h 4m 5s".
+type Duration time.Duration
+
+var durationUnits = map[string]time.Duration{
+	"w": 7 * 24 * time.Hour, "d": 24 * time.Hour, "h": time.Hour, "m": time.Minute, "s": time.Second,
+}
+
+// UnmarshalText reads the written form. Spaces between the parts may be left
+// out; each unit may stand once.
+func (d *Duration) UnmarshalText(text []byte) error {
+	bad := fmt.Errorf("duration %q: want numbers with units, such as 7d or 1w 2d 3h 4m 5s", text)
+	rest := strings.TrimSpace(string(text))
+	if rest == "" {
+		return bad
+	}
+	var sum time.Duration
+	used := map[string]bool{}
+	for rest != "" {
+		i := 0
+		for i < len(rest) && '0' <= rest[i] && rest[i] <= '9' {
+			i++
+		}
+		if i == 0 || i == len(rest) {
+			return bad
+		}
+		unit := rest[i : i+1]
+		n, err := strconv.ParseInt(rest[:i], 10, 32)
+		if err != nil || durationUnits[unit] == 0 || used[unit] {
+			return bad
+		}
+		used[unit] = true
+		part := time.Duration(n) * durationUnits[unit]
+		if part/durationUnits[unit] != time.Duration(n) || sum+part < sum {
+			return bad
+		}
+		sum += part
+		rest = strings.TrimLeft(rest[i+1:], " ")
+	}
+	*d = Duration(sum)
+	return nil
+}
+
+// String gives the written form.
+func (d Duration) String() string {
+	rest := time.Duration(d)
+	if rest == 0 {
+		return "0s"
+	}
+	var parts []string
+	for _, unit := range []string{"w", "d", "h", "m", "s"} {
+		if n := rest / durationUnits[unit]; n > 0 {
+			parts = append(parts, strconv.FormatInt(int64(n), 10)+unit)
+			rest -= n * durationUnits[unit]
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+// A Size is a number of bytes, written with or without a unit: "500MB", "8GiB".
+type Size int64
+
+var sizeUnits = []struct {
+	name  string
+	bytes int64
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1}}
+
+// UnmarshalText reads the written form.
+func (s *Size) UnmarshalText(text []byte) error {
+	number, unit := strings.TrimSpace(string(text)), int64(1)
+	for _, u := range sizeUnits {
+		if n, ok := strings.CutSuffix(number, u.name); ok {
+			number, unit = strings.TrimSpace(n), u.bytes
+			break
+		}
+	}
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || n < 0 || n > (1<<62)/unit {
+		return fmt.Errorf("size %q: want a number of bytes with or without a unit, such as 500MB or 8GiB", text)
+	}
+	*s = Size(n * unit)
+	return nil
+}
