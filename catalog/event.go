@@ -10,6 +10,7 @@ const (
 	Add      Verb = "add"      // a file entered the index
 	Withdraw Verb = "withdraw" // a file left the index
 	Restore  Verb = "restore"  // a file that had left came back
+	Arrive   Verb = "arrive"   // the bytes came of a file that had been announced
 	Change   Verb = "change"   // what the index says of a file changed
 	Yanking  Verb = "yank"     // a file was yanked, or its reason changed
 	Unyank   Verb = "unyank"   // a yank was taken back

@@ -18,10 +18,12 @@ const (
 	provenanceFact
 	overruledFact // the source says another thing of its being yanked
 	spelledFact
+	announcedFact
+	placedFact // the path is not made of BLAKE2b
 )
 
-// encodeFacts gives everything of a File but its project, its name and its
-// path, which follow from the rest.
+// encodeFacts gives everything of a File but its project and its name, and its
+// path where that follows from the rest.
 func encodeFacts(f File) []byte {
 	var flags byte
 	if f.Yanked.Yanked {
@@ -42,7 +44,14 @@ func encodeFacts(f File) []byte {
 	if f.Spelling != "" {
 		flags |= spelledFact
 	}
-	b := make([]byte, 0, 160+len(f.Version)+len(f.RequiresPython)+len(f.Yanked.Reason)+len(f.Source)+len(f.URL))
+	if f.Announced {
+		flags |= announcedFact
+	}
+	placed, _, ok := layout.ParseFile(f.Path)
+	if ok && placed != f.BLAKE2b {
+		flags |= placedFact
+	}
+	b := make([]byte, 0, 192+len(f.Version)+len(f.RequiresPython)+len(f.Yanked.Reason)+len(f.Source)+len(f.URL))
 	b = append(b, factsForm, flags, byte(f.Kind))
 	b = append(b, f.SHA256[:]...)
 	b = append(b, f.BLAKE2b[:]...)
@@ -61,6 +70,9 @@ func encodeFacts(f File) []byte {
 	}
 	if flags&spelledFact != 0 {
 		b = appendText(b, f.Spelling)
+	}
+	if flags&placedFact != 0 {
+		b = append(b, placed[:]...)
 	}
 	return b
 }
@@ -100,11 +112,16 @@ func decodeFacts(project packaging.Name, filename string, b []byte, last *File) 
 	if flags&spelledFact != 0 {
 		f.Spelling = d.textLike(last.Spelling)
 	}
+	place := f.BLAKE2b
+	if flags&placedFact != 0 {
+		place = d.digest()
+	}
+	f.Announced = flags&announcedFact != 0
 	f.Signed = flags&signedFact != 0
 	f.Provenance = flags&provenanceFact != 0
 	if d.bad || len(d.rest) > 0 {
 		return File{}, fmt.Errorf("file %s: %w", filename, errDamaged)
 	}
-	f.Path = layout.File(f.BLAKE2b, filename)
+	f.Path = layout.File(place, filename)
 	return f, nil
 }

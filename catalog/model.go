@@ -56,13 +56,21 @@ type File struct {
 	// it does in the file name.
 	Version string
 	Kind    packaging.Kind
-	Size    int64
-	SHA256  Digest
 
-	// BLAKE2b is the 256 bit digest that Path is made of.
+	// Size is in bytes; -1 if it is not known of a file that was announced.
+	Size   int64
+	SHA256 Digest
+
+	// BLAKE2b has 256 bits. It is zero as long as the bytes are not here.
 	BLAKE2b Digest
 
-	// Path is the file's place in the tree (layout.File). It never changes.
+	// Announced says that the bytes are not here: they come when somebody asks
+	// for them. What is said of the file is its upstream's word.
+	Announced bool
+
+	// Path is the file's place in the tree (layout.File). It never changes. It is
+	// made of BLAKE2b, or for a file that was announced before it came, of what
+	// was known of it then.
 	Path string
 
 	// RequiresPython is a valid specifier set, or empty.
@@ -90,6 +98,14 @@ type File struct {
 
 	// URL is the file's address at its upstream; empty for a local file.
 	URL string
+}
+
+// Held is how many bytes of the file are here.
+func (f *File) Held() int64 {
+	if f.Announced {
+		return 0
+	}
+	return f.Size
 }
 
 // A Link is a development link: a repository that old installers may check

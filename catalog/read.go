@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"nestgen/layout"
 	"nestgen/packaging"
 )
 
@@ -391,6 +392,33 @@ func firstSeen(ctx context.Context, q querier, filename string) (Event, error) {
 	}
 	copy(e.SHA256[:], sha)
 	return e, err
+}
+
+// FileAt gives the file that the index lists at a path of the store. The error
+// matches [fs.ErrNotExist] if it lists none there.
+func (c *Catalog) FileAt(ctx context.Context, path string) (File, error) {
+	_, filename, ok := layout.ParseFile(path)
+	if !ok {
+		return File{}, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
+	}
+	rows, err := c.one.QueryContext(ctx, "SELECT "+fileColumns+" FROM files WHERE filename = ? AND project IN (SELECT project FROM events WHERE verb = 'add' AND filename = ?)", filename, filename)
+	if err != nil {
+		return File{}, fmt.Errorf("read catalog: %w", err)
+	}
+	defer rows.Close()
+	var f File
+	for rows.Next() {
+		if f, err = scanFile(rows, &f); err != nil {
+			return File{}, fmt.Errorf("read catalog: %w", err)
+		}
+		if f.Path == path {
+			return f, nil
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return File{}, fmt.Errorf("read catalog: %w", err)
+	}
+	return File{}, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
 }
 
 // Due gives the paths of the store that may be deleted at a time, given in

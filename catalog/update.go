@@ -15,6 +15,10 @@ import (
 // than the index first knew under its name.
 var ErrAltered = errors.New("other bytes under a name that is already taken")
 
+// ErrMoved is matched by the error for a file that is listed at another place: it
+// was announced before its bytes came.
+var ErrMoved = errors.New("listed at another place")
+
 // What the index lists a project for besides files: bits of its column "other".
 const (
 	hasLinks      = 1 << iota // development links
@@ -88,9 +92,19 @@ func (t *Tx) Claim(n packaging.Name, display, owner string) error {
 
 // Put lists a file, or changes what is said of it. The project must have been
 // claimed. The error matches [ErrAltered] if the name once stood for other
-// bytes, whether or not the index still lists them. A file that is the same
-// already makes no event.
+// bytes, whether or not the index still lists them, and [ErrMoved] if the index
+// lists it at another place. A file that is the same already makes no event.
 func (t *Tx) Put(f File, reason string) error {
+	old, listed, err := t.file(f.Project, f.Filename)
+	if err != nil {
+		return err
+	}
+	if listed && old == f {
+		return nil
+	}
+	if listed && old.Path != f.Path {
+		return fmt.Errorf("%s: its place is %s: %w", f.Filename, old.Path, ErrMoved)
+	}
 	first, err := firstSeen(t.ctx, t.q, f.Filename)
 	seen := err == nil
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -98,13 +112,6 @@ func (t *Tx) Put(f File, reason string) error {
 	}
 	if seen && first.SHA256 != f.SHA256 {
 		return fmt.Errorf("%s: sha256 %s, first seen with %s: %w", f.Filename, f.SHA256, first.SHA256, ErrAltered)
-	}
-	old, listed, err := t.file(f.Project, f.Filename)
-	if err != nil {
-		return err
-	}
-	if listed && old == f {
-		return nil
 	}
 	if err := t.q.exec(t.ctx, "INSERT OR REPLACE INTO files VALUES (?, ?, ?)", f.Project, f.Filename, encodeFacts(f)); err != nil {
 		return err
@@ -118,6 +125,8 @@ func (t *Tx) Put(f File, reason string) error {
 		e.Verb = Add
 	case !listed:
 		e.Verb = Restore
+	case old.Announced && !f.Announced:
+		e.Verb = Arrive
 	case f.Yanked != old.Yanked && f.Yanked.Yanked:
 		e.Verb, e.Reason = Yanking, f.Yanked.Reason
 	case f.Yanked != old.Yanked:
@@ -129,13 +138,16 @@ func (t *Tx) Put(f File, reason string) error {
 		return err
 	}
 	if listed {
-		return nil // with the same bytes
+		return t.count(f.Project, 0, f.Held()-old.Held())
 	}
-	return t.count(f.Project, 1, f.Size)
+	return t.count(f.Project, 1, f.Held())
 }
 
 // count notes that a project has more files and bytes, or fewer.
 func (t *Tx) count(n packaging.Name, files int, bytes int64) error {
+	if files == 0 && bytes == 0 {
+		return nil
+	}
 	return t.q.exec(t.ctx, "UPDATE projects SET files = files + ?, bytes = bytes + ? WHERE name = ?", files, bytes, n)
 }
 
@@ -170,7 +182,7 @@ func (t *Tx) Withdraw(n packaging.Name, filename, reason string, now time.Time, 
 	if err := t.event(Event{Verb: Withdraw, Project: n, Filename: filename, SHA256: f.SHA256, Source: f.Source, Reason: reason}); err != nil {
 		return err
 	}
-	return t.count(n, -1, -f.Size)
+	return t.count(n, -1, -f.Held())
 }
 
 // SetStatus sets a project's status marker and note.
