@@ -102,9 +102,6 @@ func (t *Tx) Put(f File, reason string) error {
 	if listed && old == f {
 		return nil
 	}
-	if listed && old.Path != f.Path {
-		return fmt.Errorf("%s: its place is %s: %w", f.Filename, old.Path, ErrMoved)
-	}
 	first, err := firstSeen(t.ctx, t.q, f.Filename)
 	seen := err == nil
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -112,6 +109,9 @@ func (t *Tx) Put(f File, reason string) error {
 	}
 	if seen && first.SHA256 != f.SHA256 {
 		return fmt.Errorf("%s: sha256 %s, first seen with %s: %w", f.Filename, f.SHA256, first.SHA256, ErrAltered)
+	}
+	if listed && old.Path != f.Path {
+		return fmt.Errorf("%s: its place is %s: %w", f.Filename, old.Path, ErrMoved)
 	}
 	if err := t.q.exec(t.ctx, "INSERT OR REPLACE INTO files VALUES (?, ?, ?)", f.Project, f.Filename, encodeFacts(f)); err != nil {
 		return err

@@ -26,6 +26,9 @@ type candidate struct {
 	// vetted that nothing is known against a new one.
 	listed, vanished, local, vetted bool
 	yanked                          catalog.Yank
+
+	// onDemand says that no line asks for it now, but it may come.
+	onDemand bool
 }
 
 // choose gives the files that the allowlist asks for, in the order of their
@@ -33,7 +36,7 @@ type candidate struct {
 // upstream has taken down counts as on offer: an upstream's deletion is told,
 // not followed.
 func (p *Project) choose(in Input, here map[string]catalog.File) []candidate {
-	if len(in.Wants) == 0 {
+	if len(in.Wants) == 0 && !in.OnDemand {
 		return nil
 	}
 	all, blocked := p.candidates(in, here)
@@ -69,7 +72,41 @@ func (p *Project) choose(in Input, here map[string]catalog.File) []candidate {
 			all[i].Why = append(all[i].Why, reasonOf(want))
 		}
 	}
+	if in.OnDemand && in.Source != "" {
+		for i := range all {
+			c := &all[i]
+			if len(c.Why) == 0 && admitted(in, c) {
+				c.onDemand, c.Why = true, []string{"on demand"}
+			}
+		}
+	}
 	return slices.DeleteFunc(all, func(c candidate) bool { return len(c.Why) == 0 })
+}
+
+// admitted reports whether a file may come on demand: a line of the allowlist
+// fits it, or none speaks of the project. Which of several versions an installer
+// takes, and whether it is yanked or a pre-release, is the installer's matter.
+func admitted(in Input, c *candidate) bool {
+	wheels, sdists := in.Options.Formats(in.Name)
+	if fits := wheels && c.Filename.Kind != packaging.Sdist || sdists && c.Filename.Kind == packaging.Sdist; !fits {
+		return false
+	}
+	lines := 0
+	for _, want := range in.Wants {
+		if want.Kind != allowlist.FromIndex {
+			continue
+		}
+		lines++
+		spec := want.Requirement.Specifiers
+		for _, c := range in.Constraints {
+			spec = spec.And(c.Requirement.Specifiers)
+		}
+		right, known := hashed(allowedDigests(want, in.Constraints), c.Offer)
+		if right && known && spec.MatchesString(c.Filename.Version, packaging.AllowPrereleases) {
+			return true
+		}
+	}
+	return lines == 0
 }
 
 // direct gives the file that a line names by its address.
@@ -194,7 +231,8 @@ func (p *Project) candidates(in Input, here map[string]catalog.File) (all, block
 			return
 		}
 		c.key = packaging.VersionKeyOf(c.Filename.Version)
-		_, c.listed = here[c.Offer.Filename]
+		f, have := here[c.Offer.Filename]
+		c.listed = have && !f.Announced
 		c.local = local[c.Offer.Filename]
 		c.yanked = in.Policy.Yank(in.Name, c.Offer.Filename, c.Filename.Version, c.Offer.Yanked)
 		all = append(all, c)
@@ -225,7 +263,7 @@ func (p *Project) candidates(in Input, here map[string]catalog.File) (all, block
 		}
 	}
 	for _, f := range here {
-		if offered[f.Filename] || f.Source != in.Source {
+		if offered[f.Filename] || f.Source != in.Source || f.Announced {
 			continue
 		}
 		name, err := packaging.ParseFilename(f.Filename, in.Name)

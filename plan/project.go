@@ -117,6 +117,11 @@ type Input struct {
 	// the gate, and why. If nil, none was.
 	Refused func(c Choice) (reason string, refused bool)
 
+	// OnDemand says that files come when somebody asks for them, so that whatever
+	// the allowlist's lines admit is announced; without a line everything is that
+	// the upstream offers.
+	OnDemand bool
+
 	// Lacks says whether an upstream announces something beside a file, as a
 	// signature, that the index lists the file without and that is worth asking
 	// for. If nil, nothing is.
@@ -138,6 +143,10 @@ type Choice struct {
 	// which only what the upstream has beside it is to be fetched. It is nil for
 	// a new file.
 	Here *catalog.File
+
+	// Path is the place in the store of a file that was announced before; empty
+	// for one that was not.
+	Path string
 
 	Why []string
 }
@@ -171,6 +180,7 @@ type Project struct {
 	Name     packaging.Name
 	Current  *catalog.Project
 	Fetch    []Choice
+	Announce []Choice
 	Take     []Take
 	Keep     []Kept
 	Withdraw []Withdrawal
@@ -189,7 +199,7 @@ type Project struct {
 
 // Changes reports whether there is anything to do.
 func (p *Project) Changes() bool {
-	return len(p.Fetch) > 0 || len(p.Take) > 0 || len(p.Withdraw) > 0 || p.Restated() ||
+	return len(p.Fetch) > 0 || len(p.Announce) > 0 || len(p.Take) > 0 || len(p.Withdraw) > 0 || p.Restated() ||
 		slices.ContainsFunc(p.Keep, func(k Kept) bool { return k.Changed })
 }
 
@@ -396,6 +406,11 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 			continue
 		}
 		f, have := here[c.Offer.Filename]
+		if c.onDemand && (!have || f.Announced) {
+			delete(here, c.Offer.Filename)
+			p.announce(in, c, f)
+			continue
+		}
 		if !have {
 			if !c.vetted && !p.vet(in, c.Choice) {
 				p.Lacks = true
@@ -405,13 +420,18 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 			continue
 		}
 		delete(here, c.Offer.Filename)
+		if f.Announced && !altered(c.Offer, f.SHA256) {
+			c.Path = f.Path
+			p.Fetch = append(p.Fetch, c.Choice)
+			continue
+		}
 		if altered(c.Offer, f.SHA256) {
 			p.problem(Alarm, string(in.Name), "the bytes that were here first stay; find out why before you trust this upstream",
 				"%s: %s now offers sha256 %s instead of %s", c.Offer.Filename, c.Source, c.Offer.Hashes["sha256"], f.SHA256)
 			p.stay(in, f, c.Why...)
 			continue
 		}
-		if c.vanished {
+		if c.vanished && !c.onDemand {
 			p.problem(Incomplete, string(in.Name), "it stays until the allowlist or the policy says otherwise",
 				"%s: %s no longer has it", c.Offer.Filename, c.Source)
 		}
@@ -439,6 +459,8 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 			p.stay(in, f, "the allowlist has errors")
 		case in.KeepOthers && f.Source != in.Source && f.Source != catalog.Direct:
 			p.stay(in, f, f.Source+" was not asked")
+		case f.Announced && !offers(in.Listing, f.Filename):
+			p.Withdraw = append(p.Withdraw, Withdrawal{f, "it had not come, and the upstream no longer has it", false})
 		case len(in.Wants) > 0:
 			p.Withdraw = append(p.Withdraw, Withdrawal{f, "the allowlist keeps other versions", false})
 		default:
@@ -452,6 +474,9 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 func mirrored(f catalog.File, c Choice) catalog.File {
 	if c.Source != f.Source && c.Source != catalog.Direct && f.Source != catalog.Direct {
 		f.Source, f.URL = c.Source, c.Offer.URL
+	}
+	if f.Announced {
+		return announced(f, c.Offer)
 	}
 	f.RequiresPython = RequiresPython(c.Offer.RequiresPython, f.RequiresPython)
 	if c.Offer.Uploaded != 0 {
