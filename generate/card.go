@@ -22,7 +22,7 @@ func (s *Site) Card(p *catalog.Project) catalog.Card {
 	}
 	c.State, c.Version = p.Status.State, newest(files)
 	for i := range files {
-		c.Size += files[i].Size
+		c.Size += max(files[i].Size, 0)
 	}
 	rs := releases(files)
 	c.Releases = len(rs)

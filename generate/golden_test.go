@@ -142,7 +142,7 @@ type projectJSON struct {
 		Filename, Version, Kind, Python, Uploaded string
 		Size                                      int64
 		Yanked                                    any // true or the reason
-		Metadata, Signed, Provenance              bool
+		Metadata, Signed, Provenance, Announced   bool
 	}
 	Links []struct{ URL, Egg, Version string }
 }
@@ -160,6 +160,9 @@ func (j projectJSON) project(t *testing.T) *catalog.Project {
 	for _, f := range j.Files {
 		file := newFile(n, f.Filename, f.Version, kindOf(t, f.Kind))
 		file.Size, file.RequiresPython, file.Signed, file.Provenance = f.Size, f.Python, f.Signed, f.Provenance
+		if file.Announced = f.Announced; f.Announced {
+			file.BLAKE2b = catalog.Digest{}
+		}
 		if f.Metadata {
 			file.Metadata = sha256.Sum256([]byte(f.Filename + " metadata"))
 		}

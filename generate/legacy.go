@@ -129,8 +129,10 @@ func appendLegacyFile(b []byte, f *catalog.File, up string) []byte {
 		b = append(b, `,"requires_python":`...)
 		b = appendString(b, f.RequiresPython)
 	}
-	b = append(b, `,"size":`...)
-	b = strconv.AppendInt(b, f.Size, 10)
+	if f.Size >= 0 {
+		b = append(b, `,"size":`...)
+		b = strconv.AppendInt(b, f.Size, 10)
+	}
 	if known(f.Uploaded) {
 		const micro = 1_000_000
 		b = append(b, `,"upload_time":"`...)

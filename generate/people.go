@@ -78,7 +78,7 @@ func (s *Site) appendPeople(b []byte, c *parts, p *catalog.Project, rs []release
 	v.Releases = len(v.releases)
 	var size int64
 	for i := range files {
-		size += files[i].Size
+		size += max(files[i].Size, 0)
 	}
 	v.Size = sizeText(size)
 	latest := newest(files)

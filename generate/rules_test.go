@@ -142,13 +142,22 @@ func checkProjectJSON(t *testing.T, about string, page []byte) {
 	t.Helper()
 	doc, _ := decode(t, about, page).(map[string]any)
 	checkNoNull(t, about, doc)
-	checkMeta(t, about, doc)
+	// What does not know the size of every file does not claim to (PEP 700).
+	meta, _ := doc["meta"].(map[string]any)
+	sized := meta["api-version"] != "1.0"
+	if sized {
+		checkMeta(t, about, doc)
+	}
 	for k := range doc {
 		if !slices.Contains([]string{"meta", "name", "project-status", "versions", "files"}, k) {
 			t.Errorf("%s: API-2: key %q", about, k)
 		}
 	}
-	versions := doc["versions"].([]any)
+	versions, ok := doc["versions"].([]any)
+	if ok != sized {
+		t.Errorf("%s: api-version %v, versions %v", about, meta, versions)
+	}
+	unsized := 0
 	for i, v := range versions {
 		if slices.Contains(versions[:i], v) {
 			t.Errorf("%s: version %v twice", about, v)
@@ -161,8 +170,10 @@ func checkProjectJSON(t *testing.T, about string, page []byte) {
 		if h := f["hashes"].(map[string]any); !hexDigest.MatchString(h["sha256"].(string)) {
 			t.Errorf("%s: %s: rule 4: hashes %v", about, name, h)
 		}
-		if _, err := f["size"].(json.Number).Int64(); err != nil {
-			t.Errorf("%s: %s: size: %v", about, name, err)
+		if size, ok := f["size"].(json.Number); !ok {
+			unsized++
+		} else if n, err := size.Int64(); err != nil || n < 0 {
+			t.Errorf("%s: %s: size: %v", about, name, size)
 		}
 		for k, v := range f {
 			ok := false
@@ -192,6 +203,9 @@ func checkProjectJSON(t *testing.T, about string, page []byte) {
 				t.Errorf("%s: %s: rule 1 or §1.3: %q: %v", about, name, k, v)
 			}
 		}
+	}
+	if sized == (unsized > 0) {
+		t.Errorf("%s: api-version %v, %d files without a size", about, meta, unsized)
 	}
 }
 

@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"slices"
 	"strconv"
 
 	"nestgen/catalog"
@@ -10,10 +11,21 @@ import (
 // jsonMeta begins every JSON document of the simple API.
 const jsonMeta = `{"meta":{"api-version":"` + apiVersion + `"},`
 
+// jsonMetaUnsized begins the page of a project with a file whose size is not
+// known: from version 1.1 on every file has one (PEP 700).
+const jsonMetaUnsized = `{"meta":{"api-version":"1.0"},`
+
 // appendJSON appends the page of a project as JSON (PEP 691, 700, 714, 740 and
 // 792). No value is ever null: uv drops the whole page for one.
 func (s *Site) appendJSON(b []byte, sc *scratch, p *catalog.Project) []byte {
-	b = append(b, jsonMeta+`"name":"`...)
+	files := visible(p)
+	sized := !slices.ContainsFunc(files, func(f catalog.File) bool { return f.Size < 0 })
+	if sized {
+		b = append(b, jsonMeta...)
+	} else {
+		b = append(b, jsonMetaUnsized...)
+	}
+	b = append(b, `"name":"`...)
 	b = append(b, p.Name...)
 	b = append(b, '"')
 	if hasStatus(p) {
@@ -26,15 +38,17 @@ func (s *Site) appendJSON(b []byte, sc *scratch, p *catalog.Project) []byte {
 		}
 		b = append(b, '}')
 	}
-	files := visible(p)
-	b = append(b, `,"versions":[`...)
-	for i, v := range sc.listVersions(files) {
-		if i > 0 {
-			b = append(b, ',')
+	if sized {
+		b = append(b, `,"versions":[`...)
+		for i, v := range sc.listVersions(files) {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendString(b, v)
 		}
-		b = appendString(b, v)
+		b = append(b, ']')
 	}
-	b = append(b, `],"files":[`...)
+	b = append(b, `,"files":[`...)
 	base := s.secureBase()
 	first := true
 	for i := range files {
@@ -83,8 +97,10 @@ func appendFile(b []byte, f *catalog.File, base string) []byte {
 			b = appendString(b, f.Yanked.Reason)
 		}
 	}
-	b = append(b, `,"size":`...)
-	b = strconv.AppendInt(b, f.Size, 10)
+	if f.Size >= 0 {
+		b = append(b, `,"size":`...)
+		b = strconv.AppendInt(b, f.Size, 10)
+	}
 	if known(f.Uploaded) {
 		b = append(b, `,"upload-time":"`...)
 		b = appendTime(b, f.Uploaded)

@@ -263,7 +263,8 @@ type scratch struct {
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 // check reports a project that breaks a promise which the pages stand on. A
-// file without its digest, or one that is not in the store, is never listed.
+// file without its digest, or one that has no place in the store, is never
+// listed.
 func check(p *catalog.Project) error {
 	if !packaging.ValidName(string(p.Name)) || packaging.NormalizeName(string(p.Name)) != p.Name {
 		return fmt.Errorf("project %q: not a normalized name", p.Name)
@@ -281,7 +282,7 @@ func check(p *catalog.Project) error {
 			return fmt.Errorf("project %s: file %q: %q is not its place in the store", p.Name, f.Filename, f.Path)
 		case f.SHA256.IsZero():
 			return fmt.Errorf("project %s: file %s: no SHA-256", p.Name, f.Filename)
-		case f.Size < 0:
+		case f.Size < 0 && !(f.Announced && f.Size == -1):
 			return fmt.Errorf("project %s: file %s: size %d", p.Name, f.Filename, f.Size)
 		}
 	}

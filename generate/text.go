@@ -31,8 +31,11 @@ func kindText(k packaging.Kind) string {
 }
 
 // appendSize appends a size in decimal units with two or three digits:
-// "12 bytes", "1.2 MB", "345 kB".
+// "12 bytes", "1.2 MB", "345 kB"; one below zero is not known.
 func appendSize(b []byte, size int64) []byte {
+	if size < 0 {
+		return append(b, "size not known"...)
+	}
 	if size == 1 {
 		return append(b, "1 byte"...)
 	}
