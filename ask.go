@@ -45,7 +45,10 @@ type answer struct {
 // is one that says that it had the project: another one might have something
 // else under the same name.
 func (s *site) ask(ctx context.Context, n packaging.Name, owner string, in plan.Input) (a asked, err error) {
-	where := in.Wants[0].Position.String()
+	where := string(n)
+	if len(in.Wants) > 0 {
+		where = in.Wants[0].Position.String()
+	}
 	problem := func(hint, format string, args ...any) {
 		a.problems = append(a.problems, plan.Problem{Level: plan.Incomplete, Where: where, Text: fmt.Sprintf(format, args...), Hint: hint})
 	}

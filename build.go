@@ -127,9 +127,11 @@ type site struct {
 	local    localFiles
 	upstream upstreams
 	report   *Report
-	mu       sync.Mutex    // held to note in a decided what came of a file
-	joined   bool          // builds come and go beside it: see Live
-	home     func() string // the folder of the settings
+	mu       sync.Mutex // held to note in a decided what came of a file
+
+	joined bool                          // builds come and go beside it: see Live
+	follow func(part string, size int64) // reads along with a download; may be nil
+	home   func() string                 // the folder of the settings
 
 	// leaving waits until everything else is done, and unmet names the
 	// projects of which something could not be had until then.

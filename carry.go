@@ -49,6 +49,9 @@ func (s *site) carry(ctx context.Context, batch []*decided) error {
 // foresee writes what would be done into the report of a dry run.
 func (s *site) foresee(batch []*decided) {
 	for _, d := range batch {
+		for _, f := range s.announcements(d) {
+			s.report.Added.add(f, []string{"on demand"})
+		}
 		for _, t := range d.Take {
 			s.report.Added.add(catalog.File{Project: d.Name, Filename: t.File, Version: t.Filename.Version, Size: t.Size, SHA256: t.SHA256, Source: catalog.Local}, t.Why)
 		}
@@ -102,6 +105,14 @@ func newArrival(n packaging.Name, filename string, sums intake.Digests, facts in
 		a.exposure.Companions = append(a.exposure.Companions, publish.Companion{Path: layout.CoreMetadata(a.file.Path), Data: facts.Metadata})
 	}
 	return a
+}
+
+// moveTo gives a file the place that it was announced at.
+func (a *arrival) moveTo(path string) {
+	for i, c := range a.exposure.Companions {
+		a.exposure.Companions[i].Path = path + strings.TrimPrefix(c.Path, a.file.Path)
+	}
+	a.file.Path, a.exposure.Target = path, path
 }
 
 // beside adds a companion that came with the file.
@@ -169,6 +180,13 @@ func (s *site) expose(ctx context.Context, arrivals []*arrival) error {
 			a.file.Signed = false
 		case layout.Provenance(a.file.Path):
 			a.file.Provenance = false
+		case layout.CoreMetadata(a.file.Path):
+			if old, again := listedAs(a.of.Current, a.file.Filename); again && !old.Metadata.IsZero() {
+				// What the upstream said that it was is there already.
+				a.file.Metadata = old.Metadata
+				continue
+			}
+			a.file.Metadata = catalog.Digest{}
 		default:
 			a.refused = true
 			s.lack(a.file.Project)

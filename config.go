@@ -493,6 +493,27 @@ func matches(pattern string, n packaging.Name) bool {
 	return strings.HasPrefix(string(n), strings.TrimSuffix(string(packaging.NormalizeName(prefix+"x")), "x"))
 }
 
+// reserved reports whether a name must never be asked for at an upstream.
+func (c *Config) reserved(n packaging.Name) bool {
+	return slices.ContainsFunc(c.Reserved, func(r string) bool { return matches(r, n) })
+}
+
+// onDemand gives the mode of a name that somebody asks for.
+func (c *Config) onDemand(n packaging.Name) string {
+	if len(c.OnDemand) == 0 || c.reserved(n) {
+		return "never"
+	}
+	if c.sourcesOf(n) == "local" {
+		return "never"
+	}
+	for _, d := range c.OnDemand {
+		if matches(d.Pattern, n) {
+			return d.Mode
+		}
+	}
+	return "never"
+}
+
 // inside reports whether path lies in dir, or is dir.
 func inside(path, dir string) bool {
 	rel, err := filepath.Rel(dir, path)

@@ -33,6 +33,7 @@ func TestEmptySettingsAreTheDefaults(t *testing.T) {
 	want := Default()
 	want.File = c.File
 	want.Site, want.State, want.Policy = filepath.Join(dir, "site"), filepath.Join(dir, "state"), filepath.Join(dir, "policy.toml")
+	want.Fallback.Tokens = filepath.Join(dir, "tokens")
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("%+v\nwant %+v", c, want)
 	}

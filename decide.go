@@ -126,7 +126,7 @@ func (s *site) sources(n packaging.Name, owner string, dropped bool) (local, ups
 func (s *site) input(ctx context.Context, n packaging.Name) (plan.Input, error) {
 	in := plan.Input{
 		Name: n, Wants: s.intent.wants[n], Constraints: s.intent.constraints[n], Options: s.intent.options,
-		Keep: s.keep(n), LegacyFiles: s.LegacyFiles, Policy: s.intent.policy, KeepLocal: !s.local.view.Complete(), KeepMirrored: s.intent.faulty,
+		Keep: s.keep(n), LegacyFiles: s.LegacyFiles, Policy: s.intent.policy, KeepLocal: s.joined || !s.local.view.Complete(), KeepMirrored: s.intent.faulty,
 	}
 	p, err := s.catalog.Project(ctx, n)
 	switch {
@@ -142,6 +142,12 @@ func (s *site) input(ctx context.Context, n packaging.Name) (plan.Input, error) 
 		}
 		e, err := s.catalog.FirstSeen(ctx, filename)
 		return e.SHA256, err == nil
+	}
+	switch s.onDemand(n) {
+	case "list":
+		in.OnDemand = asksIndex(in.Wants)
+	case "fetch":
+		in.OnDemand = true
 	}
 	if s.anyRefusal {
 		in.Refused = func(c plan.Choice) (string, bool) {
@@ -426,11 +432,12 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 	}
 	d := &decided{owner: owner}
 	var told []plan.Problem
-	if _, upstream := s.sources(n, owner, s.local.mine[n]); upstream && asksIndex(in.Wants) {
+	if _, upstream := s.sources(n, owner, s.local.mine[n]); upstream && s.mustAsk(in) {
 		var a asked
 		if a, err = s.ask(ctx, n, owner, in); err != nil {
 			return nil, err
 		}
+		s.noteDemand(in, a)
 		in.Source, in.Listing, told = a.source, a.listing, a.problems
 		d.lacks = a.listing == nil && !a.nobody && !a.absent
 		d.answers, d.heard = a.answers, a.listing != nil
@@ -447,7 +454,7 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 		if a.nobody {
 			in.Wants = slices.DeleteFunc(slices.Clone(in.Wants), func(w allowlist.Want) bool { return w.Kind == allowlist.FromIndex })
 		}
-		if owner == "" && (a.listing != nil || a.nobody) {
+		if owner == "" && !s.joined && (a.listing != nil || a.nobody) {
 			if _, err := s.decideLinks(d, in.Current, n, s.local.snippets[n]); err != nil {
 				return nil, err
 			}
@@ -457,6 +464,8 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 		}
 	} else if !upstream {
 		told = ownOnly(&in)
+	} else if in.OnDemand && owner != "" {
+		in.Source = owner // it was asked not long ago
 	} else if len(in.Wants) > 0 {
 		d.owner = cmp.Or(owner, catalog.Direct)
 	}

@@ -42,6 +42,14 @@ type world struct {
 	testing.TB
 	dir string
 	Config
+
+	// announced holds the paths of the files that need not be there, and placed
+	// those of what was announced before it came.
+	announced, placed map[string]bool
+
+	// pending says that requests have changed what only a build puts on the pages
+	// about all projects.
+	pending bool
 }
 
 func newWorld(t testing.TB, upstreams ...*fetchtest.Server) *world {
@@ -128,6 +136,7 @@ func (w *world) build(want int, options ...Options) *Report {
 	if r.Status != want {
 		w.Fatalf("Build: status %d, want %d; problems:\n%s", r.Status, want, problemText(r))
 	}
+	w.pending = false
 	w.checkTree()
 	return r
 }
@@ -212,13 +221,15 @@ var anchor = regexp.MustCompile(`<a [^>]*href="([^"#]+)#sha256=([0-9a-f]{64})"`)
 func (w *world) checkTree() {
 	w.Helper()
 	site := w.path("site")
+	w.knowAnnounced()
 	err := filepath.WalkDir(filepath.Join(site, "packages"), func(name string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
 		}
 		for _, ending := range []string{".metadata", ".asc", ".provenance"} {
 			if file, ok := strings.CutSuffix(name, ending); ok {
-				if _, err := os.Stat(file); err != nil {
+				rel, _ := filepath.Rel(site, file)
+				if _, err := os.Stat(file); err != nil && !w.announced[filepath.ToSlash(rel)] {
 					w.Errorf("%s stands alone", name)
 				}
 				return nil
@@ -231,7 +242,7 @@ func (w *world) checkTree() {
 		sum := blake2b.Sum256(data)
 		digest := hex.EncodeToString(sum[:])
 		rel, _ := filepath.Rel(site, name)
-		if want := path.Join("packages", digest[:2], digest[2:4], digest[4:], filepath.Base(name)); filepath.ToSlash(rel) != want {
+		if want := path.Join("packages", digest[:2], digest[2:4], digest[4:], filepath.Base(name)); filepath.ToSlash(rel) != want && !w.placed[filepath.ToSlash(rel)] {
 			w.Errorf("%s has the bytes of %s", rel, want)
 		}
 		return nil
@@ -266,7 +277,7 @@ func (w *world) checkTree() {
 			w.Errorf("%s: a development link on a page that pip reads", project)
 		}
 	}
-	if !w.exists("site/simple/index.v1_json") {
+	if w.pending || !w.exists("site/simple/index.v1_json") {
 		return
 	}
 	var root struct {
@@ -290,6 +301,9 @@ func (w *world) checkLink(dir, link, sha string) {
 	w.Helper()
 	name := filepath.Join(dir, filepath.FromSlash(strings.ReplaceAll(strings.ReplaceAll(link, "%2B", "+"), "%21", "!")))
 	data, err := os.ReadFile(name)
+	if rel, _ := filepath.Rel(w.path("site"), name); os.IsNotExist(err) && w.announced[filepath.ToSlash(rel)] {
+		return
+	}
 	if err != nil {
 		w.Errorf("%s: a link to nothing: %v", dir, err)
 		return

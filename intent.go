@@ -183,16 +183,6 @@ func devLink(w allowlist.Want) (markedLink, error) {
 	return l, nil
 }
 
-// reserved reports whether a name must never be asked for at an upstream.
-func (s *site) reserved(n packaging.Name) bool {
-	for _, r := range s.Reserved {
-		if matches(r, n) {
-			return true
-		}
-	}
-	return false
-}
-
 // keep gives how many versions of a project a line that is not pinned keeps.
 func (s *site) keep(n packaging.Name) plan.Keep {
 	if p, ok := s.intent.projects[n]; ok && p.Versions != 0 {

@@ -46,11 +46,12 @@ var layers = []row{
 	{"intake", []string{"packaging", "layout", "catalog"}},
 	{"generate", []string{"packaging", "layout", "catalog", "templates"}},
 	{"publish", []string{"packaging", "layout", "catalog"}},
+	{"demand", nil},
 
 	// The walk, and a reader of what it wrote.
 	{".", []string{
 		"packaging", "templates", "layout", "allowlist", "catalog", "policy",
-		"plan", "drop", "fetch", "intake", "generate", "publish", "internal/stricttoml", "internal/secret", "internal/tame",
+		"plan", "drop", "fetch", "intake", "generate", "publish", "demand", "internal/stricttoml", "internal/secret", "internal/tame",
 	}},
 	{"serve", []string{"packaging", "layout"}},
 	{"gateway", nil},

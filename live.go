@@ -1,14 +1,18 @@
 package nestgen
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"time"
 
 	"nestgen/catalog"
+	"nestgen/demand"
 	"nestgen/packaging"
+	"nestgen/plan"
 	"nestgen/publish"
 )
 
@@ -16,37 +20,52 @@ import (
 // that come on demand, and uploads. Any number of processes may have one, and
 // each may use it from several goroutines.
 type Live struct {
-	config  Config
-	log     *slog.Logger
-	tree    *publish.Tree
+	config Config
+	log    *slog.Logger
+	demand *demand.Table
+
+	mu      sync.Mutex    // held to open
+	tree    *publish.Tree // nil until something is asked for that has to be looked up
 	catalog *catalog.Catalog
 }
 
-// Join opens a site for requests. The settings have been resolved.
-func Join(c Config, log *slog.Logger) (_ *Live, err error) {
+// Join gives a site to those who answer requests. The settings have been
+// resolved. Nothing is opened before a request needs it.
+func Join(c Config, log *slog.Logger) *Live {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	l := &Live{config: c, log: log}
-	defer func() {
-		if err != nil {
-			l.Close()
+	return &Live{config: c, log: log, demand: c.demandTable()}
+}
+
+// demandTable is where requests that want the same meet.
+func (c *Config) demandTable() *demand.Table {
+	return demand.New(filepath.Join(c.State, "demand"), c.Fallback.Fetches)
+}
+
+// open opens the site, the first time. A later call tries again what failed.
+func (l *Live) open() (err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.catalog != nil {
+		return nil
+	}
+	if l.tree == nil {
+		if err := checkState(l.config, Options{}); err != nil {
+			return err
 		}
-	}()
-	if err := checkState(c, Options{}); err != nil {
-		return nil, err
+		if l.tree, err = publish.Join(publish.Options{Site: l.config.Site, State: l.config.State, Log: l.log, Clock: Now}); err != nil {
+			return storage(err)
+		}
 	}
-	if l.tree, err = publish.Join(publish.Options{Site: c.Site, State: c.State, Log: log, Clock: Now}); err != nil {
-		return nil, storage(err)
-	}
-	if l.catalog, err = catalog.Open(c.catalogFile()); err != nil {
-		return nil, storage(err)
-	}
-	return l, nil
+	l.catalog, err = catalog.Open(l.config.catalogFile())
+	return storage(err)
 }
 
 // Close gives back what a Live holds.
 func (l *Live) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	var faults []error
 	if l.catalog != nil {
 		faults = append(faults, l.catalog.Close())
@@ -57,14 +76,34 @@ func (l *Live) Close() error {
 	return errors.Join(faults...)
 }
 
-// request gives the site as one request sees it. It has read nothing of what
-// people want yet.
-func (l *Live) request() *site {
-	return &site{
+// request gives the site as one request sees it, after what people want was
+// read. The caller has it closed.
+func (l *Live) request(ctx context.Context) (*site, error) {
+	if err := l.open(); err != nil {
+		return nil, err
+	}
+	s := &site{
 		Config: l.config, log: l.log, progress: noProgress{}, report: new(Report),
 		tree: l.tree, catalog: l.catalog, joined: true, seenBefore: true, anyRefusal: true,
 		leaving: map[packaging.Name]*departure{}, unmet: map[packaging.Name]bool{},
 		home: sync.OnceValue(func() string { return homeOf(l.config.File) }),
+	}
+	if err := s.readIntent(ctx); err != nil {
+		return nil, err
+	}
+	s.report.Problems = nil // of the allowlist, which builds tell of
+	return s, nil
+}
+
+// over ends a request: what there was to tell goes to the log.
+func (s *site) over() {
+	s.upstream.close()
+	for _, p := range s.report.Problems {
+		level := slog.LevelWarn
+		if p.Level == levels[plan.Alarm] {
+			level = slog.LevelError
+		}
+		s.log.Log(context.Background(), level, p.String(), "hint", p.Hint)
 	}
 }
 

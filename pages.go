@@ -190,7 +190,7 @@ func (s *site) checkStore(ctx context.Context) error {
 	if err != nil {
 		return storage(err)
 	}
-	if n.Files == 0 {
+	if n.Bytes == 0 { // what is announced needs no store yet
 		return nil
 	}
 	return &fault{ErrAlarm, fmt.Errorf("%s: the catalog lists %d files, but the store is not there; no page was made", filepath.Join(s.Site, layout.Packages), n.Files),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"nestgen/catalog"
 	"nestgen/plan"
@@ -45,8 +46,21 @@ func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival, la
 	}
 	// A project without files may have a page for its status, but not if it is
 	// only the policy that has a word of it.
-	if d.Current == nil && len(d.arrived) == 0 && len(d.links) == 0 && (d.Status == catalog.Status{} || !d.heard) {
+	announced := s.announcements(d)
+	if d.Current == nil && len(d.arrived)+len(announced) == 0 && len(d.links) == 0 && (d.Status == catalog.Status{} || !d.heard) {
 		return nil // nothing of it is here
+	}
+	if d.Current == nil {
+		// Somebody else may have decided whose name it is.
+		switch owner, err := tx.Owner(d.Name); {
+		case err != nil:
+			return err
+		case owner != "" && owner != d.owner:
+			s.lack(d.Name)
+			s.local.failed.Store(true)
+			s.report.problem(plan.Incomplete, string(d.Name), "the next run goes on from there", "the name has gone to %s while this run decided about it", owner)
+			return nil
+		}
 	}
 	if err := tx.Claim(d.Name, written(d), d.owner); err != nil {
 		return err
@@ -60,10 +74,14 @@ func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival, la
 			continue
 		}
 		err := tx.Put(a.file, strings.Join(a.why, "; "))
-		if errors.Is(err, catalog.ErrAltered) {
+		if errors.Is(err, catalog.ErrAltered) || errors.Is(err, catalog.ErrMoved) {
 			s.lack(d.Name)
 			s.local.failed.Store(true)
-			s.report.problem(plan.Alarm, a.file.Filename, "a file name is spent once it was used", "%v", err)
+			if errors.Is(err, catalog.ErrMoved) {
+				s.report.problem(plan.Incomplete, a.file.Filename, "the next run puts it there", "%v", err)
+			} else {
+				s.report.problem(plan.Alarm, a.file.Filename, "a file name is spent once it was used", "%v", err)
+			}
 			d.arrived = slices.DeleteFunc(d.arrived, func(b *arrival) bool { return b == a })
 			if err := tx.Respell(d.Name); err != nil {
 				return err
@@ -81,6 +99,17 @@ func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival, la
 	}
 	if !last {
 		return nil
+	}
+	for _, f := range announced {
+		switch err := tx.Put(f, "on demand"); {
+		case errors.Is(err, catalog.ErrAltered):
+			s.report.problem(plan.Alarm, f.Filename, "find out why before you trust this upstream", "%v", err)
+		case errors.Is(err, catalog.ErrMoved): // it has come meanwhile
+		case err != nil:
+			return err
+		default:
+			s.report.Added.add(f, []string{"on demand"})
+		}
 	}
 	for _, k := range d.Keep {
 		if !k.Changed {
@@ -101,6 +130,19 @@ func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival, la
 		return tx.SetLinks(d.Name, d.links)
 	}
 	return nil
+}
+
+// announcements gives the files that are listed before they are here.
+func (s *site) announcements(d *decided) []catalog.File {
+	now := Now().Truncate(time.Second).UnixMicro()
+	files := make([]catalog.File, len(d.Announce))
+	for i, c := range d.Announce {
+		f := plan.Announced(c, now)
+		f.SourceYank = c.Offer.Yanked
+		f.Yanked = s.intent.policy.Yank(f.Project, f.Filename, f.Version, f.SourceYank)
+		files[i] = f
+	}
+	return files
 }
 
 // recordAnswers notes what was said of a project outside.

@@ -134,16 +134,22 @@ func sweepPartials(dir string, old time.Duration) error {
 	return nil
 }
 
+// tempDownload gives a path in the stage for a download.
+func (s *site) tempDownload() (string, error) {
+	temp, err := s.tree.TempPath()
+	if err != nil {
+		return "", err
+	}
+	return temp, os.MkdirAll(s.partials(), 0o700)
+}
+
 // receive downloads a file into the stage.
 func (s *site) receive(ctx context.Context, src *fetch.Source, o catalog.Offer) (temp string, got fetch.Result, err error) {
-	if temp, err = s.tree.TempPath(); err != nil {
-		return "", got, err
-	}
-	if err := os.MkdirAll(s.partials(), 0o700); err != nil {
+	if temp, err = s.tempDownload(); err != nil {
 		return "", got, err
 	}
 	o.URL = s.addressOf(o.URL)
-	got, err = src.Download(ctx, o, temp)
+	got, err = src.Follow(ctx, o, temp, s.follow)
 	return temp, got, err
 }
 
@@ -280,6 +286,21 @@ func (s *site) download(ctx context.Context, d *decided, c plan.Choice) (*arriva
 		s.warn(string(d.Name), "", "%s: %s: %s", c.Source, c.Offer.Filename, facts.Warnings[0])
 	}
 	a := newArrival(d.Name, c.Offer.Filename, sums, facts, temp)
+	s.describe(a, c)
+	if want := c.Offer.Metadata.Hashes["sha256"]; want != "" && !a.file.Metadata.IsZero() && want != a.file.Metadata.String() {
+		s.warn(string(d.Name), "the file's own metadata is what is published", "%s: %s announces other metadata than the file holds", c.Offer.Filename, c.Source)
+	}
+	if err := s.companions(ctx, d, c, a); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// describe says of a file what its upstream says.
+func (s *site) describe(a *arrival, c plan.Choice) {
+	if c.Path != "" {
+		a.moveTo(c.Path)
+	}
 	a.why = c.Why
 	a.file.Source, a.file.URL = c.Source, c.Offer.URL
 	if c.Offer.RequiresPython != "" {
@@ -289,14 +310,7 @@ func (s *site) download(ctx context.Context, d *decided, c plan.Choice) (*arriva
 		a.file.Uploaded = Now().Truncate(time.Second).UnixMicro()
 	}
 	a.file.SourceYank = c.Offer.Yanked
-	a.file.Yanked = s.intent.policy.Yank(d.Name, a.file.Filename, a.file.Version, a.file.SourceYank)
-	if want := c.Offer.Metadata.Hashes["sha256"]; want != "" && !a.file.Metadata.IsZero() && want != a.file.Metadata.String() {
-		s.warn(string(d.Name), "the file's own metadata is what is published", "%s: %s announces other metadata than the file holds", c.Offer.Filename, c.Source)
-	}
-	if err := s.companions(ctx, d, c, a); err != nil {
-		return nil, err
-	}
-	return a, nil
+	a.file.Yanked = s.intent.policy.Yank(a.file.Project, a.file.Filename, a.file.Version, a.file.SourceYank)
 }
 
 // allowed checks a fetched file against the digests that the allowlist lists,
@@ -381,7 +395,7 @@ func (s *site) lacking(f catalog.File, o catalog.Offer) (kinds []drop.Companion)
 }
 
 func (s *site) companionOf(ctx context.Context, src *fetch.Source, o catalog.Offer, kind drop.Companion) ([]byte, error) {
-	temp, err := s.tree.TempPath()
+	temp, err := s.tempDownload()
 	if err != nil {
 		return nil, err
 	}

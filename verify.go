@@ -20,6 +20,7 @@ import (
 	"nestgen/intake"
 	"nestgen/layout"
 	"nestgen/packaging"
+	"nestgen/plan"
 	"nestgen/publish"
 )
 
@@ -39,6 +40,10 @@ type Verification struct {
 	Bytes    int64     `json:"bytes"`
 	Pages    int64     `json:"pages"`
 	Findings []Finding `json:"findings"`
+
+	// Waiting is how many projects have changed by requests since the last build.
+	// The next one makes their pages anew, and those about all projects.
+	Waiting int `json:"waiting"`
 }
 
 // Whole reports whether nothing is left to be repaired.
@@ -80,6 +85,11 @@ type verifier struct {
 	index bool // a page about all projects differs
 	lost  []lost
 	extra []string
+	came  []lost // files that were announced and are here
+
+	// waits names the projects that requests have changed since the last build.
+	// Their pages, and those about all projects, are the next build's.
+	waits map[packaging.Name]bool
 }
 
 // A lost is a file of the catalog that is not as it should be in the store: its
@@ -115,6 +125,16 @@ func (v *verifier) verify(ctx context.Context) error {
 	for _, p := range due {
 		v.known[p] = true
 	}
+	v.waits = map[packaging.Name]bool{}
+	for e, err := range v.catalog.Entries(ctx) {
+		if err != nil {
+			return storage(err)
+		}
+		if e.Project != nil {
+			v.waits[e.Name] = true
+		}
+	}
+	v.found.Waiting = len(v.waits)
 	for p, err := range v.catalog.Projects(ctx) {
 		if err != nil {
 			return storage(err)
@@ -126,12 +146,15 @@ func (v *verifier) verify(ctx context.Context) error {
 			v.file(f)
 			v.progress.Step(1, f.Size)
 		}
-		sink := &comparing{verifier: v, differs: func() { v.stale[p.Name] = true }}
+		sink := &comparing{verifier: v, differs: func() { v.stale[p.Name] = true }, waits: v.waits[p.Name]}
 		if err := g.Project(p, sink); err != nil {
 			return err
 		}
 	}
-	sink := &comparing{verifier: v, differs: func() { v.index = true }}
+	if err := v.arrived(ctx); err != nil {
+		return err
+	}
+	sink := &comparing{verifier: v, differs: func() { v.index = true }, waits: len(v.waits) > 0}
 	if v.People {
 		if err := g.Assets(sink); err != nil {
 			return err
@@ -148,6 +171,10 @@ func (v *verifier) verify(ctx context.Context) error {
 // file holds a file of the store and its companions against the catalog.
 func (v *verifier) file(f catalog.File) {
 	v.known[f.Path] = true
+	if f.Announced {
+		v.announced(f)
+		return
+	}
 	v.found.Files++
 	v.found.Bytes += f.Size
 	fault := ""
@@ -180,6 +207,91 @@ func (v *verifier) file(f catalog.File) {
 	if f.Provenance {
 		v.companion(f, layout.Provenance(f.Path), catalog.Digest{})
 	}
+}
+
+// announced holds what may be here of a file that was announced against what was
+// announced.
+func (v *verifier) announced(f catalog.File) {
+	if h, err := v.open(f.Path); err == nil {
+		h.Close()
+		v.came = append(v.came, lost{file: f, path: f.Path})
+	}
+	path := layout.CoreMetadata(f.Path)
+	v.known[path] = true
+	if data, err := v.read(path); err == nil && sha256.Sum256(data) != f.Metadata {
+		v.find(path, "not the metadata that was announced")
+		v.extra = append(v.extra, path)
+	}
+}
+
+// arrived finds out which of the files that were announced and are here the
+// catalog does not know of, as after a request that was killed.
+func (v *verifier) arrived(ctx context.Context) error {
+	came := v.came
+	v.came = nil
+	for _, l := range came {
+		known, right, err := v.lookAgain(ctx, l.file)
+		switch {
+		case err != nil:
+			return err
+		case known:
+		case right:
+			l.finding = v.find(l.path, "it was announced and is here, which the catalog does not know")
+			v.came = append(v.came, l)
+		default:
+			v.find(l.path, "not the file that was announced")
+			v.extra = append(v.extra, l.path)
+		}
+	}
+	return nil
+}
+
+// lookAgain looks while no request is bringing the file: whether the catalog
+// knows it by now, and if not, whether it is the one that was announced.
+func (v *verifier) lookAgain(ctx context.Context, f catalog.File) (known, right bool, err error) {
+	visit, err := v.demandTable().Enter(ctx, fileDemand(f.Path))
+	if err != nil {
+		return false, false, storage(err)
+	}
+	defer visit.Leave()
+	now, err := v.catalog.FileAt(ctx, f.Path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, false, storage(err)
+	}
+	h, oerr := v.open(f.Path)
+	if err != nil || !now.Announced || oerr != nil {
+		return true, false, nil
+	}
+	defer h.Close()
+	d, err := intake.Digest(h)
+	return false, err == nil && d.SHA256 == f.SHA256, nil
+}
+
+// adopt notes in the catalog that a file is here.
+func (v *verifier) adopt(ctx context.Context, f catalog.File) error {
+	h, err := v.open(f.Path)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	sums, err := intake.Digest(h)
+	if err != nil {
+		return err
+	}
+	facts, err := intake.Inspect(h, sums.Size, f.Filename, f.Project, intake.Mirrored)
+	if err != nil {
+		return err
+	}
+	a := newArrival(f.Project, f.Filename, sums, facts, "")
+	a.of = &decided{Project: &plan.Project{Name: f.Project, Current: &catalog.Project{Files: []catalog.File{f}}}}
+	v.describe(a, plan.Choice{Source: f.Source, Offer: offerOf(f), Path: f.Path})
+	if err := v.expose(ctx, []*arrival{a}); err != nil {
+		return err
+	}
+	return v.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
+		_, err := tx.Arrive(a.file, "found by verify")
+		return err
+	})
 }
 
 // companion holds a companion against its digest, where there is one.
@@ -234,6 +346,7 @@ func (v *verifier) read(path string) ([]byte, error) {
 type comparing struct {
 	*verifier
 	differs func()
+	waits   bool // the page may be an older one, or missing
 	gzip    []byte
 }
 
@@ -249,6 +362,9 @@ func (c *comparing) Put(path string, data []byte) error {
 
 func (c *comparing) compare(path string, data []byte) {
 	c.known[path] = true
+	if c.waits {
+		return
+	}
 	c.found.Pages++
 	live, err := c.read(path)
 	switch {
@@ -283,6 +399,9 @@ func (d *digesting) Write(p []byte) (int, error) { return d.hash.Write(p) }
 
 func (d *digesting) Close() error {
 	d.known[d.path] = true
+	if d.waits {
+		return nil
+	}
 	d.found.Pages++
 	live := sha256.New()
 	f, err := d.verifier.open(d.path)
@@ -345,6 +464,17 @@ func (v *verifier) repair(ctx context.Context) error {
 	}
 	if err := v.restoreFiles(ctx); err != nil {
 		return err
+	}
+	for _, l := range v.came {
+		err := v.adopt(ctx, l.file)
+		if err != nil && (ctx.Err() != nil || ownStorage(err)) {
+			return storage(err)
+		}
+		if f := &v.found.Findings[l.finding]; err != nil {
+			f.Text += "; not repaired: " + err.Error()
+		} else {
+			f.Repaired = true
+		}
 	}
 	if err := v.republish(ctx); err != nil {
 		return err
@@ -569,10 +699,16 @@ func (v *verifier) removeStrangers(ctx context.Context) error {
 	defer turn.Close()
 	b := turn.Batch()
 	defer b.Close()
+	var stored []string
 	for _, path := range v.extra {
-		if err := b.Remove(path); err != nil {
+		if strings.HasPrefix(path, layout.Packages+"/") {
+			stored = append(stored, path)
+		} else if err := b.Remove(path); err != nil {
 			return err
 		}
+	}
+	if _, err := v.tree.Delete(ctx, stored); err != nil {
+		return err
 	}
 	if _, err := b.Publish(ctx); err != nil {
 		return err

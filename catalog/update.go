@@ -90,17 +90,39 @@ func (t *Tx) Claim(n packaging.Name, display, owner string) error {
 	return t.event(Event{Verb: Mark, Project: n, Source: owner, Reason: "name written " + display})
 }
 
+// Owner gives the owner of a name; empty if it has none.
+func (t *Tx) Owner(n packaging.Name) (string, error) {
+	var owner string
+	err := t.q.QueryRowContext(t.ctx, "SELECT owner FROM projects WHERE name = ?", n).Scan(&owner)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("write catalog: %w", err)
+	}
+	return owner, nil
+}
+
+// Arrive notes that the bytes of a file are here that was announced, unless the
+// index does not announce it any more: then nothing changes, and there is no
+// event.
+func (t *Tx) Arrive(f File, reason string) (arrived bool, err error) {
+	old, listed, err := t.file(f.Project, f.Filename)
+	if err != nil || !listed || !old.Announced {
+		return false, err
+	}
+	return true, t.Put(f, reason)
+}
+
 // Put lists a file, or changes what is said of it. The project must have been
 // claimed. The error matches [ErrAltered] if the name once stood for other
 // bytes, whether or not the index still lists them, and [ErrMoved] if the index
-// lists it at another place. A file that is the same already makes no event.
+// lists it at another place. A file that is the same already makes no event, nor
+// does one that is announced and is here.
 func (t *Tx) Put(f File, reason string) error {
 	old, listed, err := t.file(f.Project, f.Filename)
 	if err != nil {
 		return err
 	}
-	if listed && old == f {
-		return nil
+	if listed && (old == f || f.Announced && !old.Announced) {
+		return nil // what is here is not merely announced
 	}
 	first, err := firstSeen(t.ctx, t.q, f.Filename)
 	seen := err == nil

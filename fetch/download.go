@@ -39,8 +39,19 @@ type Result struct {
 //
 // Nothing that the upstream sends has a say in the name of the file.
 func (s *Source) Download(ctx context.Context, o catalog.Offer, dest string) (Result, error) {
+	return s.Follow(ctx, o, dest, nil)
+}
+
+// Follow is Download for those who read along. begun is called whenever an
+// answer begins that may be the file, with the name of the file that its bytes
+// go to and the size that it will have, -1 if that is not known. That file may
+// not be there yet, and has a beginning already when a download is taken up
+// again. What stands there is nobody's word for anything before Follow has
+// returned nil; then it is dest. It is not called for what comes from a folder of
+// this machine, or if it is nil.
+func (s *Source) Follow(ctx context.Context, o catalog.Offer, dest string, begun func(part string, size int64)) (Result, error) {
 	s.veil.revealOffer(&o)
-	r, err := s.download(ctx, o, dest, s.opts.MaxFile, true)
+	r, err := s.download(ctx, o, dest, s.opts.MaxFile, true, begun)
 	if err != nil {
 		return Result{}, s.label(err, "", o.Filename, o.URL)
 	}
@@ -72,14 +83,14 @@ func (s *Source) Companion(ctx context.Context, o catalog.Offer, suffix, dest st
 	if err != nil {
 		return Result{}, s.label(err, "", c.Filename, o.URL)
 	}
-	r, err := s.download(ctx, c, dest, maxCompanion, false)
+	r, err := s.download(ctx, c, dest, maxCompanion, false, nil)
 	if err != nil {
 		return Result{}, s.label(err, "", c.Filename, c.URL)
 	}
 	return r, nil
 }
 
-func (s *Source) download(ctx context.Context, o catalog.Offer, dest string, limit int64, distribution bool) (r Result, err error) {
+func (s *Source) download(ctx context.Context, o catalog.Offer, dest string, limit int64, distribution bool, begun func(string, int64)) (r Result, err error) {
 	if err := s.mayDownload(&o, limit, distribution); err != nil {
 		return Result{}, err
 	}
@@ -99,7 +110,7 @@ func (s *Source) download(ctx context.Context, o catalog.Offer, dest string, lim
 	}
 	part, release := s.parts.claim(s.opts.Partials, o.URL, dest, o.Size)
 	defer release()
-	t := transfer{s: s, offer: o, part: part, limit: limit, meter: meter}
+	t := transfer{s: s, offer: o, part: part, limit: limit, meter: meter, begun: begun}
 	r, err = retry(ctx, s, o.Filename, func(int) (Result, error) { return t.attempt(ctx) })
 	if err != nil {
 		return Result{}, err

@@ -22,6 +22,7 @@ type transfer struct {
 	part  partial
 	limit int64
 	meter Meter
+	begun func(part string, size int64) // may be nil
 
 	attempts int
 	altered  int // attempts that brought other bytes than announced
@@ -225,6 +226,9 @@ func (d *door) get(r *http.Request) (*http.Response, error) {
 		}
 		resp.Body.Close()
 		return nil, err
+	}
+	if d.t.begun != nil {
+		d.t.begun(d.t.part.name, d.body.total)
 	}
 	d.body.r, d.body.c = resp.Body, resp.Body
 	resp.Body = d.body

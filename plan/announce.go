@@ -42,8 +42,8 @@ func CanAnnounce(c Choice) bool {
 }
 
 // Announced gives the file that a choice announces. It must be one that
-// [CanAnnounce] takes. now is in microseconds since 1970 UTC: the upload-time of
-// what the upstream has none of.
+// [CanAnnounce] takes. Whether it is yanked is left to the policy. now is in
+// microseconds since 1970 UTC: the upload-time of what the upstream has none of.
 func Announced(c Choice, now int64) catalog.File {
 	f := catalog.File{
 		Project: c.Filename.Project, Filename: c.Offer.Filename, Version: c.Filename.Version, Kind: c.Filename.Kind,

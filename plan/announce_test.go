@@ -108,7 +108,9 @@ func TestOnDemand(t *testing.T) {
 func TestAnnouncedPlace(t *testing.T) {
 	sum, place := sha("content"), sha("place")
 	hex := place.String()
-	named := func(name string) string { return "https://files.example/packages/" + hex[:2] + "/" + hex[2:4] + "/" + hex[4:] + "/" + name }
+	named := func(name string) string {
+		return "https://files.example/packages/" + hex[:2] + "/" + hex[2:4] + "/" + hex[4:] + "/" + name
+	}
 	for _, tt := range []struct {
 		name, url string
 		want      catalog.Digest

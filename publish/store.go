@@ -20,8 +20,8 @@ import (
 type Exposure struct {
 	// Temp is the path of a file in the stage, from [Tree.NewFile] or
 	// [Tree.TempPath], with all its bytes and closed. It is gone afterwards.
-	// It is empty when the file is in the store already and only companions
-	// are new.
+	// It is empty when only companions come: the file is in the store already, or
+	// will be.
 	Temp string
 
 	// Target is the file's place in the tree, from [layout.File].
@@ -196,15 +196,13 @@ func (t *Tree) expose(staged string, e *Exposure, changed changedSet) (*AlteredE
 		return nil, err
 	}
 	defer unix.Close(dir)
-	if e.Temp != "" { // companions alone do not make a file
-		err = unix.Renameat(t.stage, staged, dir, digest)
-		if err == nil {
-			changed.add(parent)
-			return nil, nil
-		}
-		if err != unix.ENOTEMPTY && err != unix.EEXIST {
-			return nil, storage("rename", t.livePath(folder), err)
-		}
+	err = unix.Renameat(t.stage, staged, dir, digest)
+	if err == nil {
+		changed.add(parent)
+		return nil, nil
+	}
+	if err != unix.ENOTEMPTY && err != unix.EEXIST {
+		return nil, storage("rename", t.livePath(folder), err)
 	}
 	live, err := openBeneath(dir, digest, unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {

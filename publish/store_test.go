@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -117,10 +116,17 @@ func TestExposeLateCompanion(t *testing.T) {
 	s := open(t)
 	foo := stored(1, "foo-1.tar.gz")
 	e := publish.Exposure{Target: foo, Companions: []publish.Companion{{Path: layout.Signature(foo), Data: []byte("sig")}}}
-	if _, err := s.tree.Expose(context.Background(), []publish.Exposure{e}); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("companion of a file that is not there: %v", err)
-	}
-	s.has(foo+".asc", "")
+	// It may come before its file.
+	bar := stored(2, "bar-1.tar.gz")
+	early := publish.Exposure{Target: bar, Companions: []publish.Companion{{Path: layout.CoreMetadata(bar), Data: []byte("Name: bar")}}}
+	_, err := s.tree.Expose(context.Background(), []publish.Exposure{early})
+	s.must(err)
+	s.has(bar+".metadata", "Name: bar")
+	s.has(bar, "")
+	s.expose(bar, "sdist of bar", early.Companions...)
+	s.has(bar, "sdist of bar")
+	s.has(bar+".metadata", "Name: bar")
+
 	s.expose(foo, "sdist")
 	for range 2 {
 		altered, err := s.tree.Expose(context.Background(), []publish.Exposure{e})

@@ -1,0 +1,335 @@
+package nestgen
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"net/url"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"nestgen/catalog"
+	"nestgen/demand"
+	"nestgen/drop"
+	"nestgen/generate"
+	"nestgen/internal/secret"
+	"nestgen/layout"
+	"nestgen/packaging"
+	"nestgen/plan"
+)
+
+// failurePause is how long an upstream that failed is left alone.
+const failurePause = 15 * time.Second
+
+// projectDemand and fileDemand name what is wanted in the table of demand.
+func projectDemand(n packaging.Name) string { return layout.Simple + "/" + string(n) }
+func fileDemand(path string) string         { return path }
+
+// mustAsk reports whether the upstreams are to be asked for a project: for a line
+// of the allowlist always; for what came on demand when the last answer is old,
+// or when somebody has asked for it.
+func (s *site) mustAsk(in plan.Input) bool {
+	switch {
+	case asksIndex(in.Wants):
+		return true
+	case !in.OnDemand:
+		return false
+	case s.joined:
+		return true
+	case in.Current == nil || in.Current.Owner == catalog.Direct:
+		return false // nobody has asked for it
+	}
+	last := s.demandTable().Look(projectDemand(in.Name))
+	return !last.Younger(demand.Present, time.Duration(s.Fallback.Refresh), trueNow())
+}
+
+// noteDemand remembers what upstreams said of a project that comes on demand. A
+// request does so itself.
+func (s *site) noteDemand(in plan.Input, a asked) {
+	if s.joined || s.opts.DryRun || !in.OnDemand || a.listing == nil {
+		return
+	}
+	if err := s.demandTable().Note(projectDemand(in.Name), demand.Answer{Outcome: demand.Present, At: trueNow()}); err != nil {
+		s.log.Warn("not remembered", "project", in.Name, "error", err) // it is asked for again sooner
+	}
+}
+
+// Project sees to it that the pages of a project are published, if it may come
+// on demand. After nil the pages of the tree are what there is to say. A
+// [Refusal] is for NotHere, where the tree may have a page all the same, as of a
+// project of this site's own; for Elsewhere; or for Busy, if there is no older
+// page to be content with.
+func (l *Live) Project(ctx context.Context, n packaging.Name) error {
+	switch l.config.onDemand(n) {
+	case "never":
+		return notHere()
+	case "redirect":
+		return l.elsewhere(ctx, n)
+	}
+	what := projectDemand(n)
+	if known, err := l.knownProject(n); known {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(l.config.Fallback.Deadline))
+	defer cancel()
+	v, err := l.demand.Enter(ctx, what)
+	if err != nil {
+		return l.late(err, n)
+	}
+	defer v.Leave()
+	if known, err := l.knownProject(n); known {
+		return err // whoever was here before has seen to it
+	}
+	err = l.project(ctx, n)
+	outcome := demand.Failed
+	switch {
+	case err == nil && l.hasPage(n):
+		outcome = demand.Present
+	case err == nil, isRefusal(err, NotHere):
+		outcome, err = demand.Absent, notHere()
+	}
+	if isRefusal(err, Busy) && l.hasPage(n) {
+		err = nil // an older page is better than none
+	}
+	if nerr := v.Note(demand.Answer{Outcome: outcome, At: trueNow()}); nerr != nil {
+		l.log.Warn("not remembered", "project", n, "error", nerr)
+	}
+	return err
+}
+
+// knownProject answers from what was found out lately.
+func (l *Live) knownProject(n packaging.Name) (known bool, err error) {
+	last, now := l.demand.Look(projectDemand(n)), trueNow()
+	f := l.config.Fallback
+	switch {
+	case last.Younger(demand.Present, time.Duration(f.Refresh), now):
+		return l.hasPage(n), nil
+	case last.Younger(demand.Absent, time.Duration(f.Unknown), now):
+		return true, notHere()
+	case last.Younger(demand.Failed, failurePause, now):
+		if l.hasPage(n) {
+			return true, nil
+		}
+		return true, busy(last.At.Add(failurePause).Sub(now), nil)
+	}
+	return false, nil
+}
+
+// late makes the answer for a request that has waited in vain.
+func (l *Live) late(err error, n packaging.Name) error {
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	if n != "" && l.hasPage(n) {
+		return nil
+	}
+	return busy(0, err)
+}
+
+func notHere() error { return &Refusal{Cause: NotHere, Text: "not here"} }
+
+// busy tells somebody to come back later.
+func busy(after time.Duration, err error) error {
+	return &Refusal{Cause: Busy, Text: "it cannot be had at the moment", After: max(after, 2*time.Second), Err: err}
+}
+
+func (l *Live) has(path string) bool {
+	s := site{Config: l.config}
+	return s.exists(path)
+}
+
+func (l *Live) hasPage(n packaging.Name) bool { return l.has(layout.ProjectHTML(n)) }
+
+// elsewhere sends whoever asks for a project to its page at the upstream.
+func (l *Live) elsewhere(ctx context.Context, n packaging.Name) error {
+	if err := l.open(); err != nil {
+		return err
+	}
+	owner, _, err := ownerOf(ctx, l.catalog, n)
+	if err != nil {
+		return err
+	}
+	if ours, err := l.ours(ctx, n, owner); ours || err != nil {
+		return cmp.Or(err, notHere())
+	}
+	for _, u := range l.config.Upstreams {
+		to, err := url.Parse(u.URL)
+		if err != nil || to.Scheme != "https" && to.Scheme != "http" || u.Form == "page" || secret.Query(to.RawQuery) {
+			continue
+		}
+		return &Refusal{Cause: Elsewhere, Text: "it is elsewhere", To: to.JoinPath(string(n), "/").String()}
+	}
+	return notHere()
+}
+
+func ownerOf(ctx context.Context, c *catalog.Catalog, n packaging.Name) (string, *catalog.Project, error) {
+	p, err := c.Project(ctx, n)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil, nil
+	}
+	if err != nil {
+		return "", nil, storage(err)
+	}
+	return p.Owner, p, nil
+}
+
+// ours reports whether a name is this site's own, so that nobody outside is told
+// of it: by its owner, or by a file in a drop folder that no build has seen yet.
+func (l *Live) ours(ctx context.Context, n packaging.Name, owner string) (bool, error) {
+	switch l.config.sourcesOf(n) {
+	case "local":
+		return true, nil
+	case "upstream", "both":
+		return false, nil
+	}
+	if owner != "" {
+		return owner == catalog.Local, nil
+	}
+	found, err := drop.Has(ctx, l.config.Drop, n)
+	if err != nil {
+		// Whose name it is cannot be known.
+		return true, &Refusal{Cause: Busy, Text: "it cannot be had at the moment", After: time.Minute, Err: err}
+	}
+	return found, nil
+}
+
+// project asks the upstreams for a project and publishes what they say.
+func (l *Live) project(ctx context.Context, n packaging.Name) error {
+	if err := l.open(); err != nil {
+		return err
+	}
+	owner, current, err := ownerOf(ctx, l.catalog, n)
+	if err != nil {
+		return err
+	}
+	if ours, err := l.ours(ctx, n, owner); ours || err != nil {
+		return cmp.Or(err, notHere())
+	}
+	s, err := l.request(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.over()
+	switch {
+	case s.onDemand(n) == "list" && !asksIndex(s.intent.wants[n]):
+		return notHere()
+	case s.intent.partial && owner == "":
+		return busy(time.Minute, errors.New("a part of the allowlist cannot be read that may forbid it"))
+	}
+	leave, err := l.demand.Fetch(ctx)
+	if err != nil {
+		return l.late(err, "")
+	}
+	defer leave()
+	if err := s.upstream.open(s); err != nil {
+		return err
+	}
+	d, err := s.decideUpstream(ctx, n, owner, nil)
+	if err != nil {
+		return l.late(err, "")
+	}
+	leave()
+	s.report.planned(d.Problems)
+	if d.lacks && len(d.answers) == 0 {
+		return busy(failurePause, nil)
+	}
+	d.onlyAnnounce()
+	if d.changes() {
+		if err := s.record(ctx, []*decided{d}, part{last: true}); err != nil {
+			return storage(err)
+		}
+	} else if current == nil {
+		return notHere()
+	} else if l.hasPage(n) {
+		return nil
+	}
+	return s.publishAlone(ctx, n)
+}
+
+// onlyAnnounce leaves of what was decided what a request does: nothing is fetched
+// before somebody asks for it, and nothing leaves the index. That is a build's.
+func (d *decided) onlyAnnounce() {
+	for _, c := range d.Fetch {
+		if c.Here == nil && c.Path == "" && plan.CanAnnounce(c) {
+			d.Announce = append(d.Announce, c)
+		}
+	}
+	d.Fetch, d.Withdraw, d.relink = nil, nil, false
+}
+
+// publishAlone publishes the pages of one project. To the catalog they stay out
+// of date: the next build puts the project on the pages about all projects, and
+// under the other spellings of its name.
+func (s *site) publishAlone(ctx context.Context, n packaging.Name) error {
+	g, err := s.pages()
+	if err != nil {
+		return err
+	}
+	g.Releases = false
+	turn, err := s.tree.Turn(ctx)
+	if err != nil {
+		return storage(err)
+	}
+	defer turn.Close()
+	p, err := s.catalog.Project(ctx, n)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return storage(err)
+	}
+	if !generate.HasPages(p) {
+		return nil
+	}
+	b := s.newBatch(turn, g, false)
+	defer b.batch.Close()
+	if s.People && !s.exists(layout.Static) {
+		if err := b.assets(); err != nil {
+			return storage(err)
+		}
+	}
+	if err := g.Project(p, ownSpelling{b}); err != nil {
+		return storage(err)
+	}
+	return storage(b.publish(ctx))
+}
+
+// ownSpelling takes the pages of a project but those under other spellings of its
+// name.
+type ownSpelling struct{ *pageBatch }
+
+func (b ownSpelling) Put(path string, data []byte) error {
+	if p, ok := layout.ParseProject(path); ok && p.Form == layout.AliasHTML {
+		return nil
+	}
+	return b.pageBatch.Put(path, data)
+}
+
+// room refuses to bring anything to a disk that is nearly full.
+func (c *Config) room(dir string) error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil // it is about to be made
+		}
+		return storage(&fs.PathError{Op: "statfs", Path: dir, Err: err})
+	}
+	if free := st.Bavail * uint64(st.Bsize); free < uint64(c.Fallback.Free) {
+		return &Refusal{Cause: NoSpace, Text: "the disk of this site is full"}
+	}
+	return nil
+}
+
+// sourcesOf gives the exception for where files of a project may come from; empty
+// if there is none.
+func (c *Config) sourcesOf(n packaging.Name) string {
+	i := slices.IndexFunc(c.Projects, func(p ProjectConfig) bool { return packaging.NormalizeName(p.Name) == n })
+	if i < 0 {
+		return ""
+	}
+	return c.Projects[i].Sources
+}
