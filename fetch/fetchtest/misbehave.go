@@ -91,7 +91,7 @@ func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, fault Fault) 
 		}
 		return false
 	case StallBeforeHeaders:
-		s.sleep(r, time.Minute)
+		s.stall(r)
 		return true
 	case HugePage:
 		h.Set("Content-Type", typeHTML)
@@ -167,7 +167,7 @@ func (s *Server) spoilBody(w http.ResponseWriter, r *http.Request, a *answer, fa
 		h.Set("Content-Length", strconv.Itoa(len(a.data)))
 		h.Set("Content-Type", a.contentType)
 		w.(http.Flusher).Flush()
-		s.sleep(r, time.Minute)
+		s.stall(r)
 		return true
 	case StallInBody:
 		h.Set("Content-Length", strconv.Itoa(len(a.data)))
@@ -175,7 +175,7 @@ func (s *Server) spoilBody(w http.ResponseWriter, r *http.Request, a *answer, fa
 		h.Set("ETag", etag(a.data))
 		w.Write(half)
 		w.(http.Flusher).Flush()
-		s.sleep(r, time.Minute)
+		s.stall(r)
 		return true
 	case SlowDrip:
 		h.Set("Content-Length", strconv.Itoa(len(a.data)))

@@ -229,6 +229,15 @@ func (s *Server) sleep(r *http.Request, d time.Duration) bool {
 	return false
 }
 
+// stall waits until the client has gone or the test has ended, however long the
+// client is ready to wait.
+func (s *Server) stall(r *http.Request) {
+	select {
+	case <-r.Context().Done():
+	case <-s.closing:
+	}
+}
+
 // An answer is what the server would send if it were healthy.
 type answer struct {
 	contentType string
