@@ -13,6 +13,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,7 +29,10 @@ import (
 func TestMain(m *testing.M) {
 	impatient = func(o *fetch.Options) {
 		o.Retries, o.RetryDelay = 1, time.Millisecond
-		o.StallTime, o.MaxPage = 300*time.Millisecond, 4<<20
+		o.StallTime, o.MaxPage = patience, 4<<20
+		if d, ok := hurried.Load(o.Partials); ok {
+			o.StallTime = d.(time.Duration)
+		}
 	}
 	partBytes = 1 << 20
 	if file := os.Getenv(childEnv); file != "" {
@@ -36,6 +41,14 @@ func TestMain(m *testing.M) {
 	os.Unsetenv("SOURCE_DATE_EPOCH")
 	os.Exit(m.Run())
 }
+
+// patience is how long a healthy upstream may take for anything: for ever, as
+// far as a test can tell, or a slow machine would be taken for a faulty upstream.
+const patience = 5 * time.Minute
+
+// hurried has how long downloads may stand still in those worlds that have to
+// wait for that, by their folders for what broke off.
+var hurried sync.Map
 
 // A world is a site in a folder of its own, with a drop folder and an allowlist.
 type world struct {
@@ -61,7 +74,7 @@ func newWorld(t testing.TB, upstreams ...*fetchtest.Server) *world {
 	w.MaxFile = 4 << 20
 	for i, srv := range upstreams {
 		w.Upstreams = append(w.Upstreams, Upstream{
-			Name: fmt.Sprintf("up%d", i+1), URL: srv.URL + fetchtest.Index, Timeout: Duration(400 * time.Millisecond),
+			Name: fmt.Sprintf("up%d", i+1), URL: srv.URL + fetchtest.Index, Timeout: Duration(patience),
 		})
 	}
 	w.write("allowlist.txt", "")
@@ -72,6 +85,14 @@ func newWorld(t testing.TB, upstreams ...*fetchtest.Server) *world {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// hurry has the upstreams wait no longer than d for anything.
+func (w *world) hurry(d time.Duration) {
+	for i := range w.Upstreams {
+		w.Upstreams[i].Timeout = Duration(d)
+	}
+	hurried.Store(filepath.Join(w.State, "partial"), d)
 }
 
 // setClock sets the time of day and the true time, in seconds since 1970.
@@ -88,7 +109,12 @@ func (w *world) write(name, text string) {
 	if err := os.MkdirAll(filepath.Dir(w.path(name)), 0o755); err != nil {
 		w.Fatal(err)
 	}
-	if err := os.WriteFile(w.path(name), []byte(text), 0o644); err != nil {
+	// A process that another test starts meanwhile has the file open for writing
+	// as well, until it becomes a program; a build would find it unfinished.
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(w.path(name), []byte(text), 0o644)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		w.Fatal(err)
 	}
 }
