@@ -22,7 +22,6 @@ func TestFilesAreRecordedAsTheyCome(t *testing.T) {
 	}
 	srv := fetchtest.New(t, files...)
 	w := newWorld(t, srv)
-	w.Upstreams[0].Timeout = Duration(time.Minute)
 	w.Versions = -1
 	w.write("allowlist.txt", "foo\n")
 	// The oldest version is asked for last, and never comes.
@@ -31,28 +30,31 @@ func TestFilesAreRecordedAsTheyCome(t *testing.T) {
 
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	ended := make(chan error)
+	ended := make(chan error, 1)
 	go func() {
 		_, err := Build(ctx, w.Config, Options{})
 		ended <- err
 	}()
-	var here []string
-	for limit := time.Now().Add(30 * time.Second); len(here) < 6; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(limit) {
-			t.Fatalf("only %q are in the catalog while one file is awaited", here)
-		}
-		here = here[:0]
-		p, _, err := Show(t.Context(), w.Config, "foo")
-		if err == nil {
+	listed := func() (here []string) {
+		if p, _, err := Show(t.Context(), w.Config, "foo"); err == nil {
 			for _, f := range p.Files {
 				here = append(here, f.Filename)
 			}
+		}
+		return here
+	}
+	for len(listed()) < 6 {
+		select {
+		case err := <-ended:
+			t.Fatalf("Build: %v, though one file is awaited; in the catalog are %q", err, listed())
+		case <-time.After(5 * time.Millisecond):
 		}
 	}
 	stop()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Fatalf("Build: %v", err)
 	}
+	here := listed() // only now: one more may have come into the catalog
 	srv.Heal()
 	srv.Forget()
 	if r := w.build(0); r.Added.Count != 8-len(here) {
@@ -73,6 +75,8 @@ func TestFilesAreRecordedAsTheyCome(t *testing.T) {
 
 // Small files that come fast are one part.
 func TestPartsAreBounded(t *testing.T) {
+	defer func(d time.Duration) { partTime = d }(partTime)
+	partTime = time.Hour // of which nothing passes here
 	small := &arrival{file: catalog.File{Size: 1000}}
 	var p part
 	for range 256 {
@@ -102,7 +106,6 @@ func TestARefusedFileDoesNotSpellTheName(t *testing.T) {
 	}
 	srv := fetchtest.New(t, spelled("Foo"))
 	w := newWorld(t, srv)
-	w.Upstreams[0].Timeout = Duration(time.Minute)
 	w.Versions = -1
 	w.drop("own", "1.0", plain)
 	w.write("allowlist.txt", "foo\n")
