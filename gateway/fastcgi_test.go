@@ -25,6 +25,9 @@ import (
 	"time"
 )
 
+// patience is how long an answer may take; it only ends what hangs.
+const patience = 5 * time.Minute
+
 // A client is the web server's side of a connection.
 type client struct {
 	net.Conn
@@ -87,7 +90,7 @@ func (c *client) send(t testing.TB, b []byte) {
 func (c *client) receive(t testing.TB, id uint16) answerOf {
 	t.Helper()
 	var a answerOf
-	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(patience))
 	for {
 		if err := c.rec.read(c.br); err != nil {
 			if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
@@ -115,6 +118,62 @@ func (c *client) receive(t testing.TB, id uint16) answerOf {
 func start(t testing.TB, s *Server) (dial func() *client, stop func() error) {
 	t.Helper()
 	return startOn(t, s.Serve)
+}
+
+// inMemory serves as start does, but over connections that are in memory alone,
+// so that in a bubble of synctest time passes only while nobody has anything to
+// do.
+func inMemory(t testing.TB, s *Server) (dial func() *client, stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	l := wires{make(chan net.Conn), ctx}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ctx, l) }()
+	stop = sync.OnceValue(func() error {
+		cancel()
+		return <-ended
+	})
+	t.Cleanup(func() { _ = stop() })
+	return func() *client {
+		mine, its := wire{}, wire{}
+		mine.Conn, its.out = net.Pipe()
+		its.Conn, mine.out = net.Pipe()
+		l.conns <- its
+		return &client{Conn: mine, br: bufio.NewReader(mine)}
+	}, stop
+}
+
+// wires listens for the ends of wires.
+type wires struct {
+	conns chan net.Conn
+	ctx   context.Context
+}
+
+func (l wires) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.ctx.Done():
+		return nil, net.ErrClosed
+	}
+}
+func (wires) Close() error   { return nil }
+func (wires) Addr() net.Addr { return nil }
+
+// A wire is the end of a connection that can be closed for writing alone, as
+// that of a socket can. It reads from one pipe and writes to another.
+type wire struct {
+	net.Conn
+	out net.Conn
+}
+
+func (w wire) Write(p []byte) (int, error)         { return w.out.Write(p) }
+func (w wire) SetWriteDeadline(at time.Time) error { return w.out.SetWriteDeadline(at) }
+func (w wire) CloseWrite() error                   { return w.out.Close() }
+func (w wire) Close() error                        { return errors.Join(w.Conn.Close(), w.out.Close()) }
+
+func (w wire) SetDeadline(at time.Time) error {
+	return errors.Join(w.SetReadDeadline(at), w.SetWriteDeadline(at))
 }
 
 func startOn(t testing.TB, serve func(context.Context, net.Listener) error) (dial func() *client, stop func() error) {
@@ -292,19 +351,34 @@ func TestManagement(t *testing.T) {
 // Without FCGI_KEEP_CONN the connection ends with the request, and a body that
 // nobody has read does not cost the answer.
 func TestConnectionEnds(t *testing.T) {
-	dial, _ := start(t, &Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(http.StatusRequestEntityTooLarge)
-	})})
-	c := dial()
-	go func() {
-		_, _ = c.Write(records(1, responder, 0, post("/", "3000000"), strings.Repeat("x", 3_000_000), 65535))
-	}()
-	if a := c.receive(t, 1); !a.ended || !strings.HasPrefix(a.stdout, "Status: 413 ") {
-		t.Errorf("%+v", a)
-	}
-	if err := c.rec.read(c.br); err != io.EOF {
-		t.Errorf("after the end: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		dial, _ := inMemory(t, &Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+		})})
+		c := dial()
+		sent := make(chan error, 1)
+		go func() {
+			_, err := c.Write(records(1, responder, 0, post("/", "3000000"), strings.Repeat("x", 3_000_000), 65535))
+			sent <- err
+		}()
+		if a := c.receive(t, 1); !a.ended || !strings.HasPrefix(a.stdout, "Status: 413 ") {
+			t.Errorf("%+v", a)
+		}
+		if err := c.rec.read(c.br); err != io.EOF {
+			t.Errorf("after the end: %v", err)
+		}
+		if err := <-sent; err != nil {
+			t.Errorf("the rest of the body: %v", err)
+		}
+		// It is not read for ever.
+		begun := time.Now()
+		synctest.Wait()
+		time.Sleep(lingering)
+		synctest.Wait()
+		if _, err := c.Write([]byte{1}); err == nil {
+			t.Errorf("the connection is still there after %v", time.Since(begun))
+		}
+	})
 }
 
 // An answer that cannot be whole ends the connection without an end of request.
@@ -402,179 +476,171 @@ func TestBodyCutShort(t *testing.T) {
 // A handler that does not read does not make the service read: a body is not
 // gathered in memory.
 func TestBackPressure(t *testing.T) {
-	release := make(chan struct{})
-	dial, _ := start(t, &Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		<-release
-		n, err := io.Copy(io.Discard, r.Body)
-		fmt.Fprint(w, n, err)
-	})})
-	c := dial()
-	const size = 64 << 20
-	var sent atomic.Int64
-	go func() {
-		b := records(1, responder, 0, post("/", fmt.Sprint(size)), "", 100)
-		_, _ = c.Write(b[:len(b)-headerLen])
-		rec := append(appendHeader(nil, stdinStream, 1, 32<<10), make([]byte, 32<<10)...)
-		for sent.Load() < size {
-			if _, err := c.Write(rec); err != nil {
-				return
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		dial, _ := inMemory(t, &Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			<-release
+			n, err := io.Copy(io.Discard, r.Body)
+			fmt.Fprint(w, n, err)
+		})})
+		c := dial()
+		const size = 64 << 20
+		var sent atomic.Int64
+		go func() {
+			b := records(1, responder, 0, post("/", fmt.Sprint(size)), "", 100)
+			_, _ = c.Write(b[:len(b)-headerLen])
+			rec := append(appendHeader(nil, stdinStream, 1, 32<<10), make([]byte, 32<<10)...)
+			for sent.Load() < size {
+				if _, err := c.Write(rec); err != nil {
+					return
+				}
+				sent.Add(32 << 10)
 			}
-			sent.Add(32 << 10)
+			_, _ = c.Write(appendHeader(nil, stdinStream, 1, 0))
+		}()
+		synctest.Wait()
+		if n := sent.Load(); n > 256<<10 {
+			t.Errorf("%d bytes were taken before the handler reads", n)
 		}
-		_, _ = c.Write(appendHeader(nil, stdinStream, 1, 0))
-	}()
-	time.Sleep(300 * time.Millisecond)
-	if n := sent.Load(); n > 4<<20 {
-		t.Errorf("%d bytes were taken before the handler reads", n)
-	}
-	close(release)
-	if a := c.receive(t, 1); !strings.HasSuffix(a.stdout, "\r\n\r\n67108864 <nil>") && !strings.HasSuffix(a.stdout, "67108864<nil>") {
-		t.Errorf("%+v", a)
-	}
+		close(release)
+		if a := c.receive(t, 1); !strings.HasSuffix(a.stdout, "\r\n\r\n67108864 <nil>") {
+			t.Errorf("%+v", a)
+		}
+	})
 }
 
 // A connection that says nothing does not stay, and one that stops within a
 // request neither.
 func TestIdle(t *testing.T) {
-	dial, _ := start(t, &Server{IdleTimeout: 50 * time.Millisecond, Handler: http.HandlerFunc(echoing)})
+	const idle = time.Hour
 	whole := records(1, responder, keepConn, post("/", "10"), "0123456789", 5)
-	for about, b := range map[string][]byte{
-		"nothing": nil, "half a record": whole[:3], "half a body": whole[:len(whole)-2*headerLen-5], "a whole request": whole,
+	for _, tt := range []struct {
+		about string
+		b     []byte
+		want  time.Duration
+	}{
+		{"nothing", nil, idle},
+		{"half a record", whole[:3], idle},
+		{"no variables", whole[:16], paramsTimeout},
+		{"half of the variables", whole[:40], paramsTimeout},
+		{"half a body", whole[:len(whole)-2*headerLen-5], idle},
+		{"a whole request", whole, idle},
 	} {
-		c := dial()
-		c.send(t, b)
-		begun := time.Now()
-		_ = c.SetReadDeadline(begun.Add(10 * time.Second))
-		if _, err := io.Copy(io.Discard, c); err != nil || time.Since(begun) > 5*time.Second {
-			t.Errorf("%s: %v after %v", about, err, time.Since(begun))
-		}
+		synctest.Test(t, func(t *testing.T) {
+			dial, _ := inMemory(t, &Server{IdleTimeout: idle, Handler: http.HandlerFunc(echoing)})
+			begun := time.Now()
+			c := dial()
+			c.send(t, tt.b)
+			if _, err := io.Copy(io.Discard, c); err != nil || time.Since(begun) != tt.want {
+				t.Errorf("%s: %v after %v, want %v", tt.about, err, time.Since(begun), tt.want)
+			}
+		})
 	}
 }
 
-// No more handlers run at once than are allowed, and all requests are answered.
+// As many handlers run at once as are allowed, and all requests are answered.
 func TestMaxRequests(t *testing.T) {
-	var now, most atomic.Int32
-	dial, _ := start(t, &Server{MaxRequests: 3, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		n := now.Add(1)
-		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+	synctest.Test(t, func(t *testing.T) {
+		var now, most atomic.Int32
+		dial, _ := inMemory(t, &Server{MaxRequests: 3, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			n := now.Add(1)
+			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+			}
+			time.Sleep(5 * time.Millisecond) // until nobody has anything else to do
+			now.Add(-1)
+		})})
+		var wg sync.WaitGroup
+		for range 40 {
+			wg.Go(func() {
+				c := dial()
+				if _, err := c.Write(records(1, responder, 0, get("/"), "", 100)); err != nil {
+					t.Error(err)
+				}
+				if a := c.receive(t, 1); !strings.HasPrefix(a.stdout, "Status: 200") {
+					t.Errorf("%+v", a)
+				}
+				c.Close()
+			})
 		}
-		time.Sleep(5 * time.Millisecond)
-		now.Add(-1)
-	})})
-	var wg sync.WaitGroup
-	for range 40 {
-		wg.Go(func() {
-			c := dial()
-			if _, err := c.Write(records(1, responder, 0, get("/"), "", 100)); err != nil {
-				t.Error(err)
-			}
-			if a := c.receive(t, 1); !strings.HasPrefix(a.stdout, "Status: 200") {
-				t.Errorf("%+v", a)
-			}
-			c.Close()
-		})
-	}
-	wg.Wait()
-	if m := most.Load(); m > 3 || m < 2 {
-		t.Errorf("%d at once", m)
-	}
+		wg.Wait()
+		if m := most.Load(); m != 3 {
+			t.Errorf("%d at once", m)
+		}
+	})
 }
 
 // A request that gets no place in time is told to come back.
 func TestTooManyRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		l := pipes{make(chan net.Conn), ctx}
-		ended := make(chan error, 1)
-		s := &Server{MaxRequests: 1, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { time.Sleep(8 * time.Second) })}
-		go func() { ended <- s.Serve(ctx, l) }()
-		var wg sync.WaitGroup
+		dial, stop := inMemory(t, &Server{MaxRequests: 1, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { time.Sleep(8 * time.Second) })})
 		got := make(chan answerOf, 2)
 		for range 2 {
-			wg.Go(func() {
-				mine, its := net.Pipe()
-				l.conns <- its
-				c := &client{Conn: mine, br: bufio.NewReader(mine)}
-				go func() { _, _ = c.Write(records(1, responder, 0, get("/"), "", 100)) }()
+			go func() {
+				c := dial()
+				_, _ = c.Write(records(1, responder, 0, get("/"), "", 100)) // its answer tells
 				got <- c.receive(t, 1)
 				c.Close()
-			})
+			}()
 		}
 		busy, served := <-got, <-got
-		wg.Wait()
 		if h, _ := busy.header(); h.Get("Status") != "503 Too many requests at once" || h.Get("Retry-After") == "" || !busy.ended {
 			t.Errorf("%+v", busy)
 		}
 		if !strings.HasPrefix(served.stdout, "Status: 200") {
 			t.Errorf("%+v", served)
 		}
-		cancel()
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// What is being answered when the service ends is answered; idle connections
+// end.
+func TestShutdown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		dial, stop := inMemory(t, &Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			<-release
+			_, _ = io.WriteString(w, "whole")
+		})})
+		idle, c := dial(), dial()
+		c.send(t, records(1, responder, keepConn, get("/"), "", 100))
+		synctest.Wait()
+		ended := make(chan error, 1)
+		go func() { ended <- stop() }()
+		if _, err := idle.br.ReadByte(); err != io.EOF {
+			t.Errorf("idle connection: %v", err)
+		}
+		synctest.Wait()
+		select {
+		case err := <-ended:
+			t.Fatalf("ended before the request: %v", err)
+		default:
+		}
+		close(release)
+		if a := c.receive(t, 1); !a.ended || !strings.HasSuffix(a.stdout, "whole") {
+			t.Errorf("%+v", a)
+		}
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 	})
 }
 
-// pipes listens for the ends of pipes.
-type pipes struct {
-	conns chan net.Conn
-	ctx   context.Context
-}
-
-func (p pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.ctx.Done():
-		return nil, net.ErrClosed
-	}
-}
-func (pipes) Close() error   { return nil }
-func (pipes) Addr() net.Addr { return nil }
-
-// What is being answered when the service ends is answered; idle connections
-// end.
-func TestShutdown(t *testing.T) {
-	started, release := make(chan struct{}), make(chan struct{})
-	dial, stop := start(t, &Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		close(started)
-		<-release
-		_, _ = io.WriteString(w, "whole")
-	})})
-	idle, c := dial(), dial()
-	c.send(t, records(1, responder, keepConn, get("/"), "", 100))
-	<-started
-	ended := make(chan error, 1)
-	go func() { ended <- stop() }()
-	if _, err := idle.br.ReadByte(); err != io.EOF {
-		t.Errorf("idle connection: %v", err)
-	}
-	select {
-	case err := <-ended:
-		t.Fatalf("ended before the request: %v", err)
-	case <-time.After(50 * time.Millisecond):
-	}
-	close(release)
-	if a := c.receive(t, 1); !a.ended || !strings.HasSuffix(a.stdout, "whole") {
-		t.Errorf("%+v", a)
-	}
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-}
-
 func TestShutdownCutsOff(t *testing.T) {
-	started := make(chan struct{})
-	dial, stop := start(t, &Server{Grace: 20 * time.Millisecond, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		close(started)
-		<-r.Context().Done()
-	})})
-	c := dial()
-	c.send(t, records(1, responder, keepConn, get("/"), "", 100))
-	<-started
-	if err := stop(); err == nil || !strings.Contains(err.Error(), "1 requests cut off") {
-		t.Error(err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		dial, stop := inMemory(t, &Server{Grace: time.Hour, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done()
+		})})
+		c := dial()
+		c.send(t, records(1, responder, keepConn, get("/"), "", 100))
+		synctest.Wait()
+		begun := time.Now()
+		if err := stop(); err == nil || !strings.Contains(err.Error(), "1 requests cut off") || time.Since(begun) != time.Hour {
+			t.Errorf("%v after %v", err, time.Since(begun))
+		}
+	})
 }
 
 // Who may connect by TCP says who is authenticated.
@@ -672,7 +738,7 @@ func FuzzRecords(f *testing.F) {
 			_, _ = c.Write(b) // it may be closed before all is read
 			_ = c.Conn.(*net.UnixConn).CloseWrite()
 		}()
-		_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
+		_ = c.SetReadDeadline(time.Now().Add(patience))
 		for {
 			err := c.rec.read(c.br)
 			if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, errProtocol) {
