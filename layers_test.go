@@ -55,6 +55,7 @@ var layers = []row{
 	}},
 	{"serve", []string{"packaging", "layout"}},
 	{"gateway", nil},
+	{"fallback", []string{".", "packaging", "layout", "upload", "access", "serve"}},
 
 	// Programs.
 	{"cmd/nestgen", []string{".", "packaging", "catalog", "policy", "plan", "serve", "internal/stricttoml", "internal/tame"}},

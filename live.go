@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"os"
 	"sync"
 	"time"
 
@@ -105,6 +106,17 @@ func (s *site) over() {
 		}
 		s.log.Log(context.Background(), level, p.String(), "hint", p.Hint)
 	}
+}
+
+// An Uploaded is a file that somebody has uploaded.
+type Uploaded struct {
+	File         *os.File // from Stage, with all bytes
+	Filename     string
+	Project      packaging.Name
+	SHA256       string
+	Signature    []byte
+	Attestations []byte
+	By           string // who and from where, for the event log: "token ci-bot from 192.0.2.7"
 }
 
 // A Cause says why a request could not be fulfilled.

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"net/http"
 	"path"
 	"strings"
 
@@ -94,10 +95,29 @@ func answers(p string, f form) []answer {
 		if _, _, ok := layout.ParseFile(p); !ok {
 			return nil
 		}
-		// Whatever a file is called, it is bytes to be saved.
-		return []answer{{file: p, mediaType: "application/octet-stream", cache: fileCache, policy: filePolicy}}
+		return []answer{stored(p)}
 	}
 	return nil
+}
+
+// stored is the answer to a file of the store. Whatever it is called, it is bytes
+// to be saved.
+func stored(file string) answer {
+	return answer{file: file, mediaType: "application/octet-stream", cache: fileCache, policy: filePolicy}
+}
+
+// DescribeStored sets what is said of a file of the store, whoever sends it: the
+// fields that do not depend on its bytes.
+func DescribeStored(h http.Header) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	stored("").describe(h)
+}
+
+// describe sets what is said of an answer's file.
+func (a answer) describe(h http.Header) {
+	h.Set("Content-Type", a.mediaType)
+	h.Set("Cache-Control", a.cache)
+	h.Set("Content-Security-Policy", a.policy)
 }
 
 // folder is the answer to a folder without its slash: the folder if it is

@@ -53,7 +53,7 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, a := range answers(name, formOf(r.Header)) {
 		if a.redirect != "" {
-			if a.file != "" && !s.has(a.file) {
+			if a.file != "" && !s.Has(a.file) {
 				continue
 			}
 			redirect(w, a.redirect)
@@ -74,8 +74,9 @@ func redirect(w http.ResponseWriter, target string) {
 	w.WriteHeader(http.StatusMovedPermanently)
 }
 
-// has reports whether there is a file in the tree.
-func (s *Site) has(name string) bool {
+// Has reports whether the tree has a file at a path of package layout. A link is
+// none, and neither is what a link to outside of the tree leads to.
+func (s *Site) Has(name string) bool {
 	fi, err := s.root.Lstat(name)
 	return err == nil && fi.Mode().IsRegular()
 }
@@ -84,7 +85,7 @@ func (s *Site) has(name string) bool {
 // nor devices; whatever else puts one there is not served. Opening does not
 // wait, should a FIFO take the file's place in between.
 func (s *Site) open(name string) (*os.File, fs.FileInfo, error) {
-	if !s.has(name) {
+	if !s.Has(name) {
 		return nil, nil, fs.ErrNotExist
 	}
 	f, err := s.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
@@ -113,9 +114,7 @@ func (s *Site) send(w http.ResponseWriter, r *http.Request, a answer) bool {
 	defer func() { f.Close() }()
 
 	h := w.Header()
-	h.Set("Content-Type", a.mediaType)
-	h.Set("Cache-Control", a.cache)
-	h.Set("Content-Security-Policy", a.policy)
+	a.describe(h)
 	if a.negotiated {
 		h.Add("Vary", "Accept")
 	}
