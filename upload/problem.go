@@ -117,25 +117,26 @@ func (p *Problem) text() string {
 // on.
 const maxReason = 200
 
-// Reason gives the reason phrase for the status line: the text in ISO-8859-1,
-// which is how HTTP/1.1 clients read it, with a question mark for what that
-// does not have, at most 200 bytes and never a line end (contract UP-13).
+// Reason gives the reason phrase for the status line: the text with nothing but
+// characters of ISO-8859-1, which is how it is to be sent and how HTTP/1.1
+// clients read it, and a question mark for the others; at most 200 of them and
+// never a line end (contract UP-13).
 func (p *Problem) Reason() string {
-	var b []byte
+	var phrase []rune
 	for _, r := range p.text() {
 		switch {
 		case r == '…':
-			b = append(b, "..."...)
+			phrase = append(phrase, '.', '.', '.')
 		case r > 0xff:
-			b = append(b, '?')
+			phrase = append(phrase, '?')
 		default:
-			b = append(b, byte(r))
+			phrase = append(phrase, r)
 		}
 	}
-	if len(b) > maxReason {
-		b = append(b[:maxReason-3], "..."...)
+	if len(phrase) > maxReason {
+		phrase = append(phrase[:maxReason-3], '.', '.', '.')
 	}
-	return string(b)
+	return string(phrase)
 }
 
 // unread is how much of a body is read only to be thrown away, so that its

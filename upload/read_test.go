@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"nestgen/packaging"
 	"nestgen/upload"
@@ -517,7 +518,7 @@ func FuzzRead(f *testing.F) {
 			if !ok || form != nil {
 				t.Fatalf("%v", err)
 			}
-			if reason := p.Reason(); len(reason) > 200 || strings.ContainsAny(reason, "\r\n") || reason == "" {
+			if reason := p.Reason(); utf8.RuneCountInString(reason) > 200 || strings.ContainsAny(reason, "\r\n") || reason == "" {
 				t.Errorf("reason %q", reason)
 			}
 			return

@@ -11,8 +11,8 @@ import (
 
 // A Reasoner is an [http.ResponseWriter] whose status line can have a reason
 // phrase of its own. The writer of net/http is none; [Reasons] makes it one.
-// SetReason comes before WriteHeader; the phrase is sent as its bytes are, which
-// are ISO-8859-1 without line ends.
+// SetReason comes before WriteHeader. The phrase has characters of ISO-8859-1
+// alone, which it is sent in, and no line ends.
 type Reasoner interface {
 	SetReason(phrase string)
 }
@@ -39,7 +39,7 @@ func setReason(w http.ResponseWriter, phrase string) {
 // phrase ends its connection; HTTP/2 has no phrases, and goes without.
 func Reasons(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p := &phrased{ResponseWriter: w}
+		p := &phrased{ResponseWriter: w, bodiless: r.Method == http.MethodHead}
 		defer p.close()
 		h.ServeHTTP(p, r)
 	})
@@ -48,9 +48,10 @@ func Reasons(h http.Handler) http.Handler {
 // phrased writes an answer that has a reason phrase to the connection itself.
 type phrased struct {
 	http.ResponseWriter
-	reason string
-	conn   net.Conn // nil as long as net/http has it
-	out    *bufio.Writer
+	bodiless bool // the client wants the header alone
+	reason   string
+	conn     net.Conn // nil as long as net/http has it
+	out      *bufio.Writer
 }
 
 func (p *phrased) SetReason(phrase string)     { p.reason = phrase }
@@ -69,7 +70,11 @@ func (p *phrased) WriteHeader(status int) {
 			h.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 			// Faults of the connection are nobody's to hear any more.
 			_ = conn.SetDeadline(time.Now().Add(goodbye))
-			fmt.Fprintf(p.out, "HTTP/1.1 %03d %s\r\n", status, p.reason)
+			fmt.Fprintf(p.out, "HTTP/1.1 %03d ", status)
+			for _, r := range p.reason {
+				_ = p.out.WriteByte(byte(r))
+			}
+			_, _ = p.out.WriteString("\r\n")
 			_ = h.Write(p.out)
 			_, _ = p.out.WriteString("\r\n")
 		}
@@ -82,6 +87,9 @@ func (p *phrased) WriteHeader(status int) {
 func (p *phrased) Write(b []byte) (int, error) {
 	if p.conn == nil {
 		return p.ResponseWriter.Write(b)
+	}
+	if p.bodiless {
+		return len(b), nil
 	}
 	return p.out.Write(b)
 }
