@@ -146,6 +146,7 @@ func FuzzServe(f *testing.F) {
 	f.Add("/pypi/a_b/1!2/json", "*/*")
 	f.Add("//x/../../y", ",;,q=")
 	f.Add("/"+tree.Wheel, "")
+	f.Add("", "")
 	f.Fuzz(func(t *testing.T, path, accept string) {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.URL.Path, r.RequestURI = path, (&url.URL{Path: path}).RequestURI()

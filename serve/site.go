@@ -39,10 +39,9 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "405 method not allowed", http.StatusMethodNotAllowed)
 		return
 	}
-	if r.URL.Path == "" && strings.HasPrefix(r.RequestURI, "/") {
+	if target, _, _ := strings.Cut(r.RequestURI, "?"); r.URL.Path == "" && strings.HasPrefix(target, "/") && path.Base(target) != "/" {
 		// All of the path was a prefix, and the links of the front page are
 		// relative to the folder.
-		target, _, _ := strings.Cut(r.RequestURI, "?")
 		redirect(w, path.Base(target)+"/")
 		return
 	}
