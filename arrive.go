@@ -129,10 +129,10 @@ func (l *Live) file(ctx, waiting context.Context, owner, path string, follow *fo
 	if err != nil {
 		return err
 	}
-	if err := l.config.room(l.config.Site); err != nil {
+	if err := l.config.mustHaveRoom(l.config.Site, max(f.Size, 0)); err != nil {
 		return err
 	}
-	s, err := l.request(ctx)
+	s, err := l.asking(ctx)
 	if err != nil {
 		return err
 	}

@@ -21,10 +21,15 @@ const metaBegun = "begun"
 // which is there: a build would publish what it finds now in place of what is
 // served, and take the rest for left over. It looks before anything is made.
 func checkState(c Config, o Options) error {
-	if _, err := os.Lstat(filepath.Join(c.State, "catalog.db")); !errors.Is(err, fs.ErrNotExist) || o.AllowRemovals || !hasSite(c.Site) {
-		return nil
+	isNew := func() bool {
+		_, err := os.Lstat(filepath.Join(c.State, "catalog.db"))
+		return errors.Is(err, fs.ErrNotExist)
 	}
-	return lostState(c)
+	// Between two looks somebody else may have begun both.
+	if isNew() && !o.AllowRemovals && hasSite(c.Site) && isNew() {
+		return lostState(c)
+	}
+	return nil
 }
 
 func lostState(c Config) error {
@@ -52,6 +57,7 @@ func (s *site) begin(ctx context.Context) error {
 	if s.seenBefore {
 		return s.beginBehind(ctx)
 	}
+	has := hasSite(s.Site) // before the mark is looked for, which others set before they put something there
 	begun, err := s.catalog.Meta(ctx, metaBegun)
 	if err != nil {
 		return storage(err)
@@ -59,7 +65,7 @@ func (s *site) begin(ctx context.Context) error {
 	switch {
 	case begun != "":
 		return nil
-	case !s.opts.AllowRemovals && hasSite(s.Site):
+	case !s.opts.AllowRemovals && has:
 		return lostState(s.Config)
 	case s.opts.DryRun:
 		return nil

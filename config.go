@@ -321,7 +321,10 @@ func (c *Config) Resolve() error {
 	for i := range c.Drop {
 		abs(&c.Drop[i])
 	}
-	if c.Uploads != "" && !slices.Contains(c.Drop, c.Uploads) {
+	if c.Uploads != "" {
+		c.Uploads = filepath.Clean(c.Uploads)
+	}
+	if c.Uploads != "" && !slices.ContainsFunc(c.Drop, func(d string) bool { return filepath.Clean(d) == c.Uploads }) {
 		c.Drop = append(c.Drop, c.Uploads)
 	}
 	for i := range c.Allowlist {

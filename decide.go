@@ -126,7 +126,7 @@ func (s *site) sources(n packaging.Name, owner string, dropped bool) (local, ups
 func (s *site) input(ctx context.Context, n packaging.Name) (plan.Input, error) {
 	in := plan.Input{
 		Name: n, Wants: s.intent.wants[n], Constraints: s.intent.constraints[n], Options: s.intent.options,
-		Keep: s.keep(n), LegacyFiles: s.LegacyFiles, Policy: s.intent.policy, KeepLocal: s.joined || !s.local.view.Complete(), KeepMirrored: s.intent.faulty,
+		Keep: s.keep(n), LegacyFiles: s.LegacyFiles, Policy: s.intent.policy, KeepLocal: !s.local.complete(), KeepMirrored: s.intent.faulty,
 	}
 	p, err := s.catalog.Project(ctx, n)
 	switch {
@@ -184,6 +184,10 @@ func (s *site) decideLocal(ctx context.Context, n packaging.Name, owner string, 
 	in, err := s.input(ctx, n)
 	if err != nil {
 		return nil, err
+	}
+	if in.Current != nil && in.Current.Serial > s.local.serial {
+		// Something was uploaded after the folders were read, as it may be.
+		in.KeepLocal, s.local.told[n] = true, true
 	}
 	if owner == "" {
 		// A file that could not pass the gate holds a name back as well: what is

@@ -6,11 +6,8 @@ import (
 	"errors"
 	"io/fs"
 	"net/url"
-	"os"
 	"slices"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"nestgen/catalog"
 	"nestgen/demand"
@@ -209,7 +206,7 @@ func (l *Live) project(ctx context.Context, n packaging.Name) error {
 	if ours, err := l.ours(ctx, n, owner); ours || err != nil {
 		return cmp.Or(err, notHere())
 	}
-	s, err := l.request(ctx)
+	s, err := l.asking(ctx)
 	if err != nil {
 		return err
 	}
@@ -307,21 +304,6 @@ func (b ownSpelling) Put(path string, data []byte) error {
 		return nil
 	}
 	return b.pageBatch.Put(path, data)
-}
-
-// room refuses to bring anything to a disk that is nearly full.
-func (c *Config) room(dir string) error {
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			return nil // it is about to be made
-		}
-		return storage(&fs.PathError{Op: "statfs", Path: dir, Err: err})
-	}
-	if free := st.Bavail * uint64(st.Bsize); free < uint64(c.Fallback.Free) {
-		return &Refusal{Cause: NoSpace, Text: "the disk of this site is full"}
-	}
-	return nil
 }
 
 // sourcesOf gives the exception for where files of a project may come from; empty

@@ -46,19 +46,14 @@ type intent struct {
 // costs that line; a faulty policy stops the run, because it may forbid what
 // would be published without it.
 func (s *site) readIntent(ctx context.Context) error {
+	if err := s.readRules(ctx); err != nil {
+		return err
+	}
 	in := &s.intent
 	in.wants = map[packaging.Name][]allowlist.Want{}
 	in.constraints = map[packaging.Name][]allowlist.Want{}
 	in.links = map[packaging.Name][]catalog.Link{}
 	in.archives = map[string]archive{}
-	in.projects = map[packaging.Name]ProjectConfig{}
-	for _, p := range s.Projects {
-		in.projects[packaging.NormalizeName(p.Name)] = p
-	}
-	var err error
-	if in.policy, err = s.readPolicy(ctx, s.catalog); err != nil {
-		return err
-	}
 	list := allowlist.Read(allowlist.Sources{}, s.Allowlist...)
 	in.options = list.Options
 	in.faulty, in.partial = list.Failed(), list.Partial()
@@ -82,6 +77,16 @@ func (s *site) readIntent(ctx context.Context) error {
 		s.want(w)
 	}
 	return nil
+}
+
+// readRules reads the policy and the exceptions.
+func (s *site) readRules(ctx context.Context) (err error) {
+	s.intent.projects = map[packaging.Name]ProjectConfig{}
+	for _, p := range s.Projects {
+		s.intent.projects[packaging.NormalizeName(p.Name)] = p
+	}
+	s.intent.policy, err = s.readPolicy(ctx, s.catalog)
+	return err
 }
 
 // want sorts a line of the allowlist by what it asks for.

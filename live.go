@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"os"
 	"sync"
 	"time"
 
@@ -77,17 +76,26 @@ func (l *Live) Close() error {
 	return errors.Join(faults...)
 }
 
-// request gives the site as one request sees it, after what people want was
-// read. The caller has it closed.
-func (l *Live) request(ctx context.Context) (*site, error) {
+// request gives the site as one request sees it. It has read nothing of what
+// people want yet. The request ends with [site.over].
+func (l *Live) request() (*site, error) {
 	if err := l.open(); err != nil {
 		return nil, err
 	}
-	s := &site{
+	return &site{
 		Config: l.config, log: l.log, progress: noProgress{}, report: new(Report),
 		tree: l.tree, catalog: l.catalog, joined: true, seenBefore: true, anyRefusal: true,
 		leaving: map[packaging.Name]*departure{}, unmet: map[packaging.Name]bool{},
 		home: sync.OnceValue(func() string { return homeOf(l.config.File) }),
+	}, nil
+}
+
+// asking is request for one that upstreams may have to be asked for: it has read
+// what people want.
+func (l *Live) asking(ctx context.Context) (*site, error) {
+	s, err := l.request()
+	if err != nil {
+		return nil, err
 	}
 	if err := s.readIntent(ctx); err != nil {
 		return nil, err
@@ -106,17 +114,6 @@ func (s *site) over() {
 		}
 		s.log.Log(context.Background(), level, p.String(), "hint", p.Hint)
 	}
-}
-
-// An Uploaded is a file that somebody has uploaded.
-type Uploaded struct {
-	File         *os.File // from Stage, with all bytes
-	Filename     string
-	Project      packaging.Name
-	SHA256       string
-	Signature    []byte
-	Attestations []byte
-	By           string // who and from where, for the event log: "token ci-bot from 192.0.2.7"
 }
 
 // A Cause says why a request could not be fulfilled.

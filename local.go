@@ -28,6 +28,9 @@ import (
 type localFiles struct {
 	view *drop.View
 
+	// serial is that of the last event before the folders were read.
+	serial int64
+
 	// counts is how many entries each project has, for the projects that must
 	// be looked at. A project that has lost its last entry is there with 0.
 	counts map[packaging.Name]int
@@ -49,6 +52,9 @@ type localFiles struct {
 	// must look at everything again.
 	failed atomic.Bool
 }
+
+// complete reports whether the folders were read, and all of them.
+func (l *localFiles) complete() bool { return l.view != nil && l.view.Complete() }
 
 func (l *localFiles) close() error {
 	if l.view == nil {
@@ -84,8 +90,14 @@ func (s *site) scanDrop(ctx context.Context) error {
 			return storage(err)
 		}
 	}
-	var err error
-	l.view, err = drop.Scan(ctx, s.Drop, filepath.Join(s.State, "drop.cache"), drop.Options{
+	folders, err := s.dropFolders(ctx)
+	if err != nil {
+		return err
+	}
+	if l.serial, err = s.catalog.Serial(ctx); err != nil {
+		return storage(err)
+	}
+	l.view, err = drop.Scan(ctx, folders, filepath.Join(s.State, "drop.cache"), drop.Options{
 		Rules: fmt.Sprint(inspection, s.LinkPasswords, int64(s.MaxFile)),
 		Links: drop.LinkOptions{RefuseSecrets: s.LinkPasswords == "refuse"},
 	})
@@ -425,18 +437,21 @@ func (s *site) remember(ctx context.Context) error {
 	if s.local.failed.Load() {
 		applied = ""
 	}
-	old := map[string]string{}
-	for _, key := range []string{metaScan, metaRules, metaTold, metaPolicy} {
-		if old[key], err = s.catalog.Meta(ctx, key); err != nil {
-			return storage(err)
-		}
-	}
 	var told []string
 	for n := range s.local.told {
 		told = append(told, string(n))
 	}
 	slices.Sort(told)
 	now := map[string]string{metaScan: applied, metaRules: s.localRules(), metaTold: strings.Join(told, " "), metaPolicy: s.policyDigest()}
+	if mark := uploadsMark(s.Uploads); mark != "" && v.Complete() {
+		now[metaUploads] = mark
+	}
+	old := map[string]string{}
+	for key := range now {
+		if old[key], err = s.catalog.Meta(ctx, key); err != nil {
+			return storage(err)
+		}
+	}
 	if !maps.Equal(old, now) {
 		err := s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
 			for key, value := range now {

@@ -93,7 +93,7 @@ func (s *site) publish(ctx context.Context) error {
 	if some, everything, err := s.outdated(ctx, g); err != nil || !some && !everything {
 		return err
 	}
-	turn, err := s.tree.Turn(ctx)
+	turn, err := s.turn(ctx)
 	if err != nil {
 		return storage(err)
 	}

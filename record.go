@@ -30,12 +30,35 @@ func (s *site) record(ctx context.Context, batch []*decided, p part) error {
 				continue
 			}
 			d.arrived = append(d.arrived, arrivals...)
+			others, err := s.othersChanged(tx, d)
+			if err != nil {
+				return err
+			}
 			if err := s.recordProject(tx, d, arrivals, p.last); err != nil {
 				return err
+			}
+			if others {
+				if err := tx.Respell(d.Name); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
 	})
+}
+
+// othersChanged reports whether a project has changed since it was decided about:
+// a request may have brought a file that has a say in how its name is written.
+func (s *site) othersChanged(tx *catalog.Tx, d *decided) (bool, error) {
+	if s.Uploads == "" && len(s.OnDemand) == 0 {
+		return false, nil
+	}
+	known := int64(0)
+	if d.Current != nil {
+		known = d.Current.Serial
+	}
+	now, err := tx.Serial(d.Name)
+	return now > known, err
 }
 
 func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival, last bool) error {

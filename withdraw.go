@@ -3,6 +3,7 @@ package nestgen
 import (
 	"context"
 	"maps"
+	"os"
 	"slices"
 	"time"
 
@@ -111,6 +112,7 @@ func (s *site) withdraw(ctx context.Context) error {
 	}
 	if !s.opts.DryRun {
 		err := s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
+			leaving = slices.DeleteFunc(leaving, s.cameMeanwhile)
 			for i, w := range leaving {
 				n := w.File.Project
 				if err := tx.Withdraw(n, w.File.Filename, w.Reason, trueNow(), time.Duration(s.Grace)); err != nil {
@@ -132,6 +134,20 @@ func (s *site) withdraw(ctx context.Context) error {
 		s.report.Withdrawn.add(w.File, []string{w.Reason})
 	}
 	return nil
+}
+
+// cameMeanwhile reports whether a file that no drop folder had when they were read
+// was uploaded since then. An upload puts its file there before it notes it in the
+// catalog, which nobody does at the moment.
+func (s *site) cameMeanwhile(w plan.Withdrawal) bool {
+	if w.Reason != plan.Gone || s.Uploads == "" {
+		return false
+	}
+	if _, err := os.Lstat(s.uploadPlace(w.File.Project, w.File.Filename)); err != nil {
+		return false
+	}
+	s.local.told[w.File.Project] = true // the next run looks again
+	return true
 }
 
 // The brake: more than this many projects, or files of drop folders, or more

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"modernc.org/sqlite" // also the "sqlite" driver of database/sql
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // A Catalog is the embedded store of one site: what the index lists, every
@@ -239,6 +240,12 @@ func OpenEmpty() (*Catalog, error) {
 		return nil, fmt.Errorf("open catalog: %w", err)
 	}
 	return c, nil
+}
+
+// IsFull reports whether an error says that there is no room for the database.
+func IsFull(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code()&0xff == sqlite3.SQLITE_FULL
 }
 
 // IsDatabaseFault reports whether an error is one of the database's own, as

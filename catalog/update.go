@@ -294,6 +294,15 @@ func (t *Tx) OutdateProject(n packaging.Name) error {
 	return t.q.exec(t.ctx, "UPDATE projects SET published = -1 WHERE name = ?", n)
 }
 
+// Serial is that of the last event of a project, 0 for one that has none.
+func (t *Tx) Serial(n packaging.Name) (serial int64, err error) {
+	err = t.q.QueryRowContext(t.ctx, "SELECT serial FROM projects WHERE name = ?", n).Scan(&serial)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return serial, err
+}
+
 // SetMeta keeps a small value under a key.
 func (t *Tx) SetMeta(key, value string) error {
 	return t.q.exec(t.ctx, "INSERT OR REPLACE INTO meta VALUES (?, ?)", key, value)

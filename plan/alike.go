@@ -29,6 +29,10 @@ func (p *Project) tellAlike() {
 	}
 }
 
+// Alike reports whether two file names are not the same and some clients cannot
+// tell them apart.
+func Alike(a, b string) bool { return a != b && folded(a) == folded(b) }
+
 // folded gives what every client sees of a file name.
 func folded(name string) string {
 	b := []byte(name)

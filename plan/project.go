@@ -175,6 +175,9 @@ type Withdrawal struct {
 	Blocked bool
 }
 
+// Gone is the Reason of the withdrawal of a file that no drop folder has any more.
+const Gone = "it is no longer in a drop folder"
+
 // A Project is what a build will do for one project.
 type Project struct {
 	Name     packaging.Name
@@ -330,7 +333,7 @@ func (p *Project) decideLocal(in Input, current []catalog.File) {
 		case outdated[f.Filename]:
 			p.Withdraw = append(p.Withdraw, Withdrawal{f, "files of its kind are not listed", false})
 		default:
-			p.Withdraw = append(p.Withdraw, Withdrawal{f, "it is no longer in a drop folder", false})
+			p.Withdraw = append(p.Withdraw, Withdrawal{f, Gone, false})
 		}
 	}
 }
