@@ -480,7 +480,11 @@ const maxFetches = 256
 // isPattern reports whether s is a project's name, or the beginning of one with a
 // star at the end.
 func isPattern(s string) bool {
-	return packaging.ValidName(strings.TrimSuffix(strings.TrimSuffix(s, "*"), "-"))
+	prefix, open := strings.CutSuffix(s, "*")
+	if open {
+		prefix = strings.TrimRight(prefix, "-_.")
+	}
+	return packaging.ValidName(prefix)
 }
 
 // matches reports whether a name is the one that a pattern stands for, or one of

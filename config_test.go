@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"nestgen/packaging"
 	"nestgen/plan"
 )
 
@@ -64,6 +65,20 @@ name = "Flask.Login"
 versions = "all"
 sources = "both"
 upstream = "b"
+[[on_demand]]
+pattern = "Big.*"
+mode = "redirect"
+[[on_demand]]
+pattern = "*"
+mode = "fetch"
+[fallback]
+refresh = "1w 2d 3h"
+free = "10GiB"
+sendfile = "x-accel"
+tokens = "/etc/nestgen/tokens"
+[[owner]]
+user = "alice"
+projects = ["acme-*", "tool"]
 `)
 	if err != nil {
 		t.Fatal(err)
@@ -72,8 +87,15 @@ upstream = "b"
 	if c.Site != "/srv/index" || c.Drop[0] != filepath.Join(dir, "drop") || c.Drop[1] != "/srv/drop" || c.Versions != 3 ||
 		time.Duration(c.Grace) != (9*24+3)*time.Hour || c.MaxFile != 500e6 || c.BaseURL != "https://packages.example.org/x/" ||
 		c.Upstreams[0].URL != filepath.Join(dir, "mirror") || c.Upstreams[0].Timeout != Duration(90*time.Second) || c.Upstreams[0].Rate != 2.5 ||
-		c.Upstreams[1].URL != "file:///srv/mirror" || c.Projects[0].Versions != plan.All {
+		c.Upstreams[1].URL != "file:///srv/mirror" || c.Projects[0].Versions != plan.All ||
+		c.Fallback != (Fallback{Duration((9*24 + 3) * time.Hour), Duration(10 * time.Minute), Duration(20 * time.Second), 16, 10 << 30, "x-accel", "/etc/nestgen/tokens", false}) ||
+		len(c.Owners) != 1 || c.Owners[0].User != "alice" {
 		t.Errorf("%+v", c)
+	}
+	for n, want := range map[packaging.Name]string{"big-tool": "redirect", "big": "fetch", "bigger": "fetch", "acme-x": "never", "exact": "never", "flask-login": "fetch"} {
+		if got := c.onDemand(n); got != want {
+			t.Errorf("%s: %s, want %s", n, got, want)
+		}
 	}
 }
 
@@ -110,6 +132,15 @@ func TestWrongSettings(t *testing.T) {
 		{"project without a name", "[[project]]\nversions = \"all\"\n", "[[project]]"},
 		{"project twice", "[[project]]\nname = \"a-b\"\n[[project]]\nname = \"A_B\"\n", "two entries"},
 		{"project's sources", "[[project]]\nname = \"a\"\nsources = \"none\"\n", "sources"},
+		{"on demand without a pattern", "[[on_demand]]\nmode = \"fetch\"\n", "[[on_demand]] pattern"},
+		{"on demand, a star in the middle", "[[on_demand]]\npattern = \"a*b\"\nmode = \"fetch\"\n", "[[on_demand]] pattern"},
+		{"on demand, another mode", "[[on_demand]]\npattern = \"*\"\nmode = \"mirror\"\n", "mode \"mirror\""},
+		{"no fetches", "[fallback]\nfetches = 0\n", "[fallback]"},
+		{"no deadline", "[fallback]\ndeadline = \"0s\"\n", "[fallback]"},
+		{"another sendfile", "[fallback]\nsendfile = \"yes\"\n", "sendfile \"yes\""},
+		{"tokens in the site", "[fallback]\ntokens = \"site/tokens\"\n", "must not lie in the site"},
+		{"owner without projects", "[[owner]]\nuser = \"alice\"\n", "[[owner]] \"alice\""},
+		{"owner of what is no name", "[[owner]]\nuser = \"alice\"\nprojects = [\"a b\"]\n", "projects \"a b\""},
 		{"project's upstream", "[[project]]\nname = \"a\"\nupstream = \"x\"\n", "upstream \"x\""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -535,3 +535,50 @@ func (w *world) verifies() {
 		w.Errorf("%+v", v.Findings)
 	}
 }
+
+// BenchmarkProject is a first request for a project with 100 files, upstream and
+// all.
+func BenchmarkProject(b *testing.B) {
+	var files []fetchtest.File
+	for i := range 100 {
+		files = append(files, fetchtest.File{Project: "foo", Filename: fmt.Sprintf("foo-1.%d-py3-none-any.whl", i), Data: []byte{byte(i)}})
+	}
+	srv := fetchtest.New(b, files...)
+	b.ReportAllocs()
+	for b.Loop() {
+		b.StopTimer()
+		w := lazy(b, "fetch", srv)
+		w.ask(w.join(), "nothing", NotHere) // the catalog is made once
+		l := Join(w.Config, nil)            // as by a process of its own
+		b.StartTimer()
+		err := l.Project(b.Context(), "foo")
+		b.StopTimer()
+		if err != nil {
+			b.Fatal(err)
+		}
+		l.Close()
+		b.StartTimer()
+	}
+}
+
+// BenchmarkFile is a first request for a file.
+func BenchmarkFile(b *testing.B) {
+	name, data := intaketest.Wheel("foo", "1.0", intaketest.Opts{Pad: 170_000})
+	srv := fetchtest.New(b, fetchtest.File{Project: "foo", Filename: name, Data: data})
+	b.ReportAllocs()
+	for b.Loop() {
+		b.StopTimer()
+		w := lazy(b, "fetch", srv)
+		w.ask(w.join(), "foo", 0)
+		path := w.pathOf("foo", name)
+		l := Join(w.Config, nil)
+		b.StartTimer()
+		err := l.File(b.Context(), path, func(int64) io.Writer { return io.Discard })
+		b.StopTimer()
+		if err != nil {
+			b.Fatal(err)
+		}
+		l.Close()
+		b.StartTimer()
+	}
+}

@@ -71,13 +71,17 @@ const listedChanges = 1000
 
 // A ChangeLine is one file of a report.
 type ChangeLine struct {
-	Project  string   `json:"project"`
-	Filename string   `json:"filename"`
-	Version  string   `json:"version,omitempty"`
-	Size     int64    `json:"size"`
-	SHA256   string   `json:"sha256,omitempty"`
-	Source   string   `json:"source"`
-	Why      []string `json:"why,omitempty"`
+	Project  string `json:"project"`
+	Filename string `json:"filename"`
+	Version  string `json:"version,omitempty"`
+	Size     int64  `json:"size"` // -1 if it is not known
+
+	// Announced says that the bytes come when somebody asks for them.
+	Announced bool `json:"announced,omitempty"`
+
+	SHA256 string   `json:"sha256,omitempty"`
+	Source string   `json:"source"`
+	Why    []string `json:"why,omitempty"`
 }
 
 // Traffic is what came from upstreams.
@@ -134,7 +138,7 @@ func (r *Report) planned(problems []plan.Problem) {
 
 func (c *Changes) add(f catalog.File, why []string) {
 	c.Count++
-	c.Bytes += f.Size
+	c.Bytes += f.Held()
 	if len(c.Files) >= listedChanges {
 		return
 	}
@@ -142,7 +146,7 @@ func (c *Changes) add(f catalog.File, why []string) {
 	if !f.SHA256.IsZero() {
 		sha = f.SHA256.String()
 	}
-	c.Files = append(c.Files, ChangeLine{string(f.Project), f.Filename, f.Version, f.Size, sha, f.Source, why})
+	c.Files = append(c.Files, ChangeLine{string(f.Project), f.Filename, f.Version, f.Size, f.Announced, sha, f.Source, why})
 }
 
 // finish sorts the problems and finds the exit status.

@@ -58,16 +58,23 @@ type listLine struct {
 	Project string `json:"project"`
 	Newest  string `json:"newest,omitempty"`
 	Files   int    `json:"files"`
-	Bytes   int64  `json:"bytes"`
-	Links   int    `json:"links,omitempty"`
-	Source  string `json:"source"`
-	Status  string `json:"status"`
+
+	// Announced is how many of the files come when somebody asks for them.
+	Announced int `json:"announced,omitempty"`
+
+	Bytes  int64  `json:"bytes"`
+	Links  int    `json:"links,omitempty"`
+	Source string `json:"source"`
+	Status string `json:"status"`
 }
 
 func listed(p *catalog.Project) listLine {
 	l := listLine{Project: p.Display, Files: len(p.Files), Links: len(p.Links), Source: p.Owner, Status: stateText(p.Status.State)}
 	for _, f := range p.Files {
-		l.Bytes += f.Size
+		l.Bytes += f.Held()
+		if f.Announced {
+			l.Announced++
+		}
 	}
 	if n := len(p.Files); n > 0 {
 		l.Newest = p.Files[n-1].Version
@@ -129,7 +136,11 @@ func printProject(cmd *cobra.Command, p *catalog.Project, events []catalog.Event
 		fmt.Fprintln(out, "\nFiles:")
 	}
 	for _, f := range p.Files {
-		fmt.Fprintf(out, "  %s  (%s, %s)\n", f.Filename, bytesText(f.Size), time.UnixMicro(f.Uploaded).UTC().Format(time.DateTime))
+		size := sizeText(f.Size)
+		if f.Announced {
+			size += ", on demand"
+		}
+		fmt.Fprintf(out, "  %s  (%s, %s)\n", f.Filename, size, time.UnixMicro(f.Uploaded).UTC().Format(time.DateTime))
 		fmt.Fprintf(out, "    sha256 %s\n", f.SHA256)
 		if f.RequiresPython != "" {
 			fmt.Fprintf(out, "    requires Python %s\n", tame.Text(f.RequiresPython))
@@ -170,7 +181,8 @@ type (
 		Filename       string  `json:"filename"`
 		Version        string  `json:"version"`
 		Kind           string  `json:"kind"`
-		Size           int64   `json:"size"`
+		Size           int64   `json:"size"` // -1 if it is not known
+		Announced      bool    `json:"announced,omitempty"`
 		SHA256         string  `json:"sha256"`
 		Path           string  `json:"path"`
 		RequiresPython string  `json:"requires_python,omitempty"`
@@ -195,7 +207,7 @@ func shown(p *catalog.Project, events []catalog.Event) showProject {
 	s := showProject{listLine: listed(p), Reason: p.Status.Reason, Note: p.Note, Serial: p.Serial, List: []showFile{}, History: []showEvent{}}
 	for _, f := range p.Files {
 		sf := showFile{
-			Filename: f.Filename, Version: f.Version, Kind: f.Kind.String(), Size: f.Size, SHA256: f.SHA256.String(), Path: f.Path,
+			Filename: f.Filename, Version: f.Version, Kind: f.Kind.String(), Size: f.Size, Announced: f.Announced, SHA256: f.SHA256.String(), Path: f.Path,
 			RequiresPython: f.RequiresPython, Uploaded: time.UnixMicro(f.Uploaded).UTC().Format(time.RFC3339),
 			Yanked: f.Yanked.Yanked, YankReason: f.Yanked.Reason, Source: f.Source, URL: f.URL,
 		}

@@ -91,11 +91,10 @@ func (p *planPrinter) project(d *plan.Project) {
 			p.line("~", c.Offer.Filename, "what stands beside it, from "+c.Source, c.Why)
 			continue
 		}
-		size := "size unknown"
-		if c.Offer.Size >= 0 {
-			size = bytesText(c.Offer.Size)
-		}
-		p.line("+", c.Offer.Filename, fmt.Sprintf("%s, from %s", size, c.Source), c.Why)
+		p.line("+", c.Offer.Filename, fmt.Sprintf("%s, from %s", sizeText(c.Offer.Size), c.Source), c.Why)
+	}
+	for _, c := range d.Announce {
+		p.line("+", c.Offer.Filename, sizeText(c.Offer.Size)+", on demand, from "+c.Source, c.Why)
 	}
 	for _, k := range d.Keep {
 		if k.Changed {
@@ -103,8 +102,16 @@ func (p *planPrinter) project(d *plan.Project) {
 		}
 	}
 	for _, w := range d.Withdraw {
-		p.line("-", w.File.Filename, bytesText(w.File.Size), []string{w.Reason})
+		p.line("-", w.File.Filename, sizeText(w.File.Size), []string{w.Reason})
 	}
+}
+
+// sizeText writes a size that may not be known.
+func sizeText(size int64) string {
+	if size < 0 {
+		return "size unknown"
+	}
+	return bytesText(size)
 }
 
 func (p *planPrinter) line(sign, file, what string, why []string) {

@@ -50,6 +50,9 @@ and pages that differ are published again.
 				fmt.Fprintf(t.err, "nestgen: %s: %s%s\n", tame.Text(d.Path), tame.Text(d.Text), mended)
 			}
 			if !*quiet {
+				if v.Waiting > 0 {
+					fmt.Fprintf(t.out, "%s changed by requests; the next build makes the pages anew\n", count(int64(v.Waiting), "project"))
+				}
 				fmt.Fprintf(t.out, "%s (%s) and %s verified, %s\n", count(v.Files, "file"), bytesText(v.Bytes), count(v.Pages, "page"), count(int64(len(v.Findings)), "difference"))
 			}
 		}
