@@ -55,6 +55,7 @@ var layers = []row{
 	}},
 	{"serve", []string{"packaging", "layout"}},
 	{"gateway", nil},
+	{"internal/confine", []string{"."}},
 	{"fallback", []string{".", "packaging", "layout", "upload", "access", "serve"}},
 
 	// Programs.
@@ -101,6 +102,7 @@ var only = map[string][]string{
 	"modernc.org/sqlite":              {"catalog"},
 	"github.com/gofrs/flock":          {"publish"},
 	"github.com/BurntSushi/toml":      {"internal/stricttoml"},
+	"github.com/landlock-lsm":         {"internal/confine"},
 	"github.com/rogpeppe/go-internal": nil,
 	"github.com/google/go-cmp":        nil,
 }

@@ -129,9 +129,9 @@ func gate(c nestgen.Config) (*access.Gate, error) {
 // twine and setup.py show nothing of a refusal but its reason phrase, which the
 // server of net/http sends only where [upload.Reasons] stands around the handler.
 type Handler struct {
-	Options
+	o    Options
 	tree *serve.Site
-	root string // Tree as an absolute path
+	root string // o.Tree as an absolute path
 }
 
 // New makes a handler. The tree's folder has to be there.
@@ -153,7 +153,7 @@ func New(o Options) (*Handler, error) {
 	if o.Gate == nil {
 		o.Gate = func() (*access.Gate, error) { return &access.Gate{}, nil }
 	}
-	return &Handler{Options: o, tree: tree, root: root}, nil
+	return &Handler{o: o, tree: tree, root: root}, nil
 }
 
 // Close gives the tree's folder back.

@@ -21,7 +21,7 @@ import (
 
 // page answers a request for a page of a project.
 func (h *Handler) page(w http.ResponseWriter, r *http.Request, name string, n packaging.Name) {
-	err := h.Site.Project(r.Context(), n)
+	err := h.o.Site.Project(r.Context(), n)
 	if refusal, ok := errors.AsType[*nestgen.Refusal](err); ok && refusal.Cause == nestgen.Elsewhere {
 		// The address is that of the project's page in the simple API. Whoever
 		// asks for another one would read it as what it is not.
@@ -58,11 +58,11 @@ func (h *Handler) file(w http.ResponseWriter, r *http.Request, name string) {
 	if !h.tree.Has(name) && !h.fetch(w, r, name) {
 		return
 	}
-	if h.Sendfile == XSendfile || h.Sendfile == XAccel {
+	if h.o.Sendfile == XSendfile || h.o.Sendfile == XAccel {
 		// It has been seen to be a file inside the tree. The server makes the
 		// validators, and reads Range and conditions itself (contract CGI-10).
 		serve.DescribeStored(w.Header())
-		if h.Sendfile == XSendfile {
+		if h.o.Sendfile == XSendfile {
 			w.Header().Set("X-Sendfile", filepath.Join(h.root, filepath.FromSlash(name)))
 		} else {
 			w.Header().Set("X-Accel-Redirect", Internal+layout.Escape(name))
@@ -82,10 +82,10 @@ func (h *Handler) fetch(w http.ResponseWriter, r *http.Request, name string) boo
 	if r.Method == http.MethodGet && isPlain(r.Header) {
 		begin = s.begin
 	}
-	err := h.Site.File(r.Context(), name, begin)
+	err := h.o.Site.File(r.Context(), name, begin)
 	switch {
 	case s.started && (err != nil || s.sent != s.size):
-		h.Log.Warn("broke a download off", "path", name, "sent", s.sent, "size", s.size, "err", err)
+		h.o.Log.Warn("broke a download off", "path", name, "sent", s.sent, "size", s.size, "err", err)
 		panic(http.ErrAbortHandler)
 	case s.started:
 		return false
@@ -176,7 +176,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error, what
 	case http.StatusInsufficientStorage:
 		p.Status = http.StatusServiceUnavailable
 	}
-	h.Log.LogAttrs(r.Context(), level(p.Status, err), "could not answer", what, slog.Int("status", p.Status), slog.Any("err", err))
+	h.o.Log.LogAttrs(r.Context(), level(p.Status, err), "could not answer", what, slog.Int("status", p.Status), slog.Any("err", err))
 	h.answer(w, r, p, after)
 }
 

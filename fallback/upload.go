@@ -48,18 +48,18 @@ type taking struct {
 
 // take does what the request asks for.
 func (t *taking) take() error {
-	if !t.Uploads {
+	if !t.o.Uploads {
 		return upload.Forbidden("This index takes no uploads")
 	}
-	gate, err := t.Gate()
+	gate, err := t.o.Gate()
 	if err != nil {
 		return err
 	}
 	// Nothing of the body is read for somebody who may not.
-	if t.who, err = gate.Admit(t.Caller(t.r)); err != nil {
+	if t.who, err = gate.Admit(t.o.Caller(t.r)); err != nil {
 		return err
 	}
-	t.form, err = upload.Read(t.r, t.open, upload.Limits{File: t.MaxFile})
+	t.form, err = upload.Read(t.r, t.open, upload.Limits{File: t.o.MaxFile})
 	if err != nil {
 		return err
 	}
@@ -76,13 +76,13 @@ func (t *taking) take() error {
 			return err
 		}
 	}
-	t.Log.LogAttrs(t.r.Context(), slog.LevelInfo, "upload", t.attrs()...)
+	t.o.Log.LogAttrs(t.r.Context(), slog.LevelInfo, "upload", t.attrs()...)
 	return nil
 }
 
 // open makes the stage.
 func (t *taking) open() (upload.Stage, error) {
-	f, err := t.Site.Stage(t.r.Context())
+	f, err := t.o.Site.Stage(t.r.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func (t *taking) open() (upload.Stage, error) {
 
 // file hands the uploaded file on.
 func (t *taking) file() error {
-	err := t.Site.Upload(t.r.Context(), nestgen.Uploaded{
+	err := t.o.Site.Upload(t.r.Context(), nestgen.Uploaded{
 		File: t.stage, Filename: t.form.Filename, Project: t.form.Project, SHA256: t.form.Digests.SHA256,
 		Signature: t.form.Signature, Attestations: t.form.Attestations,
 		By: t.who.String() + " from " + t.from,
@@ -116,7 +116,7 @@ func (t *taking) refuse(w http.ResponseWriter, err error) {
 		}
 		attrs = append(attrs, slog.Any("err", cause))
 	}
-	t.Log.LogAttrs(t.r.Context(), max(slog.LevelWarn, level(p.Status, err)), "upload refused", attrs...)
+	t.o.Log.LogAttrs(t.r.Context(), max(slog.LevelWarn, level(p.Status, err)), "upload refused", attrs...)
 	t.answer(w, t.r, p, after)
 }
 
@@ -143,7 +143,7 @@ func (t *taking) discard() {
 		return
 	}
 	if err := os.Remove(t.stage.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		t.Log.Error("could not remove an upload", "err", err)
+		t.o.Log.Error("could not remove an upload", "err", err)
 	}
 	_ = t.stage.Close() // nobody reads it again
 }

@@ -478,8 +478,8 @@ projects = ["demo"]
 		return a
 	}
 	h, _ := newHandler(t, options)
-	if h.Sendfile != fallback.XAccel || h.MaxFile != 1024 || !h.Uploads {
-		t.Errorf("%+v", h.Options)
+	if options.Tree != filepath.Join(dir, "site") || options.Sendfile != fallback.XAccel || options.MaxFile != 1024 || !options.Uploads {
+		t.Errorf("%+v", options)
 	}
 	status := func(r *http.Request) int {
 		w := httptest.NewRecorder()
