@@ -59,7 +59,7 @@ var layers = []row{
 	{"fallback", []string{".", "packaging", "layout", "upload", "access", "serve"}},
 
 	// Programs.
-	{"cmd/nestgen", []string{".", "packaging", "catalog", "policy", "plan", "serve", "internal/stricttoml", "internal/tame"}},
+	{"cmd/nestgen", []string{".", "packaging", "access", "catalog", "policy", "plan", "serve", "internal/stricttoml", "internal/tame"}},
 	{"examples/quickstart", nil},
 	{"internal/vectors", []string{"packaging", "allowlist", "catalog", "policy", "plan", "fetch", "intake", "generate"}},
 	{"internal/killsweep/sweep", []string{"layout"}},

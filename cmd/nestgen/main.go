@@ -168,18 +168,27 @@ Begin with:
 		newShow(&s),
 		newYank(&s),
 		newUnyank(&s),
+		newToken(&s),
 		newMan(),
 	} {
-		if c.Args != nil {
-			check := c.Args
-			c.Args = func(cmd *cobra.Command, args []string) error {
-				if err := check(cmd, args); err != nil {
-					return &usageError{fmt.Errorf("%s: %w", cmd.CommandPath(), err)}
-				}
-				return nil
-			}
-		}
+		faultsOfUsage(c)
 		root.AddCommand(c)
 	}
 	return root
+}
+
+// faultsOfUsage has wrong arguments of a command, and of those below it, end the
+// program as wrong usage.
+func faultsOfUsage(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return &usageError{fmt.Errorf("%s: %w", cmd.CommandPath(), err)}
+			}
+			return nil
+		}
+	}
+	for _, below := range c.Commands() {
+		faultsOfUsage(below)
+	}
 }

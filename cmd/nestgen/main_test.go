@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -33,6 +35,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("NESTGEN_TEST_CLOCK", "1800000000") // by which the grace is counted
 			srv := fetchtest.New(t, upstreamFiles()...)
 			e.Setenv("UPSTREAM", srv.URL)
+			e.Setenv("BELL", "a\ab")
 			e.Values["upstream"] = srv
 			return nil
 		},
@@ -44,6 +47,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"wheel": wheelCmd, "expand": expandCmd, "status": statusCmd, "upstream": upstreamCmd, "seal": sealCmd, "lock": lockCmd, "oddfile": oddfileCmd,
+			"pick": pickCmd, "mode": modeCmd, "fulldisk": fulldiskCmd,
 		},
 	})
 }
@@ -176,4 +180,38 @@ func TestTexts(t *testing.T) {
 func expandCmd(ts *testscript.TestScript, _ bool, args []string) {
 	text := strings.ReplaceAll(ts.ReadFile(args[0]), "${UPSTREAM}", ts.Getenv("UPSTREAM"))
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o644))
+}
+
+// pick VARIABLE FILE REGEXP puts what the first group of an expression matches
+// into a variable.
+func pickCmd(ts *testscript.TestScript, _ bool, args []string) {
+	m := regexp.MustCompile(args[2]).FindStringSubmatch(ts.ReadFile(args[1]))
+	if m == nil {
+		ts.Fatalf("%s does not match %s", args[1], args[2])
+	}
+	ts.Setenv(args[0], m[1])
+}
+
+// mode OCTAL FILE checks the permissions of a file.
+func modeCmd(ts *testscript.TestScript, _ bool, args []string) {
+	fi, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if got := strconv.FormatInt(int64(fi.Mode().Perm()), 8); got != args[0] {
+		ts.Fatalf("%s has the mode %s, want %s", args[1], got, args[0])
+	}
+}
+
+// fulldisk nestgen ARGS... runs the program with a standard output that nothing
+// can be written to, upon which it has to fail.
+func fulldiskCmd(ts *testscript.TestScript, _ bool, args []string) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	ts.Check(err)
+	defer full.Close()
+	program, err := exec.LookPath(args[0])
+	ts.Check(err)
+	cmd := exec.Command(program, args[1:]...)
+	cmd.Dir, cmd.Stdout = ts.MkAbs("."), full
+	if cmd.Run() == nil {
+		ts.Fatalf("it did not fail")
+	}
 }
