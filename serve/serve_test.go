@@ -2,6 +2,7 @@ package serve_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -127,6 +128,33 @@ func TestRun(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Error("still running ten seconds after the end of the context")
+	}
+}
+
+// Where uploads are taken, a POST has a body, and nothing else has.
+func TestBodies(t *testing.T) {
+	got := make(chan string, 1)
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		got <- fmt.Sprintf("%d %v", len(body), err)
+	})
+	const tooLarge = "0 http: request body too large"
+	for _, tt := range []struct {
+		server *http.Server
+		method string
+		want   string
+	}{
+		{serve.NewServer(h), "GET", tooLarge},
+		{serve.NewServer(h), "POST", tooLarge},
+		{serve.NewUploadServer(h), "GET", tooLarge},
+		{serve.NewUploadServer(h), "PUT", tooLarge},
+		{serve.NewUploadServer(h), "POST", "5 <nil>"},
+	} {
+		r := httptest.NewRequest(tt.method, "/", strings.NewReader("12345"))
+		tt.server.Handler.ServeHTTP(httptest.NewRecorder(), r)
+		if g := <-got; g != tt.want {
+			t.Errorf("%s: %s, want %s", tt.method, g, tt.want)
+		}
 	}
 }
 
