@@ -59,7 +59,8 @@ var layers = []row{
 	{"fallback", []string{".", "packaging", "layout", "upload", "access", "serve"}},
 
 	// Programs.
-	{"cmd/nestgen", []string{".", "packaging", "access", "catalog", "policy", "plan", "serve", "internal/stricttoml", "internal/tame"}},
+	{"cmd/nestgen", []string{".", "packaging", "upload", "access", "catalog", "policy", "plan", "serve", "fallback", "internal/stricttoml", "internal/tame"}},
+	{"cmd/nestgen-cgi", []string{".", "packaging", "access", "gateway", "fallback"}},
 	{"examples/quickstart", nil},
 	{"internal/vectors", []string{"packaging", "allowlist", "catalog", "policy", "plan", "fetch", "intake", "generate"}},
 	{"internal/killsweep/sweep", []string{"layout"}},

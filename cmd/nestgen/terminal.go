@@ -47,6 +47,12 @@ func (t *terminal) log(verbose bool) *slog.Logger {
 	return slog.New(tint.NewTextHandler(t.err, &tint.Options{Level: slog.LevelDebug, TimeFormat: time.TimeOnly, NoColor: !t.colour}))
 }
 
+// events gives the logger of a command that goes on for long: what has happened,
+// without the steps.
+func (t *terminal) events() *slog.Logger {
+	return slog.New(tint.NewTextHandler(t.err, &tint.Options{Level: slog.LevelInfo, TimeFormat: time.TimeOnly, NoColor: !t.colour}))
+}
+
 const (
 	red    = "\x1b[31m"
 	yellow = "\x1b[33m"

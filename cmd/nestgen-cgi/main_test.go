@@ -1,0 +1,277 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"nestgen/gateway"
+)
+
+// asMain has the test's own binary be the program.
+const asMain = "NESTGEN_CGI_TEST"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asMain) != "" {
+		os.Unsetenv(asMain)
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A desk is an index, with what it logs and a clock that the test has.
+type desk struct {
+	*index
+	dir string
+	log *bytes.Buffer
+	day time.Time
+}
+
+// newDesk makes an index of settings, beside a site with a single page.
+func newDesk(t *testing.T, settings string) *desk {
+	t.Helper()
+	d := &desk{dir: t.TempDir(), log: new(bytes.Buffer), day: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
+	page(t, filepath.Join(d.dir, "site"), "first")
+	write(t, filepath.Join(d.dir, "nestgen.toml"), settings)
+	d.index = &index{file: filepath.Join(d.dir, "nestgen.toml"), log: newLog(d.log), clock: func() time.Time { return d.day }}
+	t.Cleanup(d.close)
+	return d
+}
+
+// page puts a page into a site.
+func page(t *testing.T, site, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Join(site, "simple/foo"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(site, "simple/foo/index.html"), text)
+}
+
+// ask sends a request a second after the last one.
+func (d *desk) ask(method, path string) *httptest.ResponseRecorder {
+	d.day = d.day.Add(every)
+	r := httptest.NewRequest(method, path, nil)
+	r = r.WithContext(gateway.With(r.Context(), gateway.Caller{Loopback: true}))
+	w := httptest.NewRecorder()
+	d.ServeHTTP(w, r)
+	return w
+}
+
+// What the settings rule out by themselves opens no catalog, and so makes none.
+func TestNothingIsOpenedForNothing(t *testing.T) {
+	d := newDesk(t, "reserved = ['own-*']\n[[on_demand]]\npattern = 'flask'\nmode = 'fetch'\n[[on_demand]]\npattern = 'own-x'\nmode = 'fetch'\n")
+	for path, want := range map[string]int{
+		"/simple/foo/": 200, "/simple/nope/": 404, "/project/nope/": 404, "/pypi/nope/json": 404, "/simple/own-x/": 404, "/simple/Nope/": 301,
+		"/legacy/": 405, "/": 404, "/nestgen.toml": 404, "/../nestgen.toml": 400,
+	} {
+		if w := d.ask("GET", path); w.Code != want {
+			t.Errorf("GET %s: %d, want %d", path, w.Code, want)
+		}
+	}
+	if w := d.ask("POST", "/legacy/"); w.Code != http.StatusForbidden {
+		t.Errorf("an upload where none are taken: %d, want 403", w.Code)
+	}
+	if _, err := os.Stat(filepath.Join(d.dir, "state")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("there is a state folder: %v", err)
+	}
+	plain := newDesk(t, "")
+	if w := plain.ask("GET", "/packages/00/00/"+strings.Repeat("0", 60)+"/foo-1.0.tar.gz"); w.Code != 404 {
+		t.Errorf("a file where nothing comes on demand: %d, want 404", w.Code)
+	}
+	if _, err := os.Stat(filepath.Join(plain.dir, "state")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("there is a state folder: %v", err)
+	}
+}
+
+// A site that nobody has built yet begins with the first request.
+func TestBeginsEmpty(t *testing.T) {
+	d := newDesk(t, "site = 'other'\n")
+	if w := d.ask("GET", "/simple/foo/"); w.Code != http.StatusNotFound {
+		t.Errorf("%d, want 404\n%s", w.Code, d.log)
+	}
+	if fi, err := os.Stat(filepath.Join(d.dir, "other")); err != nil || !fi.IsDir() {
+		t.Errorf("there is no site: %v", err)
+	}
+}
+
+func TestChangedSettings(t *testing.T) {
+	d := newDesk(t, "title = 'one'\n")
+	if w := d.ask("POST", "/legacy/"); w.Code != http.StatusForbidden {
+		t.Fatalf("%d, want 403\n%s", w.Code, d.log)
+	}
+	first := d.now
+	d.log.Reset()
+
+	// What cannot be used changes nothing, and is said once.
+	write(t, d.file, "titel = 'two'\n")
+	for range 3 {
+		if w := d.ask("GET", "/simple/foo/"); w.Code != http.StatusOK {
+			t.Errorf("with broken settings: %d, want 200", w.Code)
+		}
+	}
+	if got := d.log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "level=ERROR") || !strings.Contains(got, "unknown setting") {
+		t.Errorf("log:\n%s", got)
+	}
+	if d.now != first {
+		t.Error("the first settings do not hold any more")
+	}
+
+	// Within a second of the last look nobody looks again.
+	write(t, d.file, "uploads = 'uploads'\n")
+	e, err := d.enter()
+	if err != nil || e != first {
+		t.Errorf("%p, %v, want %p", e, err, first)
+	}
+	if w := d.ask("POST", "/legacy/"); w.Code != http.StatusUnauthorized {
+		t.Errorf("with other settings: %d, want 401", w.Code)
+	}
+	if d.now == first || first.users != 1 {
+		t.Errorf("the first settings hold; %d users", first.users)
+	}
+	// The request that goes on under the first settings still has its tree.
+	status := func() int {
+		w := httptest.NewRecorder()
+		first.handler.ServeHTTP(w, httptest.NewRequest("GET", "/simple/foo/", nil))
+		return w.Code
+	}
+	if got := status(); got != http.StatusOK {
+		t.Errorf("%d: the tree was closed under a request", got)
+	}
+	d.leave(e)
+	if got := status(); got != http.StatusNotFound {
+		t.Errorf("%d: the tree was not closed after the last request", got)
+	}
+	if w := d.ask("GET", "/simple/foo/"); w.Code != http.StatusOK {
+		t.Errorf("%d, want 200", w.Code)
+	}
+
+	// Settings that go away do not take the index with them.
+	if err := os.Remove(d.file); err != nil {
+		t.Fatal(err)
+	}
+	if w := d.ask("GET", "/simple/foo/"); w.Code != http.StatusOK {
+		t.Errorf("without settings: %d, want 200", w.Code)
+	}
+}
+
+// A site or a state that somebody puts in the place of another one counts.
+func TestReplacedSite(t *testing.T) {
+	d := newDesk(t, "")
+	if w := d.ask("GET", "/simple/foo/"); w.Body.String() != "first" {
+		t.Fatalf("%q", w.Body)
+	}
+	e := d.now
+	if d.ask("GET", "/simple/foo/"); d.now != e {
+		t.Error("opened again without a reason")
+	}
+	site := filepath.Join(d.dir, "site")
+	if err := os.Rename(site, site+".old"); err != nil {
+		t.Fatal(err)
+	}
+	page(t, site, "second")
+	if w := d.ask("GET", "/simple/foo/"); w.Body.String() != "second" {
+		t.Errorf("%q after another site was put into place", w.Body)
+	}
+	e = d.now
+	for _, name := range []string{"state", "state/catalog.db"} {
+		path := filepath.Join(d.dir, name)
+		if name == "state" {
+			if err := os.Mkdir(path, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			write(t, path, "")
+		}
+		if d.ask("GET", "/simple/foo/"); d.now == e {
+			t.Errorf("%s is new, and nobody has noticed", name)
+		}
+		e = d.now
+	}
+}
+
+// program runs the program with an environment and a standard input.
+func program(t *testing.T, env []string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append([]string{asMain + "=1"}, env...)
+	cmd.Dir = t.TempDir()
+	var out, faults bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &faults
+	err := cmd.Run()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		code = exit.ExitCode()
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	return out.String(), faults.String(), code
+}
+
+func request(path string, more ...string) []string {
+	return append([]string{"GATEWAY_INTERFACE=CGI/1.1", "REQUEST_METHOD=GET", "SCRIPT_NAME=/-nest", "PATH_INFO=" + path, "SERVER_NAME=localhost", "SERVER_PORT=80", "REMOTE_ADDR=192.0.2.7"}, more...)
+}
+
+// Contract CGI-13: without settings there is no index, and where they should be
+// is told to nobody but the log.
+func TestWithoutSettings(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "wrong.toml"), "nonsense = 1\n")
+	for name, tt := range map[string]struct{ config, log string }{
+		"missing":  {filepath.Join(dir, "nestgen.toml"), "no such file"},
+		"wrong":    {filepath.Join(dir, "wrong.toml"), "unknown setting"},
+		"relative": {"nestgen.toml", "want an absolute path"},
+		"none":     {"", config},
+	} {
+		out, said, code := program(t, request("/simple/foo/", "NESTGEN_CONFIG="+tt.config))
+		if !strings.HasPrefix(out, "Status: 500 This index is not set up;") || strings.Contains(out, dir) || strings.Contains(out, ".toml") || code != 0 {
+			t.Errorf("%s: status %d, %s", name, code, out)
+		}
+		if !strings.HasPrefix(said, "nestgen-cgi: level=ERROR ") || !strings.Contains(said, tt.log) || strings.Count(said, "\n") != 1 {
+			t.Errorf("%s: log:\n%s", name, said)
+		}
+	}
+}
+
+// Nothing that a client can choose is looked at but its request: no argument, no
+// field of the header, whatever it is called.
+func TestOnlyTheRequestCounts(t *testing.T) {
+	d := newDesk(t, "")
+	want, said, code := program(t, request("/simple/foo/", "NESTGEN_CONFIG="+d.file))
+	if !strings.HasPrefix(want, "Status: 200") || !strings.HasSuffix(want, "\r\n\r\nfirst") || said != "" || code != 0 {
+		t.Fatalf("status %d\n%s\n%s", code, want, said)
+	}
+	for _, args := range [][]string{{"--help"}, {"-c", "/etc/passwd"}, {"build"}, {"--config=/etc/passwd"}, {"-test.v"}, {""}} {
+		if got, said, code := program(t, request("/simple/foo/", "NESTGEN_CONFIG="+d.file), args...); got != want || said != "" || code != 0 {
+			t.Errorf("with the arguments %q: status %d\n%s\n%s", args, code, got, said)
+		}
+	}
+	fields := []string{"HTTP_NESTGEN_CONFIG=/etc/passwd", "HTTP_NESTGEN_LISTEN=:1", "NESTGEN_LISTEN=127.0.0.1:1", "HTTP_X_NESTGEN_AUTH=server"}
+	if got, _, _ := program(t, request("/simple/foo/", append(fields, "NESTGEN_CONFIG="+d.file)...)); got != want {
+		t.Errorf("with fields: %s", got)
+	}
+}
+
+func TestFromAShell(t *testing.T) {
+	out, said, code := program(t, nil)
+	if out != "" || code != 2 || !strings.Contains(said, "started by a web server") {
+		t.Errorf("status %d\n%s\n%s", code, out, said)
+	}
+	out, said, code = program(t, []string{"NESTGEN_LISTEN=/nowhere/fcgi.sock"})
+	if out != "" || code != 1 || !strings.Contains(said, "/nowhere/fcgi.sock") {
+		t.Errorf("status %d\n%s\n%s", code, out, said)
+	}
+}
