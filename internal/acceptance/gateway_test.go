@@ -46,26 +46,40 @@ var ways = []way{
 }
 
 var gatewayProgram = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "nestgen-gateway-")
+	dir, err := programs("nestgen/gateway/gatewaytest")
+	return filepath.Join(dir, "gatewaytest"), err
+})
+
+// programDirs are the folders of programs that tests share.
+var programDirs []string
+
+// programs builds programs into a folder that every user can read, and that goes
+// when all tests have ended.
+func programs(packages ...string) (dir string, err error) {
+	dir, err = os.MkdirTemp("", "nestgen-programs-")
 	if err != nil {
 		return "", err
 	}
+	programLock.Lock()
+	programDirs = append(programDirs, dir)
+	programLock.Unlock()
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return "", err
 	}
-	file := filepath.Join(dir, "nest.cgi")
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", file, "nestgen/gateway/gatewaytest")
+	cmd := exec.Command("go", append([]string{"build", "-buildvcs=false", "-o", dir + "/"}, packages...)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	return file, nil
-})
+	return dir, nil
+}
+
+var programLock sync.Mutex
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if file, err := gatewayProgram(); err == nil {
-		os.RemoveAll(filepath.Dir(file))
+	for _, dir := range programDirs {
+		os.RemoveAll(dir)
 	}
 	os.Exit(code)
 }
@@ -88,6 +102,15 @@ func everyWay(t *testing.T, f func(t *testing.T, w way, s *server)) {
 // file descriptor 0, as spawn-fcgi and systemd do.
 func startProgram(t *testing.T, dir, name string, args ...string) (socket string) {
 	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Env = []string{"PATH=/usr/bin:/bin"}
+	return listening(t, dir, cmd, strings.Contains(filepath.Base(name), "gatewaytest"))
+}
+
+// listening starts a command with a listening socket as file descriptor 0. It
+// ends with the test; graceful says that it must do so without a fault.
+func listening(t *testing.T, dir string, cmd *exec.Cmd, graceful bool) (socket string) {
+	t.Helper()
 	socket = filepath.Join(dir, "fcgi.sock")
 	l, err := gateway.Listen(t.Context(), socket)
 	if err != nil {
@@ -103,9 +126,7 @@ func startProgram(t *testing.T, dir, name string, args ...string) (socket string
 		t.Fatal(err)
 	}
 	defer f.Close()
-	cmd := exec.Command(name, args...)
 	cmd.Stdin = f
-	cmd.Env = []string{"PATH=/usr/bin:/bin"}
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	if err := cmd.Start(); err != nil {
@@ -114,7 +135,7 @@ func startProgram(t *testing.T, dir, name string, args ...string) (socket string
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		err := cmd.Wait()
-		if strings.HasSuffix(name, ".cgi") && err != nil {
+		if graceful && err != nil {
 			t.Errorf("after SIGTERM: %v\n%s", err, said.Bytes())
 		}
 		if t.Failed() {

@@ -34,6 +34,7 @@ type server struct {
 type access struct {
 	path, accept, mediaType, agent string
 	status                         int
+	fallback                       bool // nestgen-cgi was asked
 }
 
 // A kind of server is one program with one configuration.
@@ -41,16 +42,20 @@ type kind struct {
 	name   string
 	prefix string
 	start  func(t *testing.T, k kind, site string) *server
+
+	// fallback gives what the file of contrib/ about the fallback is to say, or
+	// is nil. The folder is one that the server can read.
+	fallback func(t *testing.T, dir string) []byte
 }
 
 // kinds are the servers that sites are tried behind, at the root of a host and
 // below a prefix.
 var kinds = []kind{
-	{"nginx", "", startNginx},
-	{"nginx below a prefix", "/python", startNginx},
-	{"Apache", "", startApache},
-	{"Apache below a prefix", "/python", startApache},
-	{"nestgen serve", "", startServe},
+	{"nginx", "", startNginx, nil},
+	{"nginx below a prefix", "/python", startNginx, nil},
+	{"Apache", "", startApache, nil},
+	{"Apache below a prefix", "/python", startApache, nil},
+	{"nestgen serve", "", startServe, nil},
 }
 
 // webServers are those that sites are really served by.
@@ -131,8 +136,8 @@ func write(t *testing.T, file string, data []byte) {
 
 // logFormat gives, in both servers' languages, what readLog reads.
 const (
-	nginxLog  = `log_format test '$request_uri\t$http_accept\t$status\t$sent_http_content_type\t$http_user_agent';`
-	apacheLog = `LogFormat "%U\t%{Accept}i\t%>s\t%{Content-Type}o\t%{User-Agent}i" test`
+	nginxLog  = `log_format test '$request_uri\t$http_accept\t$status\t$sent_http_content_type\t$http_user_agent\t$upstream_addr';`
+	apacheLog = `LogFormat "%U\t%{Accept}i\t%>s\t%{Content-Type}o\t%{User-Agent}i\t%{NESTGEN_FALLBACK}e" test`
 )
 
 func readLog(t *testing.T, file string) []access {
@@ -144,14 +149,14 @@ func readLog(t *testing.T, file string) []access {
 	var as []access
 	for line := range strings.Lines(string(data)) {
 		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-		if len(f) != 5 {
+		if len(f) != 6 {
 			continue // half a line, being written
 		}
 		status, err := strconv.Atoi(f[2])
 		if err != nil {
 			t.Fatalf("access log: %q", line)
 		}
-		as = append(as, access{path: f[0], accept: f[1], status: status, mediaType: f[3], agent: f[4]})
+		as = append(as, access{path: f[0], accept: f[1], status: status, mediaType: f[3], agent: f[4], fallback: f[5] != "-" && f[5] != ""})
 	}
 	return as
 }
@@ -166,6 +171,12 @@ func nginx(t *testing.T, k kind, site string, redirects bool) *server {
 	t.Helper()
 	bin := program(t, "nginx", "nginx-light")
 	dir := sharedDir(t)
+	var fallback []string
+	if k.fallback != nil {
+		file := filepath.Join(dir, "nestgen-fallback.conf")
+		write(t, file, k.fallback(t, dir))
+		fallback = []string{"location @nestgen_missing { return 404; }", "", "#include /etc/nginx/nestgen-fallback.conf;", "include " + file + ";"}
+	}
 	return attempt(t, func(port string) (*server, *exec.Cmd) {
 		user := ""
 		if os.Geteuid() == 0 {
@@ -204,7 +215,7 @@ http {
 		if k.prefix != "" {
 			file = "nginx/nestgen-prefix.conf"
 		}
-		write(t, filepath.Join(dir, "sites-enabled/nestgen.conf"), contrib(t, file, listen...))
+		write(t, filepath.Join(dir, "sites-enabled/nestgen.conf"), contrib(t, file, append(listen, fallback...)...))
 		if redirects {
 			out, err := exec.CommandContext(t.Context(), "../../contrib/nginx/redirects.sh", site).Output()
 			if err != nil {
@@ -245,10 +256,16 @@ func startApache(t *testing.T, k kind, site string) *server {
 	t.Helper()
 	bin := program(t, "apache2", "apache2")
 	dir := sharedDir(t)
+	var fallback []string
+	if k.fallback != nil {
+		file := filepath.Join(dir, "nestgen-fallback.conf")
+		write(t, file, k.fallback(t, dir))
+		fallback = []string{"#Include /etc/apache2/nestgen-fallback.conf", "Include " + file}
+	}
 	return attempt(t, func(port string) (*server, *exec.Cmd) {
 		log := filepath.Join(dir, "access.log")
 		head := apacheHead(dir, port, "mpm_event", "authz_core", "authz_host", "mime", "dir", "alias", "rewrite", "headers", "env", "setenvif",
-			"autoindex", "negotiation", "cgid", "include", "asis", "deflate", "filter", "status")
+			"autoindex", "negotiation", "cgid", "include", "asis", "deflate", "filter", "status", "proxy", "proxy_fcgi")
 		write(t, filepath.Join(dir, "apache.conf"), fmt.Appendf(nil, `%[1]s%[2]s
 CustomLog %[3]s test
 TypesConfig %[4]s/mime.types
@@ -275,8 +292,8 @@ DirectoryIndex index.html index.cgi
 `, head, apacheLog, log, dir))
 		write(t, filepath.Join(dir, "mime.types"), []byte("text/html html htm\napplication/zip zip\n"))
 		define := `Define NESTGEN_BASE "/"`
-		conf := contrib(t, "apache/nestgen.conf", "/srv/nestgen/site", site, "*:80", "127.0.0.1:"+port,
-			"/var/www/html", dir, define, strings.Replace(define, `"/"`, `"`+k.prefix+`/"`, 1))
+		conf := contrib(t, "apache/nestgen.conf", append(fallback, "/srv/nestgen/site", site, "*:80", "127.0.0.1:"+port,
+			"/var/www/html", dir, define, strings.Replace(define, `"/"`, `"`+k.prefix+`/"`, 1))...)
 		write(t, filepath.Join(dir, "nestgen.conf"), conf)
 		f, err := os.OpenFile(filepath.Join(dir, "apache.conf"), os.O_APPEND|os.O_WRONLY, 0)
 		if err != nil {
@@ -311,7 +328,7 @@ func startServe(t *testing.T, k kind, site string) *server {
 		s.ServeHTTP(noted, r)
 		mu.Lock()
 		defer mu.Unlock()
-		log = append(log, access{r.RequestURI, r.Header.Get("Accept"), w.Header().Get("Content-Type"), r.UserAgent(), noted.status})
+		log = append(log, access{r.RequestURI, r.Header.Get("Accept"), w.Header().Get("Content-Type"), r.UserAgent(), noted.status, false})
 	}))
 	srv.Config = serve.NewServer(srv.Config.Handler)
 	srv.Start()
