@@ -43,7 +43,7 @@ func (l *Live) File(ctx context.Context, path string, begin func(size int64) io.
 	if known, err := l.knownFile(path); known {
 		return err
 	}
-	if err := l.open(); err != nil {
+	if err := l.Open(); err != nil {
 		return err
 	}
 	if _, err := l.announced(ctx, owner, path); err != nil {

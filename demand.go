@@ -143,7 +143,7 @@ func (l *Live) hasPage(n packaging.Name) bool { return l.has(layout.ProjectHTML(
 
 // elsewhere sends whoever asks for a project to its page at the upstream.
 func (l *Live) elsewhere(ctx context.Context, n packaging.Name) error {
-	if err := l.open(); err != nil {
+	if err := l.Open(); err != nil {
 		return err
 	}
 	owner, _, err := ownerOf(ctx, l.catalog, n)
@@ -196,7 +196,7 @@ func (l *Live) ours(ctx context.Context, n packaging.Name, owner string) (bool, 
 
 // project asks the upstreams for a project and publishes what they say.
 func (l *Live) project(ctx context.Context, n packaging.Name) error {
-	if err := l.open(); err != nil {
+	if err := l.Open(); err != nil {
 		return err
 	}
 	owner, current, err := ownerOf(ctx, l.catalog, n)

@@ -43,8 +43,9 @@ func (c *Config) demandTable() *demand.Table {
 	return demand.New(filepath.Join(c.State, "demand"), c.Fallback.Fetches)
 }
 
-// open opens the site, the first time. A later call tries again what failed.
-func (l *Live) open() (err error) {
+// Open opens the site, if no request has done so before, and makes what there is
+// not yet of its folders. A later call tries again what failed.
+func (l *Live) Open() (err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.catalog != nil {
@@ -79,7 +80,7 @@ func (l *Live) Close() error {
 // request gives the site as one request sees it. It has read nothing of what
 // people want yet. The request ends with [site.over].
 func (l *Live) request() (*site, error) {
-	if err := l.open(); err != nil {
+	if err := l.Open(); err != nil {
 		return nil, err
 	}
 	return &site{

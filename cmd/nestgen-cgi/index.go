@@ -41,7 +41,7 @@ const every = time.Second
 // An edition is an index by one reading of its settings.
 type edition struct {
 	handler *fallback.Handler
-	site    *site
+	site    *nestgen.Live
 	watched []string
 	marks   []mark
 	users   int // requests that are being answered
@@ -137,18 +137,18 @@ func open(file string, log *slog.Logger) (*edition, error) {
 	if err := c.Resolve(); err != nil {
 		return nil, err
 	}
-	e := &edition{site: &site{config: c, log: log}}
+	e := &edition{site: nestgen.Join(c, log)}
 	o := fallback.Configure(c)
 	o.Site, o.Caller, o.Log = e.site, caller, log
 	e.handler, err = fallback.New(o)
 	if errors.Is(err, fs.ErrNotExist) {
 		// Nobody has built it yet: joining it makes the folder.
-		if _, err = e.site.join(); err == nil {
+		if err = e.site.Open(); err == nil {
 			e.handler, err = fallback.New(o)
 		}
 	}
 	if err != nil {
-		return nil, errors.Join(err, e.site.close())
+		return nil, errors.Join(err, e.site.Close())
 	}
 	e.watched = []string{file, c.Site, c.State, filepath.Join(c.State, "catalog.db")}
 	e.marks = marksOf(e.watched)
@@ -157,7 +157,7 @@ func open(file string, log *slog.Logger) (*edition, error) {
 }
 
 func (e *edition) close(log *slog.Logger) {
-	if err := errors.Join(e.handler.Close(), e.site.close()); err != nil {
+	if err := errors.Join(e.handler.Close(), e.site.Close()); err != nil {
 		log.Warn("could not end well", "err", err)
 	}
 }

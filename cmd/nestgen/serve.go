@@ -56,11 +56,11 @@ behind a web server does as well: takes uploads at /legacy/, with a token of
 // serveLive serves a site that requests change.
 func serveLive(cmd *cobra.Command, c nestgen.Config, listen string, ready func(string)) (err error) {
 	log := newTerminal(cmd.OutOrStdout(), cmd.ErrOrStderr()).events()
-	site, err := nestgen.Join(c, log)
-	if err != nil {
+	site := nestgen.Join(c, log)
+	defer func() { err = errors.Join(err, site.Close()) }()
+	if err := site.Open(); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, site.Close()) }()
 	o := fallback.Configure(c)
 	o.Site, o.Log = site, log
 	o.Sendfile = fallback.Stream // there is no web server that would understand another way

@@ -199,8 +199,8 @@ func confined() (r report, err error) {
 	if err := c.Resolve(); err != nil {
 		return r, err
 	}
-	live, err := nestgen.Join(c, nil)
-	if err != nil {
+	live := nestgen.Join(c, nil)
+	if err := live.Open(); err != nil {
 		return r, err
 	}
 	defer live.Close()
