@@ -9,9 +9,10 @@
 set -eu
 LC_ALL=C # a range of letters is that of ASCII
 export LC_ALL
-cd "${1:?usage: redirects.sh SITE}/simple"
-for page in */index.v1_json; do # spellings that are not normalized have no JSON
+cd "${1:?usage: redirects.sh SITE}"
+for page in simple/*/index.v1_json; do # spellings that are not normalized have no JSON
 	name=${page%/index.v1_json}
+	name=${name#simple/}
 	case $name in
 	*[!a-z0-9-]*) ;;
 	*) printf '%s %s;\n' "$name" "$name" ;;

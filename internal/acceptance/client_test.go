@@ -42,10 +42,10 @@ func TestInstall(t *testing.T) {
 				})
 			}
 		}
-		for name, client := range map[string]func(*testing.T, site){"poetry": poetry, "pdm": pdm, "buildout": buildout} {
+		for name, client := range map[string]func(*testing.T, site, []kind){"poetry": poetry, "pdm": pdm, "buildout": buildout} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				client(t, s)
+				client(t, s, webServers)
 			})
 		}
 	})

@@ -2,7 +2,6 @@ package acceptance
 
 import (
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -12,29 +11,6 @@ import (
 // program up to setuptools 51, and after that as a command of setup.py, which
 // was there until 2025.
 func easyInstall(t *testing.T, s site, py python, home kind) {
-	call := func(t *testing.T, srv *server, args ...string) (dir string, cmd *exec.Cmd) {
-		t.Helper()
-		dir = t.TempDir()
-		args = append([]string{"--multi-version", "--install-dir", dir, "--script-dir", dir, "--index-url", srv.URL + "/simple/"}, args...)
-		program := []string{py.path, "-m", "easy_install"}
-		if atLeast(py.setuptools, 52, 0) {
-			program = []string{py.path, "-W", "ignore", "-c", "import sys, setuptools; setuptools.setup(script_args=['easy_install'] + sys.argv[1:])"}
-		}
-		cmd = command(t, t.TempDir(), append(program, args...)...)
-		cmd.Env = append(cmd.Env, "PYTHONPATH="+dir, "SETUPTOOLS_USE_DISTUTILS=stdlib")
-		return dir, cmd
-	}
-	install := func(t *testing.T, srv *server, want []string, args ...string) {
-		t.Helper()
-		dir, cmd := call(t, srv, args...)
-		said := run(t, cmd)
-		got := eggs(t, dir)
-		for _, w := range want {
-			if !slices.Contains(got, w) {
-				t.Errorf("easy_install %s: installed %q, want %s\n%s", strings.Join(args, " "), got, w, said)
-			}
-		}
-	}
 	servers := webServers
 	if atLeast(py.setuptools, 52, 0) {
 		servers = []kind{home} // they are slow, and ask as the older ones do
@@ -51,14 +27,40 @@ func easyInstall(t *testing.T, s site, py python, home kind) {
 			if !atLeast(py.setuptools, 66, 0) {
 				want, args = append(want, "dev_thing-1.0.dev0"), append(args, "dev-thing==dev")
 			}
-			install(t, srv, want, args...)
+			py.easyInstall(t, srv, want, args...)
 		})
 	}
 	t.Run("by the index alone", func(t *testing.T) {
 		srv := home.start(t, home, s.dir)
-		// Names are asked for as they are typed.
-		install(t, srv, []string{"Under_Score-1.0", "zipped-1.0", "dev_thing-0.9"}, "Under_Score", "zipped", "dev-thing")
+		easyInstallByIndex(t, srv, py)
 	})
+}
+
+// easyInstallByIndex needs no other page. Names are asked for as they are typed.
+func easyInstallByIndex(t *testing.T, srv *server, py python) {
+	t.Helper()
+	py.easyInstall(t, srv, []string{"Under_Score-1.0", "zipped-1.0", "dev_thing-0.9"}, "Under_Score", "zipped", "dev-thing")
+}
+
+// easyInstall installs from an index, and checks that what is wanted is among what
+// comes of it.
+func (py python) easyInstall(t *testing.T, srv *server, want []string, args ...string) {
+	t.Helper()
+	dir := t.TempDir()
+	program := []string{py.path, "-m", "easy_install"}
+	if atLeast(py.setuptools, 52, 0) {
+		program = []string{py.path, "-W", "ignore", "-c", "import sys, setuptools; setuptools.setup(script_args=['easy_install'] + sys.argv[1:])"}
+	}
+	program = append(program, "--multi-version", "--install-dir", dir, "--script-dir", dir, "--index-url", srv.URL+"/simple/")
+	cmd := command(t, t.TempDir(), append(program, args...)...)
+	cmd.Env = append(cmd.Env, "PYTHONPATH="+dir, "SETUPTOOLS_USE_DISTUTILS=stdlib")
+	said := run(t, cmd)
+	got := eggs(t, dir)
+	for _, w := range want {
+		if !slices.Contains(got, w) {
+			t.Errorf("easy_install %s: installed %q, want %s\n%s", strings.Join(args, " "), got, w, said)
+		}
+	}
 }
 
 // eggs gives the names and versions of the eggs in a folder.

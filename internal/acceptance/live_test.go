@@ -53,6 +53,9 @@ func newLiveSite(t *testing.T, settings string) *liveSite {
 			t.Fatal(err)
 		}
 	}
+	mkdir := command(t, "", "mkdir", s.dir)
+	mkdir.SysProcAttr = &syscall.SysProcAttr{Credential: s.owner}
+	run(t, mkdir)
 	s.configure(t, settings)
 	return s
 }

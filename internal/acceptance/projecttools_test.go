@@ -9,9 +9,9 @@ import (
 )
 
 // poetry locks and installs a project whose only source is the site.
-func poetry(t *testing.T, s site) {
+func poetry(t *testing.T, s site, servers []kind) {
 	bin := program(t, "poetry", "python3-poetry")
-	for _, k := range webServers {
+	for _, k := range servers {
 		t.Run("behind "+k.name, func(t *testing.T) {
 			srv := k.start(t, k, s.dir)
 			dir := t.TempDir()
@@ -46,9 +46,9 @@ default = true
 }
 
 // pdm does the same with its own resolver.
-func pdm(t *testing.T, s site) {
+func pdm(t *testing.T, s site, servers []kind) {
 	bin := program(t, "pdm", "python3-pdm")
-	for _, k := range webServers {
+	for _, k := range servers {
 		t.Run("behind "+k.name, func(t *testing.T) {
 			srv := k.start(t, k, s.dir)
 			dir := t.TempDir()
@@ -92,7 +92,7 @@ func wantInstalled(t *testing.T, dir, pattern, said string) {
 // does not run under Debian's own Python, so one that pyenv has is lent to it,
 // and what its recipes call is called. It builds sdists with the package wheel, which
 // these do not have, so it is given an egg and a wheel.
-func buildout(t *testing.T, s site) {
+func buildout(t *testing.T, s site, servers []kind) {
 	program(t, "buildout", "python3-zc.buildout")
 	ps := pythons(t)
 	i := slices.IndexFunc(ps, func(py python) bool {
@@ -109,7 +109,7 @@ folder, url = sys.argv[1:3]
 for d in easy_install.install(sys.argv[3:], folder, links=[url + "/easy/"], index=url + "/simple/", path=[]):
     print(d.key, d.version)
 `
-	for _, k := range webServers {
+	for _, k := range servers {
 		t.Run("behind "+k.name, func(t *testing.T) {
 			srv := k.start(t, k, s.dir)
 			said := run(t, command(t, "", ps[i].path, "-c", install, t.TempDir(), srv.URL, "egg-made", "lib<2"))
