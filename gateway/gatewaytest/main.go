@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -78,10 +79,18 @@ func handler() http.Handler {
 	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, "first")
 		_ = http.NewResponseController(w).Flush()
-		select {
-		case <-time.After(1500 * time.Millisecond):
-			fmt.Fprintln(w, "second")
-		case <-r.Context().Done():
+		// The rest follows when there is the file that the query names.
+		file, _ := url.QueryUnescape(r.URL.RawQuery)
+		for range 30_000 {
+			if _, err := os.Stat(file); err == nil {
+				fmt.Fprintln(w, "second")
+				return
+			}
+			select {
+			case <-time.After(10 * time.Millisecond):
+			case <-r.Context().Done():
+				return
+			}
 		}
 	})
 	mux.HandleFunc("/head", func(w http.ResponseWriter, r *http.Request) {

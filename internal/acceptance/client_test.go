@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -194,10 +193,10 @@ func wantVersions(t *testing.T, dir string, versions ...string) {
 	}
 }
 
-// asked reports whether a log has a request whose path holds a text and whose
-// answer had that status.
-func asked(log []access, path string, status int) bool {
-	return slices.ContainsFunc(log, func(a access) bool { return strings.Contains(a.path, path) && a.status == status })
+// asked reports whether a server has been asked for a path that holds a text, and
+// answered with that status.
+func (s *server) asked(path string, status int) bool {
+	return s.logged(func(a access) bool { return strings.Contains(a.path, path) && a.status == status })
 }
 
 func pip(t *testing.T, s site, py python, home kind) {
@@ -232,21 +231,13 @@ func pip(t *testing.T, s site, py python, home kind) {
 		srv := home.start(t, home, s.dir)
 		dir, _ := py.into(t, srv.URL, "lib", "app")
 		wantVersions(t, dir, "app", "1.0", "lib", "1.5")
-		log := srv.log()
 		// lib 2.0 is looked at first, and must not be downloaded for that.
-		for _, tt := range []struct {
-			path string
-			want bool
-		}{
-			{"lib-2.0-py2.py3-none-any.whl.metadata", true},
-			{"lib-1.5-py2.py3-none-any.whl.metadata", true},
-			{"lib-1.5-py2.py3-none-any.whl", true},
-		} {
-			if got := asked(log, tt.path, http.StatusOK); got != tt.want {
-				t.Errorf("asked for %s: %v, want %v", tt.path, got, tt.want)
+		for _, path := range []string{"lib-2.0-py2.py3-none-any.whl.metadata", "lib-1.5-py2.py3-none-any.whl.metadata", "lib-1.5-py2.py3-none-any.whl"} {
+			if !srv.asked(path, http.StatusOK) {
+				t.Errorf("did not ask for %s", path)
 			}
 		}
-		for _, a := range log {
+		for _, a := range srv.log() {
 			if strings.HasSuffix(a.path, "lib-2.0-py2.py3-none-any.whl") {
 				t.Error("downloaded lib 2.0, only to look at it")
 			}
@@ -301,7 +292,7 @@ func pip(t *testing.T, s site, py python, home kind) {
 		if err == nil || !strings.Contains(string(out), "No matching distribution found") {
 			t.Errorf("%v\n%s", err, out)
 		}
-		if !asked(srv.log(), "/simple/not-here/", http.StatusNotFound) {
+		if !srv.asked("/simple/not-here/", http.StatusNotFound) {
 			t.Error("no 404 in the log")
 		}
 	})

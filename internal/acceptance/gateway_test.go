@@ -145,6 +145,11 @@ func listening(t *testing.T, dir string, cmd *exec.Cmd, graceful bool) (socket s
 	return socket
 }
 
+// serverPatience is how long the servers wait for a program or a client that says
+// nothing: much longer than any answer takes, so that an answer which comes only
+// when they give up is told from one that is slow.
+const serverPatience = 4 * time.Minute
+
 const fastcgiParams = `
         fastcgi_param GATEWAY_INTERFACE CGI/1.1;
         fastcgi_param SERVER_SOFTWARE   nginx;
@@ -205,6 +210,10 @@ http {
     scgi_temp_path %[2]s/scgi;
     access_log off;
     client_max_body_size 512m;
+    keepalive_timeout %[7]ds;
+    fastcgi_read_timeout %[7]ds;
+    fastcgi_send_timeout %[7]ds;
+    send_timeout %[7]ds;
     %[4]s
     server {
         listen 127.0.0.1:%[3]s;
@@ -221,7 +230,7 @@ http {
         }
     }
 }
-`, user, dir, port, upstream, fastcgiParams, passing))
+`, user, dir, port, upstream, fastcgiParams, passing, int(serverPatience.Seconds())))
 		cmd := exec.Command(bin, "-p", dir, "-e", filepath.Join(dir, "error.log"), "-c", filepath.Join(dir, "nginx.conf"))
 		return &server{URL: "http://127.0.0.1:" + port}, cmd
 	})
@@ -291,6 +300,7 @@ func gatewayApache(t *testing.T, conf func(dir string) string) *server {
 	more := conf(dir)
 	return attempt(t, func(port string) (*server, *exec.Cmd) {
 		head := apacheHead(dir, port, "mpm_event", "authz_core", "authz_user", "authn_core", "authn_file", "auth_basic", "alias", "rewrite", "env", "cgid", "proxy", "proxy_fcgi")
+		head += fmt.Sprintf("Timeout %[1]d\nKeepAliveTimeout %[1]d\n", int(serverPatience.Seconds()))
 		write(t, filepath.Join(dir, "apache.conf"), []byte(head+"DocumentRoot "+dir+"\n"+more+"\n"))
 		cmd := exec.Command(bin, "-d", dir, "-f", filepath.Join(dir, "apache.conf"), "-D", "FOREGROUND")
 		return &server{URL: "http://127.0.0.1:" + port}, cmd
@@ -317,7 +327,7 @@ func ask(t *testing.T, method, url string, body io.Reader, fields ...string) (*h
 		r.Header.Add(fields[i], fields[i+1])
 	}
 	client := &http.Client{
-		Timeout:       time.Minute,
+		Timeout:       patience,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	defer client.CloseIdleConnections()
@@ -450,19 +460,19 @@ func TestGatewayStreams(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-		fmt.Fprintf(conn, "GET /slow HTTP/1.0\r\n\r\n")
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		// The second line is made when the first one has come here.
+		goOn := filepath.Join(sharedDir(t), "go-on")
+		fmt.Fprintf(conn, "GET /slow?%s HTTP/1.0\r\n\r\n", url.QueryEscape(goOn))
 		br := bufio.NewReader(conn)
-		at := map[string]time.Time{}
-		for {
-			line, err := br.ReadString('\n')
-			at[strings.TrimSpace(line)] = time.Now()
-			if err != nil {
-				break
+		for line := ""; line != "first\n"; {
+			if line, err = br.ReadString('\n'); err != nil {
+				t.Fatalf("before the first line: %v", err)
 			}
 		}
-		if between := at["second"].Sub(at["first"]); between < time.Second {
-			t.Errorf("%v between the two lines", between)
+		write(t, goOn, nil)
+		if rest, err := io.ReadAll(br); err != nil || string(rest) != "second\n" {
+			t.Errorf("after the first line: %q, %v", rest, err)
 		}
 
 		const size = 96 << 20
@@ -483,7 +493,7 @@ func TestGatewayBrokenOff(t *testing.T) {
 		for _, path := range []string{"/short", "/late-panic"} {
 			begun := time.Now()
 			resp, data, err := ask(t, "GET", s.URL+path, nil)
-			if took := time.Since(begun); took > 4*time.Second {
+			if took := time.Since(begun); took > serverPatience/2 {
 				t.Errorf("%s: the client waits %v", path, took)
 			}
 			if err == nil && resp.StatusCode == http.StatusOK {
@@ -507,7 +517,7 @@ func TestGatewayArguments(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+			_ = c.SetDeadline(time.Now().Add(patience))
 			fmt.Fprintf(c, "GET /-nest/plain%s HTTP/1.0\r\nHost: localhost\r\n\r\n", query)
 			data, err := io.ReadAll(c)
 			if err != nil {
@@ -565,12 +575,15 @@ func TestGatewaySpawnFCGI(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		for range 500 {
-			if c, err := net.Dial("unix", socket); err == nil {
+		for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+			c, err := net.Dial("unix", socket)
+			if err == nil {
 				c.Close()
 				break
 			}
-			time.Sleep(10 * time.Millisecond)
+			if time.Now().After(end) {
+				t.Fatal(err)
+			}
 		}
 		return "fastcgi_pass unix:" + socket + ";"
 	}, "")

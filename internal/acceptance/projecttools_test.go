@@ -68,11 +68,9 @@ verify_ssl = true
 			cmd.Env = append(cmd.Env, "PDM_CHECK_UPDATE=0", "PDM_USE_VENV=0")
 			said := run(t, cmd)
 			wantInstalled(t, dir, "__pypackages__/3.*/lib", said)
-			json := false
-			for _, a := range srv.log() {
-				json = json || strings.HasSuffix(a.path, "/simple/app/") && a.mediaType == "application/vnd.pypi.simple.v1+json"
-			}
-			if !json {
+			if !srv.logged(func(a access) bool {
+				return strings.HasSuffix(a.path, "/simple/app/") && a.mediaType == "application/vnd.pypi.simple.v1+json"
+			}) {
 				t.Error("did not get the JSON page")
 			}
 		})

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -94,16 +95,29 @@ func program(t *testing.T, name, debian string) string {
 	return ""
 }
 
-// freePort gives a port of the loopback that nobody listens at. Somebody may
-// take it before the server does; starting is then tried again.
-func freePort(t *testing.T) string {
+// reserve gives a port of the loopback that nobody else is given until it is
+// released. A server can listen there all the same: all sockets that are bound
+// to it allow that (SO_REUSEADDR), and only it listens.
+func reserve(t *testing.T) (port string, release func()) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	release = sync.OnceFunc(func() { _ = syscall.Close(fd) })
+	t.Cleanup(release)
+	err = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
+	if err == nil {
+		err = syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strconv.Itoa(at.(*syscall.SockaddrInet4).Port), release
 }
 
 // contrib reads a file of contrib/ and puts other words in the place of its
@@ -148,8 +162,9 @@ func readLog(t *testing.T, file string) []access {
 	}
 	var as []access
 	for line := range strings.Lines(string(data)) {
-		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-		if len(f) != 6 {
+		line, whole := strings.CutSuffix(line, "\n")
+		f := strings.Split(line, "\t")
+		if !whole || len(f) != 6 {
 			continue // half a line, being written
 		}
 		status, err := strconv.Atoi(f[2])
@@ -159,6 +174,17 @@ func readLog(t *testing.T, file string) []access {
 		as = append(as, access{path: f[0], accept: f[1], status: status, mediaType: f[3], agent: f[4], fallback: f[5] != "-" && f[5] != ""})
 	}
 	return as
+}
+
+// logged waits for a request in the log: a server writes there when the client
+// has its answer already.
+func (s *server) logged(ok func(access) bool) bool {
+	for end := time.Now().Add(time.Minute); !slices.ContainsFunc(s.log(), ok); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	return true
 }
 
 // startNginx starts nginx with the files of contrib/nginx in an http context
@@ -357,8 +383,11 @@ func (n *noting) WriteHeader(status int) {
 func attempt(t *testing.T, prepare func(port string) (*server, *exec.Cmd)) *server {
 	t.Helper()
 	var said bytes.Buffer
-	for range 3 {
-		port := freePort(t)
+	for try := range 3 {
+		port, release := reserve(t)
+		if try > 1 {
+			release() // should it be in the server's way
+		}
 		s, cmd := prepare(port)
 		said.Reset()
 		cmd.Stdout, cmd.Stderr = &said, &said
@@ -373,7 +402,7 @@ func attempt(t *testing.T, prepare func(port string) (*server, *exec.Cmd)) *serv
 			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) // it may be gone
 			select {
 			case <-ended:
-			case <-time.After(5 * time.Second):
+			case <-time.After(time.Minute):
 				_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 				<-ended
 			}
@@ -395,21 +424,25 @@ func attempt(t *testing.T, prepare func(port string) (*server, *exec.Cmd)) *serv
 
 var errEnded = errors.New("it ended")
 
+// patience is how long anything may take that is only waited for; it ends what
+// hangs.
+const patience = 5 * time.Minute
+
 // await waits until somebody listens at an address.
 func await(address string, ended <-chan error) error {
-	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		select {
 		case err := <-ended:
 			return fmt.Errorf("%w: %v", errEnded, err)
 		default:
 		}
-		c, err := net.DialTimeout("tcp", address, time.Second)
+		c, err := net.DialTimeout("tcp", address, patience)
 		if err == nil {
 			c.Close()
 			return nil
 		}
 	}
-	return errors.New("nobody listens after 15 seconds")
+	return fmt.Errorf("nobody listens after %v", patience)
 }
 
 // The file for a prefix is the other one with the prefix put in.

@@ -85,8 +85,8 @@ func repository(t *testing.T) string {
 	return srv.URL + "/dev-thing.git"
 }
 
-// limit is how long one call of a program may take.
-const limit = 3 * time.Minute
+// limit is how long one call of a program may take; it ends what hangs.
+const limit = 10 * time.Minute
 
 // command prepares the call of a program in a folder, "" for this one, with an
 // environment that has nothing of the user's in it but what Go needs to build.
@@ -96,7 +96,7 @@ func command(t *testing.T, dir string, args ...string) *exec.Cmd {
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Dir = dir
-	cmd.WaitDelay = 5 * time.Second
+	cmd.WaitDelay = time.Minute
 	tmp := t.TempDir()
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "TMPDIR=" + tmp,
