@@ -127,14 +127,12 @@ func TestLiveReaders(t *testing.T) {
 			}
 		})
 	}
-	rounds := 1
-	for start := time.Now(); !t.Failed() && (rounds < 5 || time.Since(start) < length); rounds++ {
-		generation(rounds)
+	// For so long, and on until the readers have had their turns.
+	n := int64(1)
+	for start := time.Now(); !t.Failed() && (n < 5 || time.Since(start) < length || reads.Load() < n || links.Load() < n); n++ {
+		generation(int(n))
 	}
 	stop.Store(true)
 	wg.Wait()
-	t.Logf("%d batches, %d pages read, %d links followed", rounds, reads.Load(), links.Load())
-	if reads.Load() < int64(rounds) || links.Load() < int64(rounds) {
-		t.Error("the readers hardly ran")
-	}
+	t.Logf("%d batches, %d pages read, %d links followed", n, reads.Load(), links.Load())
 }
