@@ -109,12 +109,12 @@ func TestRun(t *testing.T) {
 		t.Error("a second server at the same address: no error")
 	}
 	// A header that is too long is refused, and does not fill memory.
-	c, err := net.DialTimeout("tcp", at, 5*time.Second)
+	c, err := net.Dial("tcp", at)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(5 * time.Minute))
 	go io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nX-Long: "+strings.Repeat("x", 64<<10)+"\r\n\r\n")
 	if answer, _ := io.ReadAll(c); !strings.HasPrefix(string(answer), "HTTP/1.1 431 ") {
 		t.Errorf("to a long header: %.60q, want 431", answer)
@@ -126,8 +126,8 @@ func TestRun(t *testing.T) {
 		if err != nil {
 			t.Errorf("after the end of the context: %v", err)
 		}
-	case <-time.After(10 * time.Second):
-		t.Error("still running ten seconds after the end of the context")
+	case <-time.After(5 * time.Minute):
+		t.Error("still running five minutes after the end of the context")
 	}
 }
 
