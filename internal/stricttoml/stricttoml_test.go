@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -113,17 +114,28 @@ func TestHints(t *testing.T) {
 	}
 }
 
-// A long file with a fault at its end is told of in good time.
+// A long file with a fault at its end costs no time to speak of. It is this
+// process's own time that counts: others may be busy as well.
 func TestALongFile(t *testing.T) {
 	text := strings.Repeat("[[upstream]]\nname = \"a\"\nurl = \"b\"\n\n", 2000) + "[[upstream]]\nbad = 1\n"
-	start := time.Now()
+	start := used(t)
 	var v target
 	if got := faults(Decode("f.toml", []byte(text), &v)); !slices.Equal(got, []string{`8002: unknown setting "upstream.bad"`}) {
 		t.Errorf("%q", got)
 	}
-	if took := time.Since(start); took > 5*time.Second {
+	if took := used(t) - start; took > 5*time.Second {
 		t.Errorf("it took %v", took)
 	}
+}
+
+// used is how much time the processors have spent on this process.
+func used(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // Whatever a file holds, faults are Errors, and their lines are in the file.
