@@ -70,7 +70,12 @@ func wheelCmd(ts *testscript.TestScript, _ bool, args []string) {
 	name, data := intaketest.Wheel(args[1], args[2], o)
 	dir := ts.MkAbs(args[0])
 	ts.Check(os.MkdirAll(dir, 0o755))
-	ts.Check(os.WriteFile(filepath.Join(dir, name), data, 0o644))
+	// A process that another script starts meanwhile has the file open for writing
+	// as well, until it becomes a program; a build would find it unfinished.
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(filepath.Join(dir, name), data, 0o644)
+	syscall.ForkLock.RUnlock()
+	ts.Check(err)
 }
 
 // status CODE nestgen ARGS... runs the program and checks its exit status.

@@ -45,7 +45,7 @@ say "What the index has: nestgen list"
 server=$!
 url=
 tries=0
-while [ "$tries" -lt 80 ]; do
+while [ "$tries" -lt 1200 ]; do
 	tries=$((tries + 1))
 	url=$(sed -n 's|^serving .* on \(http://[0-9.:]*/\).*|\1|p' "$dir/serve.log")
 	if [ -n "$url" ]; then break; fi
