@@ -24,6 +24,8 @@ import (
 	"nestgen/upload"
 )
 
+var _ fallback.Site = (*nestgen.Live)(nil)
+
 // A fake is a Site of which a test says what it does. What is nil refuses: there
 // is nothing here.
 type fake struct {

@@ -76,8 +76,9 @@ func readClaim(field, value string) (claim, error) {
 	return claim{field, alg, digits}, nil
 }
 
-// expected gives the digests that the fields so far ask for. Where none of
-// them came yet, all digests may still be asked for.
+// expected gives the digests that the fields so far ask for, and SHA-256, which
+// is by what files are known. Where none of them came yet, all digests may still
+// be asked for.
 func (f *formReader) expected() (algs [algorithms]bool) {
 	any := false
 	for _, field := range digestFields {
@@ -87,6 +88,7 @@ func (f *formReader) expected() (algs [algorithms]bool) {
 			}
 		}
 	}
+	algs[algSHA256] = true
 	if !any {
 		for a := range algs {
 			algs[a] = true

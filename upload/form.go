@@ -26,8 +26,8 @@ type Form struct {
 	// Size is how many bytes went to the stage.
 	Size int64
 
-	// Digests are those that were computed. Each that the form gives is one
-	// of them, and is the same.
+	// Digests are those that were computed: SHA-256, and each that the form
+	// gives, which is the same.
 	Digests Digests
 
 	// Signature is a detached OpenPGP signature that was sent as the file's

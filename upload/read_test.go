@@ -52,7 +52,7 @@ func TestRecorded(t *testing.T) {
 				if form.Action != upload.FileUpload || form.File.Project != "demo" || form.Size != int64(len(stage)) || len(stage) < 300 {
 					t.Errorf("%v, file %+v of %d bytes", form.Action, form.File, len(stage))
 				}
-				if d := form.Digests; d.SHA256 != "" && d.SHA256 != sha256Of(string(stage)) || d.MD5 != "" && d.MD5 != md5Of(string(stage)) || d == (upload.Digests{}) {
+				if d := form.Digests; d.SHA256 != sha256Of(string(stage)) || d.MD5 != "" && d.MD5 != md5Of(string(stage)) {
 					t.Errorf("digests %+v", d)
 				}
 			}
@@ -269,7 +269,11 @@ func TestReadOrder(t *testing.T) {
 			}
 			late := int64(0)
 			if at > 0 {
-				late = int64((len(digests) - at) * len(content))
+				for _, d := range digests[at:] {
+					if d.name != "sha256_digest" { // which is always expected
+						late += int64(len(content))
+					}
+				}
 			}
 			if stage.read != late {
 				t.Errorf("%d before: read %d bytes of the stage, want %d", at, stage.read, late)
