@@ -2,11 +2,14 @@ package confine_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,7 +23,6 @@ import (
 	"time"
 
 	"nestgen"
-	"nestgen/catalog"
 	"nestgen/internal/confine"
 )
 
@@ -40,6 +42,7 @@ type world struct {
 	parent        int
 	open, closed  string // addresses that something listens at
 	before, after func() error
+	live          *nestgen.Live
 }
 
 func (w world) read(name string) error {
@@ -84,12 +87,23 @@ var attempts = []attempt{
 		return os.Link(filepath.Join(w.dir, "state/staged"), filepath.Join(w.dir, "site/linked"))
 	}},
 	{about: "removes", allowed: true, try: func(w world) error { return os.Remove(filepath.Join(w.dir, "site/linked")) }},
-	{about: "opens the catalog", allowed: true, try: func(w world) error {
-		c, err := catalog.Open(filepath.Join(w.dir, "state/catalog.db"))
+	{about: "opens the site and takes an upload", allowed: true, try: func(w world) error {
+		f, err := w.live.Stage(context.Background())
 		if err != nil {
 			return err
 		}
-		return c.Close()
+		err = w.live.Upload(context.Background(), nestgen.Uploaded{File: f, Filename: "a-1.0.tar.gz", Project: "a", SHA256: fmt.Sprintf("%x", sha256.Sum256(nil))})
+		if refusal, ok := errors.AsType[*nestgen.Refusal](err); !ok || refusal.Cause != nestgen.Invalid {
+			return fmt.Errorf("of an empty file: %w", err)
+		}
+		return nil
+	}},
+	{about: "asks its upstreams", allowed: true, try: func(w world) error {
+		err := w.live.Project(context.Background(), "demo")
+		if refusal, ok := errors.AsType[*nestgen.Refusal](err); !ok || refusal.Cause != nestgen.NotHere {
+			return fmt.Errorf("of what nobody has: %w", err)
+		}
+		return nil
 	}},
 	{about: "makes a temporary file", allowed: true, try: func(w world) error { return w.write("tmp/sorted") }},
 	{about: "knows certificates", allowed: true, try: func(world) error {
@@ -199,11 +213,8 @@ func confined() (r report, err error) {
 	if err := c.Resolve(); err != nil {
 		return r, err
 	}
-	live := nestgen.Join(c, nil)
-	if err := live.Open(); err != nil {
-		return r, err
-	}
-	defer live.Close()
+	w.live = nestgen.Join(c, nil) // which opens nothing yet
+	defer w.live.Close()
 
 	// Threads of before have to be confined as well.
 	const threads = 8
@@ -283,7 +294,9 @@ func restrict(t *testing.T, lasting bool) {
 		t.Cleanup(func() { l.Close() })
 		return l.Addr().String()
 	}
-	open, closed := listen(), listen()
+	upstream := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(upstream.Close)
+	open, closed := upstream.Listener.Addr().String(), listen()
 	put("etc/nestgen.toml", fmt.Sprintf(`site = "../site"
 state = "../state"
 uploads = "../uploads"
@@ -299,11 +312,20 @@ url = "../mirror"
 [[upstream]]
 name = "three"
 url = "file://%s/mirror%%20two/"
+[[project]]
+name = "a"
+sources = "local"
+[[on_demand]]
+pattern = "*"
+mode = "fetch"
+[fallback]
+free = "0B"
 `, open, dir))
 	for _, name := range []string{"etc/policy.toml", "etc/tokens", "etc/other", "lists/allow.txt", "lists/more.txt", "drop/sub/a-1.0.zip", "keys/credentials",
-		"mirror/index.html", "mirror two/index.html", "uploads/.keep", "site/.keep", "tmp/.keep", "secret"} {
+		"mirror/index.html", "mirror two/index.html", "uploads/.keep", "site/.keep", "state/.keep", "tmp/.keep", "secret"} {
 		put(name, "")
 	}
+	put("keys/credentials", "user:password\n")
 	if err := os.Symlink("../secret", filepath.Join(dir, "site/link")); err != nil {
 		t.Fatal(err)
 	}

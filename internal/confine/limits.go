@@ -13,12 +13,13 @@ import (
 
 // For gives what a process needs that answers requests for a site: its folders,
 // what its settings name, and what names and certificates are looked up in. The
-// settings have been resolved, and the site's folders are there: that is, it has
-// been joined.
+// settings have been resolved. The folders of the site have to be there, because
+// the process cannot make them later.
 //
 // A lasting process answers more than one request. A file that is replaced in
 // the meantime is another one to the kernel, so such a process may read the
-// folders that hold the files.
+// folders that hold the files. Where a folder of the site is replaced, or the
+// settings name others, it has to be started again.
 func For(c nestgen.Config, lasting bool) Limits {
 	var l Limits
 	files := func(paths ...string) {
@@ -74,6 +75,7 @@ func For(c nestgen.Config, lasting bool) Limits {
 		"/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/usr/share/pki",
 		os.Getenv("SSL_CERT_FILE"))
 	l.Read = append(l.Read, filepath.SplitList(os.Getenv("SSL_CERT_DIR"))...)
+	l.Read = append(l.Read, "/proc/self/status") // for the umask
 	if os.Getenv("TZ") == "" {
 		l.Read = append(l.Read, "/etc/localtime")
 	} else {
