@@ -300,7 +300,7 @@ func TestFileWhenTheClientLeaves(t *testing.T) {
 			}
 		}
 	}}
-	h, _ := newHandler(t, fallback.Options{Site: site, Tree: siteDir(t)})
+	h, log := newHandler(t, fallback.Options{Site: site, Tree: siteDir(t)})
 	srv := start(t, h)
 	resp, err := srv.Client().Get(srv.URL + "/" + stored)
 	if err != nil {
@@ -311,6 +311,10 @@ func TestFileWhenTheClientLeaves(t *testing.T) {
 	case <-wrote:
 	case <-time.After(30 * time.Second):
 		t.Error("it is still being written to")
+	}
+	srv.Close() // waits for the handler
+	if lines := log.lines(t); len(lines) > 0 {
+		t.Errorf("log %v", lines)
 	}
 }
 

@@ -85,7 +85,11 @@ func (h *Handler) fetch(w http.ResponseWriter, r *http.Request, name string) boo
 	err := h.o.Site.File(r.Context(), name, begin)
 	switch {
 	case s.started && (err != nil || s.sent != s.size):
-		h.o.Log.Warn("broke a download off", "path", name, "sent", s.sent, "size", s.size, "err", err)
+		level := slog.LevelWarn
+		if s.gone {
+			level = slog.LevelDebug
+		}
+		h.o.Log.Log(r.Context(), level, "broke a download off", "path", name, "sent", s.sent, "size", s.size, "err", err)
 		panic(http.ErrAbortHandler)
 	case s.started:
 		return false
@@ -123,6 +127,7 @@ type stream struct {
 	size    int64
 	sent    int64
 	started bool
+	gone    bool // the client, before it had all
 }
 
 // begin gives what takes the bytes of a file. A file of unknown size is sent only
@@ -150,13 +155,13 @@ func (s *stream) Write(p []byte) (int, error) {
 	}
 	n, err := s.w.Write(p)
 	s.sent += int64(n)
-	if err != nil {
-		return n, err
+	if err == nil {
+		if err = s.flusher.Flush(); errors.Is(err, http.ErrNotSupported) {
+			err = nil
+		}
 	}
-	if err := s.flusher.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return n, err
-	}
-	return n, nil
+	s.gone = err != nil && !errors.Is(err, http.ErrContentLength)
+	return n, err
 }
 
 // missing reports whether an error says no more than that something is not
