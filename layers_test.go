@@ -60,7 +60,7 @@ var layers = []row{
 
 	// Programs.
 	{"cmd/nestgen", []string{".", "packaging", "upload", "access", "catalog", "policy", "plan", "serve", "fallback", "internal/stricttoml", "internal/tame"}},
-	{"cmd/nestgen-cgi", []string{".", "packaging", "access", "gateway", "fallback"}},
+	{"cmd/nestgen-cgi", []string{".", "packaging", "access", "gateway", "fallback", "internal/confine"}},
 	{"examples/quickstart", nil},
 	{"internal/vectors", []string{"packaging", "allowlist", "catalog", "policy", "plan", "fetch", "intake", "generate"}},
 	{"internal/killsweep/sweep", []string{"layout"}},

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"nestgen/access"
 	"nestgen/fallback"
 	"nestgen/gateway"
+	"nestgen/internal/confine"
 )
 
 // An index answers requests by the settings as they are. A process that stays
@@ -27,6 +29,11 @@ type index struct {
 	file  string
 	log   *slog.Logger
 	clock func() time.Time
+
+	// alone says that the process is there for one request, and confines itself
+	// to what that needs. One that stays may be given other folders later; it is
+	// for whoever starts it to confine it, as the service in contrib/ is.
+	alone bool
 
 	mu     sync.Mutex
 	now    *edition  // nil before the first that could be read
@@ -40,6 +47,7 @@ const every = time.Second
 
 // An edition is an index by one reading of its settings.
 type edition struct {
+	config  nestgen.Config
 	handler *fallback.Handler
 	site    *nestgen.Live
 	watched []string
@@ -121,6 +129,9 @@ func (x *index) look() {
 		}
 		return
 	}
+	if x.alone {
+		e.confine(x.log)
+	}
 	x.replace(e)
 }
 
@@ -137,7 +148,7 @@ func open(file string, log *slog.Logger) (*edition, error) {
 	if err := c.Resolve(); err != nil {
 		return nil, err
 	}
-	e := &edition{site: nestgen.Join(c, log)}
+	e := &edition{config: c, site: nestgen.Join(c, log)}
 	o := fallback.Configure(c)
 	o.Site, o.Caller, o.Log = e.site, caller, log
 	e.handler, err = fallback.New(o)
@@ -154,6 +165,20 @@ func open(file string, log *slog.Logger) (*edition, error) {
 	e.marks = marksOf(e.watched)
 	e.marks[0] = before[0]
 	return e, nil
+}
+
+// confine takes from the process what it does not need for this index. It is the
+// second wall: what the kernel does not have is done without.
+func (e *edition) confine(log *slog.Logger) {
+	if _, err := os.Stat(e.config.State); errors.Is(err, fs.ErrNotExist) {
+		return // the first request of all makes it, which one that is confined cannot
+	}
+	if dir := e.config.Uploads; dir != "" {
+		_ = os.MkdirAll(dir, 0o700) // for the same reason; whoever needs it meets the fault
+	}
+	if _, err := confine.Restrict(confine.For(e.config)); err != nil {
+		log.Warn("not confined", "err", err)
+	}
 }
 
 func (e *edition) close(log *slog.Logger) {

@@ -8,6 +8,11 @@
 // which a client can choose (RFC 3875, 4.4), nor below the folder that it was
 // started in.
 //
+// As a CGI program it can read and write only what its settings name, and connect
+// only to the ports of the upstreams, where the kernel has Landlock. What else it
+// may need (a list that an allowlist names in another folder, a file that a page
+// has at an odd port) it gets with NESTGEN_CONFINE=no in the environment.
+//
 // Started by hand it listens where NESTGEN_LISTEN says: at a Unix socket, as
 // "/run/nestgen/fcgi.sock", or at an address of TCP, as "127.0.0.1:9000".
 package main
@@ -43,6 +48,7 @@ func run() int {
 	listen := os.Getenv("NESTGEN_LISTEN")
 	switch {
 	case mode == gateway.CGI:
+		x.alone = os.Getenv("NESTGEN_CONFINE") != "no"
 		// Nothing is closed: the answer is out, and closing would only have the
 		// server wait for the end.
 		return s.CGI()

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +16,8 @@ import (
 	"time"
 
 	"nestgen/gateway"
+	"nestgen/intake/intaketest"
+	"nestgen/internal/confine"
 )
 
 // asMain has the test's own binary be the program.
@@ -273,5 +277,73 @@ func TestFromAShell(t *testing.T) {
 	out, said, code = program(t, []string{"NESTGEN_LISTEN=/nowhere/fcgi.sock"})
 	if out != "" || code != 1 || !strings.Contains(said, "/nowhere/fcgi.sock") {
 		t.Errorf("status %d\n%s\n%s", code, out, said)
+	}
+}
+
+// A CGI program reaches only what its settings name, unless it is let: a project
+// comes on demand that a list names beside that of the settings, and not one that
+// a list elsewhere does. The first request of all makes the folders.
+func TestConfined(t *testing.T) {
+	if !confine.Available().Files {
+		t.Skip("this kernel's Landlock cannot be used")
+	}
+	d := newDesk(t, `uploads = "uploads"
+allowlist = ["allow.txt"]
+[[on_demand]]
+pattern = "*"
+mode = "list"
+[[upstream]]
+name = "up"
+url = "mirror"
+form = "index"
+[fallback]
+free = "0B"
+`)
+	far := filepath.Join(t.TempDir(), "far.txt")
+	write(t, far, "one\n")
+	write(t, filepath.Join(d.dir, "near.txt"), "one\n")
+	folder := filepath.Join(d.dir, "mirror/one")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	name, data := intaketest.Wheel("one", "1.0", intaketest.Opts{})
+	write(t, filepath.Join(folder, name), string(data))
+	write(t, filepath.Join(folder, "index.html"), fmt.Sprintf("<a href=\"%s#sha256=%x\">%[1]s</a>", name, sha256.Sum256(data)))
+	status := func(path string, more ...string) string {
+		out, said, code := program(t, request(path, append(more, "NESTGEN_CONFIG="+d.file)...))
+		if code != 0 {
+			t.Errorf("status %d\n%s\n%s", code, out, said)
+		}
+		status, _, _ := strings.Cut(out, "\r\n")
+		return status
+	}
+	for _, tt := range []struct {
+		about, list, want string
+		env               []string
+	}{
+		{"no list, the first request", "", "404 Not Found", nil},
+		{"a list elsewhere", far, "404 Not Found", nil},
+		{"a list elsewhere, not confined", far, "200 OK", []string{"NESTGEN_CONFINE=no"}},
+		{"a list beside it", "near.txt", "200 OK", nil},
+	} {
+		list := ""
+		if tt.list != "" {
+			list = "-r " + tt.list + "\n"
+		}
+		write(t, filepath.Join(d.dir, "allow.txt"), list)
+		forget(t, d.dir)
+		if got := status("/simple/one/", tt.env...); got != "Status: "+tt.want {
+			t.Errorf("%s: %s, want %s", tt.about, got, tt.want)
+		}
+	}
+}
+
+// forget takes out of a site what came on demand, and what was remembered of it.
+func forget(t *testing.T, dir string) {
+	t.Helper()
+	for _, name := range []string{"site/simple/one", "state/demand"} {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

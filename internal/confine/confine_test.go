@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,7 +29,6 @@ import (
 type attempt struct {
 	about   string
 	allowed bool
-	lasting bool // allowed in a lasting process alone
 	needs   func(confine.Got) bool
 	try     func(w world) error
 }
@@ -38,11 +36,11 @@ type attempt struct {
 // A world is where a child of the tests lives: the folder dir has its settings,
 // its site and what else there is.
 type world struct {
-	dir           string
-	parent        int
-	open, closed  string // addresses that something listens at
-	before, after func() error
-	live          *nestgen.Live
+	dir          string
+	parent       int
+	open, closed string // addresses that something listens at
+	before       func() error
+	live         *nestgen.Live
 }
 
 func (w world) read(name string) error {
@@ -117,14 +115,7 @@ var attempts = []attempt{
 	{about: "reads the hosts", allowed: true, try: func(world) error { return readIfThere("/etc/hosts") }},
 	{about: "connects to the upstream", allowed: true, try: func(w world) error { return dial(w.open) }},
 
-	{about: "reads a replaced policy", lasting: true, try: func(w world) error {
-		if err := w.after(); err != nil {
-			return err
-		}
-		return w.read("etc/policy.toml")
-	}},
-	{about: "reads beside its settings", lasting: true, try: func(w world) error { return w.read("etc/other") }},
-
+	{about: "reads beside its settings", try: func(w world) error { return w.read("etc/other") }},
 	{about: "reads something else", try: func(w world) error { return w.read("secret") }},
 	{about: "lists where it is", try: func(w world) error { _, err := os.ReadDir(w.dir); return err }},
 	{about: "reads through a link of the site", try: func(w world) error { return w.read("site/link") }},
@@ -205,7 +196,6 @@ func TestMain(m *testing.M) {
 
 func confined() (r report, err error) {
 	w := world{dir: os.Getenv("CONFINE_TEST_DIR"), parent: os.Getppid(), open: os.Getenv("CONFINE_TEST_OPEN"), closed: os.Getenv("CONFINE_TEST_CLOSED")}
-	lasting := os.Getenv("CONFINE_TEST_LASTING") != ""
 	c, err := nestgen.Load(filepath.Join(w.dir, "etc/nestgen.toml"))
 	if err != nil {
 		return r, err
@@ -240,17 +230,8 @@ func confined() (r report, err error) {
 		}
 		return syscall.EACCES
 	}
-	// The parent replaces the policy when it is asked to.
-	w.after = func() error {
-		if _, err := fmt.Println("replace"); err != nil {
-			return err
-		}
-		_, err := fmt.Scanln()
-		return err
-	}
-
 	start := time.Now()
-	r.Got, err = confine.Restrict(confine.For(c, lasting))
+	r.Got, err = confine.Restrict(confine.For(c))
 	r.Took = time.Since(start)
 	if err != nil {
 		return r, err
@@ -270,12 +251,6 @@ func confined() (r report, err error) {
 
 // A confined process can do what it needs, and none of what it does not.
 func TestRestrict(t *testing.T) {
-	for _, lasting := range []bool{false, true} {
-		t.Run("lasting "+strconv.FormatBool(lasting), func(t *testing.T) { restrict(t, lasting) })
-	}
-}
-
-func restrict(t *testing.T, lasting bool) {
 	dir := t.TempDir()
 	put := func(name, text string) {
 		file := filepath.Join(dir, name)
@@ -334,38 +309,13 @@ free = "0B"
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = []string{"CONFINE_TEST_DIR=" + dir, "CONFINE_TEST_OPEN=" + open, "CONFINE_TEST_CLOSED=" + closed, "TMPDIR=" + filepath.Join(dir, "tmp"), "PATH=/usr/bin:/bin"}
-	if lasting {
-		cmd.Env = append(cmd.Env, "CONFINE_TEST_LASTING=1")
-	}
 	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
+	out, err := cmd.Output()
 	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Wait()
-	var word string
-	if _, err := fmt.Fscanln(out, &word); err != nil || word != "replace" {
-		t.Fatalf("the child says %q, %v", word, err)
-	}
-	put("etc/policy.toml.new", "")
-	if err := os.Rename(filepath.Join(dir, "etc/policy.toml.new"), filepath.Join(dir, "etc/policy.toml")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := fmt.Fprintln(in); err != nil {
 		t.Fatal(err)
 	}
 	var r report
-	if err := json.NewDecoder(out).Decode(&r); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); err != nil {
+	if err := json.Unmarshal(out, &r); err != nil {
 		t.Fatal(err)
 	}
 
@@ -381,7 +331,7 @@ free = "0B"
 			continue
 		}
 		want := "denied"
-		if a.allowed || a.lasting && lasting {
+		if a.allowed {
 			want = ""
 		}
 		if got := r.Failures[a.about]; got != want {
@@ -405,7 +355,7 @@ func TestFor(t *testing.T) {
 			{URL: "https://d.example", Proxy: "http://proxy.example:3128"}, {URL: "https://d.example", Proxy: "proxy.example:3127"}, {URL: "https://d.example", Proxy: "socks5://proxy.example"},
 			{URL: "https://e.example:99999/"}, {URL: "/srv/mirror"},
 		},
-	}, false)
+	})
 	if want := []uint16{80, 443, 1080, 3127, 3128, 3129, 3141, 8443}; !slices.Equal(l.Ports, want) {
 		t.Errorf("ports %v, want %v", l.Ports, want)
 	}

@@ -11,44 +11,29 @@ import (
 	"nestgen"
 )
 
-// For gives what a process needs that answers requests for a site: its folders,
+// For gives what a process needs that answers one request for a site: its folders,
 // what its settings name, and what names and certificates are looked up in. The
 // settings have been resolved. The folders of the site have to be there, because
 // the process cannot make them later.
 //
-// A lasting process answers more than one request. A file that is replaced in
-// the meantime is another one to the kernel, so such a process may read the
-// folders that hold the files. Where a folder of the site is replaced, or the
-// settings name others, it has to be started again.
-func For(c nestgen.Config, lasting bool) Limits {
+// It is not for a process that stays: what is replaced in the meantime, a policy,
+// /etc/resolv.conf, the whole site, is another file to the kernel, and closed to
+// it; and its settings may name other folders some day.
+func For(c nestgen.Config) Limits {
 	var l Limits
-	files := func(paths ...string) {
-		for _, p := range paths {
-			switch {
-			case p == "":
-			case lasting:
-				l.Read = append(l.Read, folder(p))
-			default:
-				l.Read = append(l.Read, p)
-			}
-		}
-	}
 	l.Change = []string{c.Site, c.State, scratch()}
 	if c.Uploads != "" {
 		l.Change = append(l.Change, c.Uploads)
 	}
-	files(c.File, c.Policy, c.Netrc, c.Fallback.Tokens)
+	l.Read = append(l.Read, c.File, c.Policy, c.Netrc, c.Fallback.Tokens, c.Templates)
 	for _, a := range c.Allowlist {
 		l.Read = append(l.Read, filepath.Dir(a)) // of the others that it names
 	}
 	l.Read = append(l.Read, c.Drop...)
-	if c.Templates != "" {
-		l.Read = append(l.Read, c.Templates)
-	}
 	// A page may lead to files at another host.
 	l.Ports = []uint16{80, 443}
 	for _, u := range c.Upstreams {
-		files(u.Credentials, u.CAFile)
+		l.Read = append(l.Read, u.Credentials, u.CAFile)
 		l.Ports = append(l.Ports, ports(u.URL)...)
 		switch path, isFile := strings.CutPrefix(u.URL, "file:"); {
 		case isFile:
@@ -69,8 +54,9 @@ func For(c nestgen.Config, lasting bool) Limits {
 			l.Ports = append(l.Ports, proxyPorts(u.Proxy)...)
 		}
 	}
-	files("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf") // all that Go's own resolver reads
 	l.Read = append(l.Read,
+		// all that Go's own resolver reads
+		"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf",
 		// where Go looks for certificates, and what the links there lead to
 		"/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/usr/share/pki",
 		os.Getenv("SSL_CERT_FILE"))
@@ -87,14 +73,6 @@ func For(c nestgen.Config, lasting bool) Limits {
 	slices.Sort(l.Ports)
 	l.Ports = slices.Compact(l.Ports)
 	return l
-}
-
-// folder gives the folder that a file is in, behind all links.
-func folder(file string) string {
-	if real, err := filepath.EvalSymlinks(file); err == nil {
-		file = real
-	}
-	return filepath.Dir(file)
 }
 
 // scratch gives the folder in which SQLite makes the files that it removes at

@@ -66,10 +66,10 @@ func Restrict(l Limits) (Got, error) {
 	if err := known.BestEffort().Restrict(rules...); err != nil {
 		return Got{}, fmt.Errorf("landlock: %w", err)
 	}
-	return got(), nil
+	return Available(), nil
 }
 
-// Got is what a kernel restricts.
+// Got is what Restrict gets of a kernel.
 type Got struct {
 	// ABI is the version of the kernel's Landlock, 0 if it has none.
 	ABI int
@@ -79,7 +79,8 @@ type Got struct {
 	Signals     bool // to other processes, and abstract sockets
 }
 
-func got() Got {
+// Available tells what Restrict gets of this kernel.
+func Available() Got {
 	v, err := llsys.LandlockGetABIVersion()
 	if err != nil || v < 2 {
 		// The first version does not know renames from folder to folder.
