@@ -276,13 +276,22 @@ func TestFileInParts(t *testing.T) {
 	}
 }
 
-// A site that says that a file is here when it is not has a fault.
-func TestFileThatIsNotThere(t *testing.T) {
-	h, log := newHandler(t, fallback.Options{Site: &fake{file: func(string, func(int64) io.Writer) error { return nil }}, Tree: siteDir(t)})
-	if w := get(h, "/"+stored); w.Code != http.StatusInternalServerError {
+// What the site takes for a file and is none, such as a link, is not served
+// (row 54).
+func TestFileThatIsNone(t *testing.T) {
+	dir := siteDir(t)
+	put(t, filepath.Dir(dir), "outside", "outside")
+	if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(stored)), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(filepath.Dir(dir), "outside"), filepath.Join(dir, stored)); err != nil {
+		t.Fatal(err)
+	}
+	h, log := newHandler(t, fallback.Options{Site: &fake{file: func(string, func(int64) io.Writer) error { return nil }}, Tree: dir})
+	if w := get(h, "/"+stored); w.Code != http.StatusNotFound || strings.Contains(w.Body.String(), "outside") {
 		t.Errorf("%d %q", w.Code, w.Body)
 	}
-	if lines := log.lines(t); len(lines) != 1 || lines[0]["level"] != "ERROR" {
+	if lines := log.lines(t); len(lines) != 1 || lines[0]["level"] != "ERROR" || lines[0]["path"] != stored {
 		t.Errorf("log %v", lines)
 	}
 }
