@@ -3,6 +3,7 @@ package nestgen
 import (
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -23,6 +24,18 @@ import (
 // childEnv names the settings file that a child process of a test builds.
 const childEnv = "NESTGEN_TEST_CHILD"
 
+// childUploadEnv names a file that the child uploads instead.
+const childUploadEnv = "NESTGEN_TEST_UPLOAD"
+
+func childUpload(c Config, file string) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	l := Join(c, nil)
+	return errors.Join(uploader{l, []byte("signed"), []byte("[]")}.upload(context.Background(), filepath.Base(file), data), l.Close())
+}
+
 // child builds in a process of its own, and ends it.
 func child(file string) {
 	if mask, err := strconv.ParseUint(os.Getenv("NESTGEN_TEST_UMASK"), 8, 32); err == nil {
@@ -32,7 +45,9 @@ func child(file string) {
 	if err == nil {
 		err = c.Resolve()
 	}
-	if err == nil {
+	if upload := os.Getenv(childUploadEnv); err == nil && upload != "" {
+		err = childUpload(c, upload)
+	} else if err == nil {
 		_, err = Build(context.Background(), c, Options{})
 	}
 	if err != nil {
@@ -221,6 +236,13 @@ func (w *world) isAsFresh() {
 	fresh.Config = c
 	if err := os.CopyFS(fresh.path("drop"), os.DirFS(w.path("drop"))); err != nil {
 		w.Fatal(err)
+	}
+	if w.exists("uploads") {
+		fresh.Uploads = fresh.path("uploads")
+		fresh.Drop = append(fresh.Drop, fresh.Uploads)
+		if err := os.CopyFS(fresh.Uploads, os.DirFS(w.path("uploads"))); err != nil {
+			w.Fatal(err)
+		}
 	}
 	for _, name := range []string{"allowlist.txt", "policy.toml"} {
 		if w.exists(name) {

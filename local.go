@@ -139,11 +139,18 @@ func (s *site) scanDrop(ctx context.Context) error {
 	for n := range strings.FieldsSeq(told) {
 		touched[packaging.Name(n)] = true
 	}
+	unseen, err := s.unseenUploads(ctx)
+	if err != nil {
+		return err
+	}
+	for n := range unseen {
+		touched[n] = true
+	}
 	// What is new or gone since the cache was written says nothing about another
 	// catalog than the one that it goes with, as one from a backup is.
 	everything := l.view.Cold() != nil || applied != l.view.Known().String() || rules != s.localRules()
 	switch {
-	case !everything && applied == scan.String() && told == "":
+	case !everything && applied == scan.String() && told == "" && len(unseen) == 0:
 		return nil
 	case !everything:
 		for n := range touched {
@@ -464,6 +471,9 @@ func (s *site) remember(ctx context.Context) error {
 		if err != nil {
 			return storage(err)
 		}
+	}
+	if err := s.sawUploads(ctx, s.local.serial); err != nil {
+		return err
 	}
 	if err := v.Save(); err != nil {
 		return storage(fmt.Errorf("write the cache of the drop folders: %w", err))

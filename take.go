@@ -64,6 +64,9 @@ func (s *site) takeFrom(ctx context.Context, f *os.File, e drop.Entry, d *decide
 		return nil, err
 	}
 	a := newArrival(d.Name, t.File, sums, facts, tmp.Name())
+	if old, listed := listedAs(d.Current, t.File); listed {
+		a.moveTo(old.Path)
+	}
 	a.why = t.Why
 	a.file.Source = catalog.Local
 	a.file.Uploaded = firstSeen(e.CTime)

@@ -388,6 +388,49 @@ func TestUploadOwners(t *testing.T) {
 	}
 }
 
+// A file that its upstream has announced, and that comes from here instead, keeps
+// the place that its page gives.
+func TestUploadOfWhatWasAnnounced(t *testing.T) {
+	one, two := wheel("foo", "1.0", plain), wheel("foo", "2.0", plain)
+	for _, way := range []string{"upload", "drop"} {
+		t.Run(way, func(t *testing.T) {
+			w := lazy(t, "fetch", fetchtest.New(t, one, two))
+			w.Uploads = "uploads"
+			w.Projects = []ProjectConfig{{Name: "foo", Sources: "both"}}
+			if err := w.Resolve(); err != nil {
+				t.Fatal(err)
+			}
+			l := w.join()
+			w.ask(l, "foo", 0)
+			was := w.page("foo").Files
+			_, other := intaketest.Wheel("foo", "1.0", intaketest.Opts{RequiresPython: ">=3.9"})
+			w.refuses(l, one.Filename, other, Exists, "other bytes")
+			if way == "upload" {
+				w.uploads(l, one.Filename, one.Data)
+			} else {
+				w.write("drop/"+one.Filename, string(one.Data))
+				w.build(0)
+			}
+			w.checkTree()
+			p, _, err := Show(t.Context(), w.Config, "foo")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f, _ := listedAs(p, one.Filename); f.Source != catalog.Local || f.Announced {
+				t.Errorf("the catalog has %+v", f)
+			}
+			for i, f := range w.page("foo").Files {
+				if f.URL != was[i].URL {
+					t.Errorf("%s has moved to %s", was[i].URL, f.URL)
+				}
+			}
+			w.idle()
+			w.lists(one.Filename, two.Filename)
+			w.verifies()
+		})
+	}
+}
+
 // Of many who upload other bytes under one name at once, one wins, and all others
 // are told that the file exists.
 func TestUploadsOfOneName(t *testing.T) {
@@ -611,8 +654,9 @@ func TestUploadDuringABuild(t *testing.T) {
 				}
 			}
 			before, _, _ := Show(t.Context(), w.Config, "foo")
+			w.remove("uploads/bar/" + more) // which no scan has seen
 			w.build(0)
-			w.lists(stays, file, more, again)
+			w.lists(stays, file, again)
 			after, _, _ := Show(t.Context(), w.Config, "foo")
 			for _, f := range after.Files {
 				if old, ok := listedAs(before, f.Filename); !ok || old != f {
@@ -623,6 +667,20 @@ func TestUploadDuringABuild(t *testing.T) {
 			w.verifies()
 		})
 	}
+}
+
+// What was uploaded and taken away before any build leaves with the next one.
+func TestUploadThatNoBuildHasSeen(t *testing.T) {
+	w := newUploadWorld(t)
+	anchor := w.drop("anchor", "1.0", plain)
+	w.build(0)
+	l := w.join()
+	file, data := intaketest.Wheel("foo", "1.0", plain)
+	w.uploads(l, file, data)
+	w.remove("uploads/foo/" + file)
+	w.build(0, Options{AllowRemovals: true})
+	w.lists(anchor)
+	w.idle()
 }
 
 // Builds come one after the other while others upload: nothing is lost.

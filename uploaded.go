@@ -17,7 +17,6 @@ import (
 	"nestgen/drop"
 	"nestgen/intake"
 	"nestgen/internal/tame"
-	"nestgen/layout"
 	"nestgen/packaging"
 	"nestgen/plan"
 	"nestgen/publish"
@@ -197,7 +196,7 @@ func (u *uploading) decide(ctx context.Context) (*decided, error) {
 		Signed: old.Signed || u.Signature != nil, Provenance: old.Provenance,
 	}}
 	d := &decided{Project: plan.Decide(in), owner: cmp.Or(owner, catalog.Local)}
-	d.Fetch, d.Withdraw = nil, nil
+	d.Fetch, d.Announce, d.Withdraw = nil, nil, nil
 	switch d.Status.State {
 	case catalog.Archived, catalog.Quarantined:
 		return nil, notAllowed(nil, "the project %s is %s, and takes no files", u.Project, d.Status.State)
@@ -262,14 +261,8 @@ func (u *uploading) claimedOutside(ctx context.Context) (string, error) {
 			return "the allowlist asks for it: " + w.Position.String(), nil
 		}
 	}
-	for _, o := range u.OnDemand {
-		if !matches(o.Pattern, u.Project) {
-			continue
-		}
-		if upstreams && (o.Mode == "fetch" || o.Mode == "redirect") {
-			return fmt.Sprintf("it comes on demand from an upstream, by the pattern %q", o.Pattern), nil
-		}
-		break
+	if mode := u.onDemand(u.Project); upstreams && (mode == "fetch" || mode == "redirect") {
+		return fmt.Sprintf("an [[on_demand]] table leaves it to the upstreams, by the mode %q", mode), nil
 	}
 	return "", nil
 }
@@ -382,7 +375,7 @@ func (u *uploading) list(ctx context.Context, a *arrival) error {
 
 func (u *uploading) listPlaced(ctx context.Context, a *arrival, d *decided, ctime int64) error {
 	if old, listed := listedAs(d.Current, u.Filename); listed {
-		a.stayAt(old.Path)
+		a.moveTo(old.Path)
 	}
 	a.file.Uploaded = firstSeen(ctime)
 	a.beside(drop.Signature, u.Signature)
@@ -414,22 +407,21 @@ func (u *uploading) listPlaced(ctx context.Context, a *arrival, d *decided, ctim
 		if len(d.arrived) < len(arrivals) {
 			return fmt.Errorf("%s: it could not be listed", u.Filename)
 		}
+		unseen, err := u.unseenUploads(ctx)
+		if err != nil {
+			return err
+		}
+		if unseen[u.Project], err = tx.Serial(u.Project); err != nil {
+			return err
+		}
+		if err := setUnseenUploads(tx, unseen); err != nil {
+			return err
+		}
 		if mark == seen {
 			return nil
 		}
 		return tx.SetMeta(metaUploads, mark)
 	})
-}
-
-// stayAt gives a file that is listed already the place in the store that it has.
-func (a *arrival) stayAt(path string) {
-	if path == a.file.Path {
-		return
-	}
-	a.file.Path, a.exposure.Target = path, path
-	for i := range a.exposure.Companions {
-		a.exposure.Companions[i].Path = layout.CoreMetadata(path) // nothing else is beside it yet
-	}
 }
 
 // turn waits for the right to change pages. Who has asked for it by a request is

@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"nestgen/catalog"
 	"nestgen/intake"
 	"nestgen/packaging"
 )
@@ -108,7 +111,7 @@ func noSpace(err error) error {
 // metaUploads is the key under which the catalog keeps which folder the uploads
 // are in: its inode and its path. What is left at a mount point when the file
 // system is not mounted is another one.
-const metaUploads = "uploads"
+const metaUploads = "uploads.folder"
 
 // uploadsMark names the folder that is there now; empty for none.
 func uploadsMark(path string) string {
@@ -173,6 +176,57 @@ func (s *site) dropFolders(ctx context.Context) ([]string, error) {
 		}
 	}
 	return others, nil
+}
+
+// metaUnseen is the key under which the catalog keeps the projects to which
+// something was uploaded since the drop folders were read last, each with the serial
+// that it had then. What is taken away again before a scan has ever seen it would
+// stay in the index, if the next build did not look at its project.
+const metaUnseen = "uploads.unseen"
+
+func (s *site) unseenUploads(ctx context.Context) (map[packaging.Name]int64, error) {
+	text, err := s.catalog.Meta(ctx, metaUnseen)
+	if err != nil {
+		return nil, storage(err)
+	}
+	unseen := map[packaging.Name]int64{}
+	for entry := range strings.FieldsSeq(text) {
+		name, serial, _ := strings.Cut(entry, "=")
+		if unseen[packaging.Name(name)], err = strconv.ParseInt(serial, 10, 64); err != nil {
+			return nil, fmt.Errorf("catalog: %s: %w", metaUnseen, err)
+		}
+	}
+	return unseen, nil
+}
+
+// setUnseenUploads keeps them.
+func setUnseenUploads(tx *catalog.Tx, unseen map[packaging.Name]int64) error {
+	var b strings.Builder
+	for _, n := range slices.Sorted(maps.Keys(unseen)) {
+		fmt.Fprintf(&b, "%s=%d ", n, unseen[n])
+	}
+	return tx.SetMeta(metaUnseen, b.String())
+}
+
+// sawUploads notes that the folders were read after the uploads up to a serial.
+func (s *site) sawUploads(ctx context.Context, serial int64) error {
+	seen := func(_ packaging.Name, at int64) bool { return at <= serial }
+	unseen, err := s.unseenUploads(ctx)
+	if err != nil {
+		return err
+	}
+	before := len(unseen)
+	if maps.DeleteFunc(unseen, seen); len(unseen) == before {
+		return nil
+	}
+	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
+		unseen, err := s.unseenUploads(ctx) // by now; nobody writes but this
+		if err != nil {
+			return err
+		}
+		maps.DeleteFunc(unseen, seen)
+		return setUnseenUploads(tx, unseen)
+	}))
 }
 
 // place puts the file, and what came with it, where the next build looks for it,

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -78,7 +79,11 @@ func newWalk(t *testing.T, seed uint64) *walk {
 		}
 	}
 	a := &walk{world: newWorld(t, fetchtest.New(t, files...)), r: rand.New(rand.NewPCG(seed, 0)), clock: 1800000000}
-	a.Grace = Duration(1000 * 1e9)
+	a.Uploads = "uploads"
+	if err := a.Resolve(); err != nil {
+		t.Fatal(err)
+	}
+	a.Grace, a.Fallback.Free = Duration(1000*1e9), 0
 	a.write("policy.toml", "")
 	a.write("templates/static/own.css", "a {}")
 	setClock(t, fmt.Sprint(a.clock))
@@ -114,6 +119,7 @@ func (a *walk) do() {
 	deeds := []deed{
 		{8, a.add}, {5, a.take}, {2, a.takeProject}, {3, a.link}, {4, a.rule}, {3, a.allow},
 		{7, a.set}, {4, a.spoil}, {1, a.raze}, {2, a.mend}, {2, a.wait},
+		{8, a.upload}, {3, a.takeUpload},
 	}
 	all := 0
 	for _, d := range deeds {
@@ -128,12 +134,43 @@ func (a *walk) do() {
 	}
 }
 
-func (a *walk) add() string {
+// file makes a distribution: the same bytes whenever it has the same name.
+func (a *walk) file() (string, []byte) {
 	n, v := a.name(), pick(a.r, "0.9", "1.0", "1.10", "2.0rc1", "1!0.1", "1.0+local")
 	make := pick(a.r, intaketest.Wheel, intaketest.Sdist)
-	file, data := make(n, v, intaketest.Opts{Spelling: spellingFor(n, v), RequiresPython: ">=3"})
+	return make(n, v, intaketest.Opts{Spelling: spellingFor(n, v), RequiresPython: ">=3"})
+}
+
+func (a *walk) add() string {
+	file, data := a.file()
 	a.write("drop/"+file, string(data))
 	return "add " + file
+}
+
+// upload uploads a file, which is listed when that is answered: nothing but the
+// policy stands against it.
+func (a *walk) upload() string {
+	file, data := a.file()
+	l := Join(a.Config, nil)
+	defer l.Close()
+	err := uploader{Live: l}.upload(a.Context(), file, data)
+	switch listed := slices.Contains(a.listed(), file); {
+	case err != nil && !isRefusal(err, NotAllowed):
+		a.Errorf("upload of %s: %v", file, err)
+	case err == nil && !listed:
+		a.Errorf("upload of %s: not listed", file)
+	}
+	return fmt.Sprintf("upload %s: %v", file, err)
+}
+
+func (a *walk) takeUpload() string {
+	files, err := filepath.Glob(a.path("uploads/*/*"))
+	if err != nil || len(files) == 0 {
+		return "nothing to take from the uploads"
+	}
+	n := strings.TrimPrefix(pick(a.r, files...), a.dir+"/")
+	a.remove(n)
+	return "take " + n
 }
 
 func (a *walk) dropped() []string {
