@@ -303,6 +303,10 @@ func TestUploadRefused(t *testing.T) {
 	w.uploads(l, local, data)
 	w.idle()
 	w.verifies()
+
+	// What is listed still and has to go is not taken either.
+	w.write("policy.toml", w.read("policy.toml")+"[[block]]\nproject = \"foo\"\nversions = \"==1.0+ours\"\nreason = \"it is bad\"\n")
+	w.refuses(l, local, data, NotAllowed, "it is bad")
 }
 
 func TestUploadSettings(t *testing.T) {
@@ -598,8 +602,9 @@ func TestUploadThatWasNotPublished(t *testing.T) {
 // A build that read the folders before an upload came leaves alone what it did not
 // see, whichever of its steps the upload comes between.
 func TestUploadDuringABuild(t *testing.T) {
-	for _, step := range []string{"after the scan", "before the withdrawal", "before the pages"} {
+	for _, step := range []string{"after the scan", "after the scan, without a cache", "before the withdrawal", "before the pages"} {
 		t.Run(step, func(t *testing.T) {
+			step, cold := strings.CutSuffix(step, ", without a cache")
 			w := newUploadWorld(t)
 			l := w.join()
 			stays, data := intaketest.Wheel("foo", "1.0", plain)
@@ -611,6 +616,9 @@ func TestUploadDuringABuild(t *testing.T) {
 			w.build(0)
 			w.remove("uploads/foo/" + gone)
 			w.remove("uploads/foo/" + again)
+			if cold {
+				w.remove("state/drop.cache")
+			}
 
 			s, err := open(w.Config, Options{})
 			if err != nil {
@@ -647,6 +655,9 @@ func TestUploadDuringABuild(t *testing.T) {
 			must(s.publish(t.Context()))
 			must(s.deleteDue(t.Context()))
 			must(s.close())
+			if len(s.report.Problems) > 0 {
+				t.Errorf("the build tells of\n%s", problemText(s.report))
+			}
 			w.checkTree()
 			for _, f := range []string{stays, file, more, again} {
 				if !slices.Contains(w.listed(), f) {

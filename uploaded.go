@@ -179,9 +179,6 @@ func (u *uploading) decide(ctx context.Context) (*decided, error) {
 	if upstream {
 		in.Source = cmp.Or(owner, "upstream") // which is not asked
 	}
-	if reason, blocked := in.Policy.Blocked(u.Project, u.Filename, u.name.Version); blocked {
-		return nil, notAllowed(nil, "the policy of this index blocks it: %s", reason)
-	}
 	first, err := u.catalog.FirstSeen(ctx, u.Filename)
 	switch {
 	case err == nil && first.SHA256 != u.sha:
@@ -190,9 +187,10 @@ func (u *uploading) decide(ctx context.Context) (*decided, error) {
 		return nil, err
 	}
 	old, _ := listedAs(in.Current, u.Filename)
+	where := u.short(u.uploadPlace(u.Project, u.Filename))
 	in.Wants, in.KeepLocal = nil, true
 	in.Dropped = []plan.Dropped{{
-		Where: u.short(u.uploadPlace(u.Project, u.Filename)), File: u.Filename, Filename: u.name, SHA256: u.sha,
+		Where: where, File: u.Filename, Filename: u.name, SHA256: u.sha,
 		Signed: old.Signed || u.Signature != nil, Provenance: old.Provenance,
 	}}
 	d := &decided{Project: plan.Decide(in), owner: cmp.Or(owner, catalog.Local)}
@@ -208,18 +206,13 @@ func (u *uploading) decide(ctx context.Context) (*decided, error) {
 			}
 		}
 	}
-	if len(d.Take) == 0 && old.Source != catalog.Local {
-		return nil, notAllowed(nil, "%s", problemOf(d.Problems))
+	if len(d.Take) == 0 && !slices.ContainsFunc(d.Keep, func(k plan.Kept) bool { return slices.Contains(k.Why, where) }) {
+		for _, p := range d.Problems {
+			return nil, notAllowed(nil, "%s", p.Text)
+		}
+		return nil, fmt.Errorf("%s: neither taken nor refused", u.Filename)
 	}
 	return d, nil
-}
-
-// problemOf gives what plan had to say against a file.
-func problemOf(problems []plan.Problem) string {
-	for _, p := range problems {
-		return p.Text
-	}
-	return "it is not listed here"
 }
 
 // mayOwn refuses a name that is not this site's own. upstream says that an upstream
