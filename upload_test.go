@@ -202,10 +202,16 @@ func TestUploadOfWhatIsThere(t *testing.T) {
 
 	// What lies in another drop folder is uploaded as well: it is here to stay.
 	dropped := w.drop("bar", "1.0", plain)
+	w.write("drop/"+dropped+".asc", "signed")
 	w.build(0)
+	had := len(w.events("bar"))
 	w.uploads(l, dropped, []byte(w.read("drop/"+dropped)))
+	if e := w.events("bar"); len(e) != had {
+		t.Errorf("an event for what was there: %+v", e[had])
+	}
 	w.idle()
 	w.remove("drop/" + dropped)
+	w.remove("drop/" + dropped + ".asc")
 	w.build(0)
 	w.lists(file, dropped)
 
@@ -602,19 +608,21 @@ func TestUploadThatWasNotPublished(t *testing.T) {
 // A build that read the folders before an upload came leaves alone what it did not
 // see, whichever of its steps the upload comes between.
 func TestUploadDuringABuild(t *testing.T) {
-	for _, step := range []string{"after the scan", "after the scan, without a cache", "before the withdrawal", "before the pages"} {
+	for _, step := range []string{"after the scan", "after the scan, without a cache", "before it is noted", "before the withdrawal", "before the pages"} {
 		t.Run(step, func(t *testing.T) {
 			step, cold := strings.CutSuffix(step, ", without a cache")
 			w := newUploadWorld(t)
 			l := w.join()
 			stays, data := intaketest.Wheel("foo", "1.0", plain)
 			w.uploads(l, stays, data)
-			gone, goneData := intaketest.Wheel("foo", "0.9", plain)
+			other, otherData := intaketest.Wheel("other", "1.0", plain)
+			w.uploads(l, other, otherData)
+			gone, goneData := intaketest.Wheel("other", "0.9", plain)
 			w.uploads(l, gone, goneData)
 			again, againData := intaketest.Wheel("foo", "0.8", plain)
 			w.uploads(l, again, againData)
 			w.build(0)
-			w.remove("uploads/foo/" + gone)
+			w.remove("uploads/other/" + gone)
 			w.remove("uploads/foo/" + again)
 			if cold {
 				w.remove("state/drop.cache")
@@ -625,7 +633,8 @@ func TestUploadDuringABuild(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.close()
-			file, data := intaketest.Wheel("foo", "2.0", plain)
+			dropped := w.drop("foo", "0.5", plain)
+			file, data := intaketest.Wheel("foo", "2.0", intaketest.Opts{Spelling: "FOO"})
 			more, moreData := intaketest.Wheel("bar", "1.0", plain)
 			now := func(at string) {
 				if at == step {
@@ -644,9 +653,17 @@ func TestUploadDuringABuild(t *testing.T) {
 			must(s.readIntent(t.Context()))
 			must(s.scanDrop(t.Context()))
 			now("after the scan")
-			for d, err := range s.decide(t.Context()) {
+			for batch, err := range s.decide(t.Context()) {
 				must(err)
-				must(s.carry(t.Context(), d))
+				for _, d := range batch {
+					for _, leaves := range d.Withdraw {
+						if step == "after the scan" && d.Name != "other" {
+							t.Errorf("%s is to leave", leaves.File.Filename)
+						}
+					}
+				}
+				now("before it is noted")
+				must(s.carry(t.Context(), batch))
 			}
 			now("before the withdrawal")
 			must(s.withdraw(t.Context()))
@@ -659,15 +676,18 @@ func TestUploadDuringABuild(t *testing.T) {
 				t.Errorf("the build tells of\n%s", problemText(s.report))
 			}
 			w.checkTree()
-			for _, f := range []string{stays, file, more, again} {
+			for _, f := range []string{stays, file, more, again, dropped, other} {
 				if !slices.Contains(w.listed(), f) {
 					t.Errorf("%s is not listed", f)
 				}
 			}
 			before, _, _ := Show(t.Context(), w.Config, "foo")
+			if before.Display != "FOO" {
+				t.Errorf("it is written %s", before.Display)
+			}
 			w.remove("uploads/bar/" + more) // which no scan has seen
 			w.build(0)
-			w.lists(stays, file, again)
+			w.lists(stays, file, again, dropped, other)
 			after, _, _ := Show(t.Context(), w.Config, "foo")
 			for _, f := range after.Files {
 				if old, ok := listedAs(before, f.Filename); !ok || old != f {
