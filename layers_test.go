@@ -48,12 +48,15 @@ var layers = []row{
 	{"publish", []string{"packaging", "layout", "catalog"}},
 	{"demand", nil},
 
-	// The walk, and a reader of what it wrote.
+	// A reader of what the walk writes, and what watches a program that dies.
+	{"serve", []string{"packaging", "layout"}},
+	{"internal/killsweep/sweep", []string{"layout", "serve"}},
+
+	// The walk.
 	{".", []string{
 		"packaging", "templates", "layout", "allowlist", "catalog", "policy",
-		"plan", "drop", "fetch", "intake", "generate", "publish", "demand", "internal/stricttoml", "internal/secret", "internal/tame",
+		"plan", "drop", "fetch", "intake", "generate", "publish", "demand", "internal/killsweep/sweep", "internal/stricttoml", "internal/secret", "internal/tame",
 	}},
-	{"serve", []string{"packaging", "layout"}},
 	{"gateway", nil},
 	{"internal/confine", []string{"."}},
 	{"fallback", []string{".", "packaging", "layout", "upload", "access", "serve"}},
@@ -63,7 +66,6 @@ var layers = []row{
 	{"cmd/nestgen-cgi", []string{".", "packaging", "access", "gateway", "fallback", "internal/confine"}},
 	{"examples/quickstart", nil},
 	{"internal/vectors", []string{"packaging", "allowlist", "catalog", "policy", "plan", "fetch", "intake", "generate"}},
-	{"internal/killsweep/sweep", []string{"layout"}},
 	{"internal/killsweep", []string{"internal/killsweep/sweep"}},
 
 	// Helpers of tests.
