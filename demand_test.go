@@ -582,3 +582,31 @@ func BenchmarkFile(b *testing.B) {
 		b.StartTimer()
 	}
 }
+
+// What mirrors ask for is what the catalog has.
+func TestSerials(t *testing.T) {
+	srv := fetchtest.New(t, wheelFile(t, "foo", "1.0"))
+	w := lazy(t, "fetch", srv)
+	l := w.join()
+	if n, err := l.Serial(t.Context()); n != 0 || err != nil {
+		t.Errorf("an empty site: %d, %v", n, err)
+	}
+	w.ask(l, "foo", 0)
+	n, err := l.Serial(t.Context())
+	if n != 1 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	for e, err := range l.Changes(t.Context(), 0) {
+		if err != nil || e.Serial != 1 || e.Verb != catalog.Add || e.Project != "foo" {
+			t.Errorf("%+v, %v", e, err)
+		}
+	}
+	for range l.Changes(t.Context(), 1) {
+		t.Error("a change after the last")
+	}
+	for p, err := range l.Serials(t.Context()) {
+		if err != nil || p != (catalog.ProjectSerial{Name: "foo", Serial: 1}) {
+			t.Errorf("%+v, %v", p, err)
+		}
+	}
+}

@@ -59,7 +59,7 @@ var layers = []row{
 	}},
 	{"gateway", nil},
 	{"internal/confine", []string{"."}},
-	{"fallback", []string{".", "packaging", "layout", "upload", "access", "serve"}},
+	{"fallback", []string{".", "packaging", "layout", "catalog", "upload", "access", "serve"}},
 
 	// Programs.
 	{"cmd/nestgen", []string{".", "packaging", "upload", "access", "catalog", "policy", "plan", "serve", "fallback", "internal/stricttoml", "internal/tame"}},

@@ -339,6 +339,34 @@ func (c *Catalog) Serial(ctx context.Context) (int64, error) {
 	return s, err
 }
 
+// A ProjectSerial is a project and the serial of its last event.
+type ProjectSerial struct {
+	Name   packaging.Name
+	Serial int64
+}
+
+// Serials reads the serials of all projects that the index lists or links to, in
+// the order of their names.
+func (c *Catalog) Serials(ctx context.Context) iter.Seq2[ProjectSerial, error] {
+	return func(yield func(ProjectSerial, error) bool) {
+		rows, err := c.db.QueryContext(ctx, "SELECT name, serial FROM projects WHERE "+isListed+" ORDER BY name")
+		if err != nil {
+			yield(ProjectSerial{}, fmt.Errorf("read catalog: %w", err))
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var p ProjectSerial
+			if err = rows.Scan(&p.Name, &p.Serial); err != nil || !yield(p, nil) {
+				break
+			}
+		}
+		if err = cmp.Or(err, rows.Err()); err != nil {
+			yield(ProjectSerial{}, fmt.Errorf("read catalog: %w", err))
+		}
+	}
+}
+
 // Events reads the events after a serial, oldest first.
 func (c *Catalog) Events(ctx context.Context, after int64) iter.Seq2[Event, error] {
 	return c.events(ctx, "serial > ?", after)

@@ -4,6 +4,6 @@
 //
 // It decides nothing of its own: whether a project comes on demand and what
 // becomes of an upload is up to a [Site], and who may upload up to an
-// access.Gate. It takes no address from a request, parses no XML, and writes to
-// no file but the one that a Site gives it for an upload.
+// access.Gate. It takes no address from a request, and writes to no file but the one
+// that a Site gives it for an upload.
 package fallback

@@ -3,14 +3,15 @@ package fallback
 import (
 	"context"
 	"io"
+	"iter"
 	"log/slog"
-	"mime"
 	"net/http"
 	"os"
 	"path/filepath"
 
 	"nestgen"
 	"nestgen/access"
+	"nestgen/catalog"
 	"nestgen/layout"
 	"nestgen/packaging"
 	"nestgen/serve"
@@ -38,6 +39,11 @@ type Site interface {
 
 	// Upload takes a file in and publishes its project before it is back.
 	Upload(ctx context.Context, u nestgen.Uploaded) error
+
+	// Serial, Changes and Serials say what has changed, for mirrors.
+	Serial(ctx context.Context) (int64, error)
+	Changes(ctx context.Context, after int64) iter.Seq2[catalog.Event, error]
+	Serials(ctx context.Context) iter.Seq2[catalog.ProjectSerial, error]
 }
 
 // A Sendfile is a way to have the web server send a file of the store.
@@ -167,7 +173,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.legacy(w, r)
 		return
 	case r.Method == http.MethodPost && isXML(r.Header) && (name == "" || name == "pypi" || name == "pypi/" || name == "RPC2"):
-		noXMLRPC().Write(w, r)
+		h.xmlrpc(w, r)
 		return
 	case r.Method == http.MethodPost:
 		noUploadsHere().Write(w, r)
@@ -193,19 +199,4 @@ func noUploadsHere() *upload.Problem {
 		Text:   "Nothing is taken at this address: uploads go to /legacy/",
 		Allow:  "GET, HEAD",
 	}
-}
-
-// noXMLRPC is the answer to every method of XML-RPC. The clients of it show the
-// status line alone. The three methods about serials, which mirrors ask for,
-// could not be answered from the tree: its pages carry none.
-func noXMLRPC() *upload.Problem {
-	return &upload.Problem{
-		Status: http.StatusGone,
-		Text:   "XML-RPC is not supported: all projects are at /simple/, the files of one at /simple/NAME/, in JSON too",
-	}
-}
-
-func isXML(h http.Header) bool {
-	kind, _, err := mime.ParseMediaType(h.Get("Content-Type"))
-	return err == nil && (kind == "text/xml" || kind == "application/xml")
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +20,7 @@ import (
 
 	"nestgen"
 	"nestgen/access"
+	"nestgen/catalog"
 	"nestgen/fallback"
 	"nestgen/packaging"
 	"nestgen/upload"
@@ -33,6 +35,8 @@ type fake struct {
 	file    func(path string, begin func(int64) io.Writer) error
 	stage   func() (*os.File, error)
 	upload  func(u nestgen.Uploaded) error
+	events  []catalog.Event
+	fault   error // of reading them
 
 	mu    sync.Mutex
 	asked []string // the projects and paths, in order
@@ -69,6 +73,28 @@ func (f *fake) File(_ context.Context, path string, begin func(int64) io.Writer)
 		return notHere
 	}
 	return f.file(path, begin)
+}
+
+func (f *fake) Serial(context.Context) (int64, error) { return int64(len(f.events)), nil }
+
+func (f *fake) Changes(_ context.Context, after int64) iter.Seq2[catalog.Event, error] {
+	return func(yield func(catalog.Event, error) bool) {
+		for _, e := range f.events {
+			if e.Serial > after && !yield(e, f.fault) {
+				return
+			}
+		}
+	}
+}
+
+func (f *fake) Serials(context.Context) iter.Seq2[catalog.ProjectSerial, error] {
+	return func(yield func(catalog.ProjectSerial, error) bool) {
+		for _, e := range f.events {
+			if !yield(catalog.ProjectSerial{Name: e.Project, Serial: e.Serial}, f.fault) {
+				return
+			}
+		}
+	}
 }
 
 func (f *fake) Stage(context.Context) (*os.File, error) { return f.stage() }
