@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/url"
+	"os"
 	"slices"
 	"time"
 
@@ -136,7 +137,8 @@ func busy(after time.Duration, err error) error {
 
 func (l *Live) has(path string) bool {
 	s := site{Config: l.config}
-	return s.exists(path)
+	fi, err := os.Lstat(s.file(path))
+	return err == nil && fi.Mode().IsRegular()
 }
 
 func (l *Live) hasPage(n packaging.Name) bool { return l.has(layout.ProjectHTML(n)) }

@@ -170,11 +170,13 @@ func open(file string, log *slog.Logger) (*edition, error) {
 // confine takes from the process what it does not need for this index. It is the
 // second wall: what the kernel does not have is done without.
 func (e *edition) confine(log *slog.Logger) {
-	if _, err := os.Stat(e.config.State); errors.Is(err, fs.ErrNotExist) {
-		return // the first request of all makes it, which one that is confined cannot
-	}
-	if dir := e.config.Uploads; dir != "" {
-		_ = os.MkdirAll(dir, 0o700) // for the same reason; whoever needs it meets the fault
+	for _, dir := range []string{e.config.State, e.config.Uploads} {
+		if _, err := os.Stat(dir); dir != "" && errors.Is(err, fs.ErrNotExist) {
+			// The first request of all makes it, which one that is confined cannot. It
+			// is not made here: where a file system with the uploads is not mounted, a
+			// build would take an empty folder for uploads that were taken away.
+			return
+		}
 	}
 	if _, err := confine.Restrict(confine.For(e.config)); err != nil {
 		log.Warn("not confined", "err", err)

@@ -282,7 +282,7 @@ func TestFromAShell(t *testing.T) {
 
 // A CGI program reaches only what its settings name, unless it is let: a project
 // comes on demand that a list names beside that of the settings, and not one that
-// a list elsewhere does. The first request of all makes the folders.
+// a list elsewhere does. The first request of all makes the state.
 func TestConfined(t *testing.T) {
 	if !confine.Available().Files {
 		t.Skip("this kernel's Landlock cannot be used")
@@ -299,6 +299,9 @@ form = "index"
 [fallback]
 free = "0B"
 `)
+	if err := os.Mkdir(filepath.Join(d.dir, "uploads"), 0o700); err != nil { // as a build does
+		t.Fatal(err)
+	}
 	far := filepath.Join(t.TempDir(), "far.txt")
 	write(t, far, "one\n")
 	write(t, filepath.Join(d.dir, "near.txt"), "one\n")

@@ -24,7 +24,8 @@ type liveSite struct {
 	root  string // settings, state, uploads and all
 	owner *syscall.Credential
 
-	bin string // nestgen and nestgen-cgi
+	bin   string // nestgen and nestgen-cgi
+	stays bool   // nestgen-cgi is a process that answers more than one request
 }
 
 var livePrograms = sync.OnceValues(func() (string, error) { return programs("nestgen/cmd/nestgen", "nestgen/cmd/nestgen-cgi") })
@@ -117,6 +118,7 @@ func (s *liveSite) fallbacks() []kind {
 // responder starts nestgen-cgi as a FastCGI responder, and gives its socket.
 func (s *liveSite) responder(t *testing.T, dir string) string {
 	t.Helper()
+	s.stays = true
 	cmd := exec.Command(filepath.Join(s.bin, "nestgen-cgi"))
 	cmd.Env = []string{"NESTGEN_CONFIG=" + s.config()}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.owner}
