@@ -15,7 +15,8 @@
 //	toml client         belongs to another program
 //	requirements        is an allowlist without an error
 //	cron                is a file of /etc/cron.d; its command is run
-//	nginx, apache       stands, line by line, in a file of contrib/
+//	nginx, apache,
+//	systemd             stands, line by line, in a file of contrib/
 //	ini, json, python   are for the eye
 //	LANGUAGE file=NAME  is written to NAME before the next block is run
 //

@@ -111,7 +111,7 @@ func (r *reader) block(t *testing.T, b block) {
 		}
 	case "cron":
 		r.cron(b, fault)
-	case "nginx", "apache":
+	case "nginx", "apache", "systemd":
 		excerpt(b, fault)
 	case "ini", "json", "python":
 	default:
@@ -274,7 +274,7 @@ func (r *reader) cron(b block, fault faultFunc) {
 // excerpt checks that the lines of a block stand, in their order, in one of the
 // server configurations that the tests of the servers start.
 func excerpt(b block, fault faultFunc) {
-	files, err := filepath.Glob(filepath.Join(root, "contrib", b.lang, "*.conf"))
+	files, err := filepath.Glob(filepath.Join(root, "contrib", b.lang, "*.*"))
 	if err != nil || len(files) == 0 {
 		fault("contrib/%s: %d files, %v", b.lang, len(files), err)
 	}
