@@ -102,17 +102,17 @@ func (s *liveSite) token(t *testing.T, args ...string) string {
 // below a prefix.
 func (s *liveSite) webFallbacks() []kind {
 	return []kind{
-		{"nginx, FastCGI", "", startNginx, s.nginxFastCGI},
-		{"nginx, fcgiwrap", "/python", startNginx, s.nginxFcgiwrap},
-		{"Apache, mod_proxy_fcgi", "/python", startApache, s.apacheFastCGI},
-		{"Apache, mod_cgid", "", startApache, s.apacheCGI},
-		{"Apache, mod_cgid below a prefix", "/python", startApache, s.apacheCGI},
+		{name: "nginx, FastCGI", start: startNginx, fallback: s.nginxFastCGI},
+		{name: "nginx, fcgiwrap", prefix: "/python", start: startNginx, fallback: s.nginxFcgiwrap},
+		{name: "Apache, mod_proxy_fcgi", prefix: "/python", start: startApache, fallback: s.apacheFastCGI},
+		{name: "Apache, mod_cgid", start: startApache, fallback: s.apacheCGI},
+		{name: "Apache, mod_cgid below a prefix", prefix: "/python", start: startApache, fallback: s.apacheCGI},
 	}
 }
 
 // fallbacks are these and "nestgen serve".
 func (s *liveSite) fallbacks() []kind {
-	return append(s.webFallbacks(), kind{"nestgen serve", "", s.startServe, nil})
+	return append(s.webFallbacks(), kind{name: "nestgen serve", start: s.startServe})
 }
 
 // responder starts nestgen-cgi as a FastCGI responder, and gives its socket.

@@ -47,16 +47,19 @@ type kind struct {
 	// fallback gives what the file of contrib/ about the fallback is to say, or
 	// is nil. The folder is one that the server can read.
 	fallback func(t *testing.T, dir string) []byte
+
+	// edit changes the file of contrib/ about the site, or is nil.
+	edit func(t *testing.T, conf []byte) []byte
 }
 
 // kinds are the servers that sites are tried behind, at the root of a host and
 // below a prefix.
 var kinds = []kind{
-	{"nginx", "", startNginx, nil},
-	{"nginx below a prefix", "/python", startNginx, nil},
-	{"Apache", "", startApache, nil},
-	{"Apache below a prefix", "/python", startApache, nil},
-	{"nestgen serve", "", startServe, nil},
+	{name: "nginx", start: startNginx},
+	{name: "nginx below a prefix", prefix: "/python", start: startNginx},
+	{name: "Apache", start: startApache},
+	{name: "Apache below a prefix", prefix: "/python", start: startApache},
+	{name: "nestgen serve", start: startServe},
 }
 
 // webServers are those that sites are really served by.
@@ -241,7 +244,11 @@ http {
 		if k.prefix != "" {
 			file = "nginx/nestgen-prefix.conf"
 		}
-		write(t, filepath.Join(dir, "sites-enabled/nestgen.conf"), contrib(t, file, append(listen, fallback...)...))
+		conf := contrib(t, file, append(listen, fallback...)...)
+		if k.edit != nil {
+			conf = k.edit(t, conf)
+		}
+		write(t, filepath.Join(dir, "sites-enabled/nestgen.conf"), conf)
 		if redirects {
 			out, err := exec.CommandContext(t.Context(), "../../contrib/nginx/redirects.sh", site).Output()
 			if err != nil {
@@ -291,7 +298,8 @@ func startApache(t *testing.T, k kind, site string) *server {
 	return attempt(t, func(port string) (*server, *exec.Cmd) {
 		log := filepath.Join(dir, "access.log")
 		head := apacheHead(dir, port, "mpm_event", "authz_core", "authz_host", "mime", "dir", "alias", "rewrite", "headers", "env", "setenvif",
-			"autoindex", "negotiation", "cgid", "include", "asis", "deflate", "filter", "status", "proxy", "proxy_fcgi")
+			"autoindex", "negotiation", "cgid", "include", "asis", "deflate", "filter", "status", "proxy", "proxy_fcgi",
+			"authz_user", "authn_core", "authn_file", "auth_basic")
 		write(t, filepath.Join(dir, "apache.conf"), fmt.Appendf(nil, `%[1]s%[2]s
 CustomLog %[3]s test
 TypesConfig %[4]s/mime.types
@@ -320,6 +328,9 @@ DirectoryIndex index.html index.cgi
 		define := `Define NESTGEN_BASE "/"`
 		conf := contrib(t, "apache/nestgen.conf", append(fallback, "/srv/nestgen/site", site, "*:80", "127.0.0.1:"+port,
 			"/var/www/html", dir, define, strings.Replace(define, `"/"`, `"`+k.prefix+`/"`, 1))...)
+		if k.edit != nil {
+			conf = k.edit(t, conf)
+		}
 		write(t, filepath.Join(dir, "nestgen.conf"), conf)
 		f, err := os.OpenFile(filepath.Join(dir, "apache.conf"), os.O_APPEND|os.O_WRONLY, 0)
 		if err != nil {
