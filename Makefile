@@ -3,7 +3,7 @@
 GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 FUZZTIME    ?= 30s
-TESTFLAGS   ?= -timeout 20m
+TESTFLAGS   ?= -timeout 1h
 BENCH       ?= .
 POINTS      ?= all
 

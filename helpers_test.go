@@ -72,6 +72,7 @@ func newWorld(t testing.TB, upstreams ...*fetchtest.Server) *world {
 	w.Drop = []string{"drop"}
 	w.Allowlist = []string{"allowlist.txt"}
 	w.MaxFile = 4 << 20
+	w.Fallback.Deadline = Duration(patience)
 	for i, srv := range upstreams {
 		w.Upstreams = append(w.Upstreams, Upstream{
 			Name: fmt.Sprintf("up%d", i+1), URL: srv.URL + fetchtest.Index, Timeout: Duration(patience),

@@ -375,7 +375,7 @@ func TestUploadOwners(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newUploadWorld(t)
 			srv := fetchtest.New(t, wheel("theirs", "0.1", plain))
-			w.Upstreams = []Upstream{{Name: "up1", URL: srv.URL + fetchtest.Index, Timeout: Duration(400 * time.Millisecond)}}
+			w.Upstreams = []Upstream{{Name: "up1", URL: srv.URL + fetchtest.Index, Timeout: Duration(patience)}}
 			w.write("allowlist.txt", "theirs")
 			w.drop("ours", "0.1", plain)
 			w.build(0)
