@@ -146,7 +146,12 @@ func write(t *testing.T, file string, data []byte) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file, data, 0o644); err != nil {
+	// A process that another test starts meanwhile has the file open for writing
+	// as well, until it becomes a program; a build would find it unfinished.
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(file, data, 0o644)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/BurntSushi/toml"
@@ -86,7 +87,13 @@ func (r *reader) block(t *testing.T, b block) {
 		t.Errorf("%s:%d: %s", r.name, b.line, fmt.Sprintf(format, args...))
 	}
 	if file := b.value("file"); file != "" {
-		if err := os.WriteFile(filepath.Join(r.cwd, file), []byte(b.text), 0o644); err != nil {
+		// A process that another document starts meanwhile has the file open for
+		// writing as well, until it becomes a program; a build would find it
+		// unfinished.
+		syscall.ForkLock.RLock()
+		err := os.WriteFile(filepath.Join(r.cwd, file), []byte(b.text), 0o644)
+		syscall.ForkLock.RUnlock()
+		if err != nil {
 			fault("%v", err)
 		}
 	}
