@@ -108,9 +108,9 @@ func arg(r *unix.PtraceRegs, n int) *uint64 {
 	return []*uint64{&r.Rdi, &r.Rsi, &r.Rdx, &r.R10, &r.R8, &r.R9}[n-1]
 }
 
-// counts reports whether a call that the filter has stopped changes a file. log
-// is the file that the command's output goes to, which is none of its files.
-func (c *call) counts(pid int, r *unix.PtraceRegs, log string) bool {
+// counts reports whether a call that the filter has stopped changes a file. logs
+// is the folder that the command's output goes to, which is none of its files.
+func (c *call) counts(pid int, r *unix.PtraceRegs, logs string) bool {
 	if c.nr == unix.SYS_OPENAT2 {
 		var flags [8]byte
 		if _, err := unix.PtracePeekData(pid, uintptr(r.Rdx), flags[:]); err != nil {
@@ -129,7 +129,7 @@ func (c *call) counts(pid int, r *unix.PtraceRegs, log string) bool {
 	path, err := os.Readlink(link)
 	// What has no path, such as the eventfd of a runtime, looks like a regular
 	// file to newer kernels.
-	return err == nil && strings.HasPrefix(path, "/") && path != log && !strings.HasPrefix(path, "/proc/") && !strings.HasPrefix(path, "/sys/")
+	return err == nil && strings.HasPrefix(path, "/") && !strings.HasPrefix(path, logs) && !strings.HasPrefix(path, "/proc/") && !strings.HasPrefix(path, "/sys/")
 }
 
 // file says which file a call is about, for people: the path that it names, or

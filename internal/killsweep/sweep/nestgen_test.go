@@ -22,24 +22,29 @@ import (
 	"nestgen/intake/intaketest"
 )
 
-// programDir is where program has put it.
+// programDir is where the programs are.
 var programDir string
 
-// program builds nestgen once, as it is released.
-var program = sync.OnceValues(func() (string, error) {
+// releases builds nestgen and nestgen-cgi once, as they are released.
+var releases = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "killsweep-nestgen")
 	if err != nil {
 		return "", err
 	}
 	programDir = dir
-	file := filepath.Join(dir, "nestgen")
-	cmd := exec.Command("go", "build", "-o", file, "nestgen/cmd/nestgen")
+	cmd := exec.Command("go", "build", "-o", dir, "nestgen/cmd/nestgen", "nestgen/cmd/nestgen-cgi")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build nestgen: %w\n%s", err, out)
 	}
-	return file, nil
+	return dir, nil
 })
+
+// program gives one of them.
+func program(name string) (string, error) {
+	dir, err := releases()
+	return filepath.Join(dir, name), err
+}
 
 // Every build of a sweep is told the same time of day.
 const (
@@ -70,7 +75,7 @@ type stage struct{ dir string }
 
 // nestgen runs the program and gives what it said.
 func (s stage) nestgen(now int64, args ...string) (string, error) {
-	file, err := program()
+	file, err := program("nestgen")
 	if err != nil {
 		return "", err
 	}
@@ -387,7 +392,7 @@ func noWorse(dir string) error {
 // sweep gives the sweep of a scene.
 func (c scene) sweep(t *testing.T, mode Mode) Sweep {
 	t.Helper()
-	file, err := program()
+	file, err := program("nestgen")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -414,22 +419,31 @@ func (c scene) sweep(t *testing.T, mode Mode) Sweep {
 // truthful judges how a run ended that was not killed: 0 with everything done,
 // which the sweep finds out; 7, with a hint, for a fault of the disk, or 3 for
 // one that cost a single file; 130 for a signal.
-func truthful(mode Mode) func(status int, output string) error {
-	return func(status int, output string) error {
+func truthful(mode Mode) func(End) error {
+	return func(e End) error {
 		switch {
-		case status == 0, mode == Term && status == 130:
+		case e.Status == 0, mode == Term && e.Status == 130:
 			return nil
-		case mode == Errno && status == 3 && strings.Contains(output, "nestgen: "):
+		case (mode == Kill || mode == Half) && e.Status == killed:
 			return nil
-		case mode == Errno && status == 7:
-			if !strings.Contains(output, "nestgen: hint: ") {
+		case mode == Errno && e.Status == 3 && strings.Contains(e.Stderr, "nestgen: "):
+			return nil
+		case mode == Errno && e.Status == 7:
+			if !strings.Contains(e.Stderr, "nestgen: hint: ") {
 				return errors.New("status 7 without a hint")
 			}
 			return nil
 		}
-		return fmt.Errorf("it ends with status %d", status)
+		return fmt.Errorf("it ends with status %d", e.Status)
 	}
 }
+
+// killed is the status of a process that SIGKILL has ended, and terminated that
+// of one that SIGTERM has.
+const (
+	killed     = 128 + int(syscall.SIGKILL)
+	terminated = 128 + int(syscall.SIGTERM)
+)
 
 // final judges a site when the second run is done: as the sweep saw without a
 // fault, whatever can be asked for of the catalog, nothing left over, nothing
@@ -560,7 +574,7 @@ func TestInterrupt(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			file, err := program()
+			file, err := program("nestgen")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -623,7 +637,7 @@ func TestInterruptReading(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := program()
+	file, err := program("nestgen")
 	if err != nil {
 		t.Fatal(err)
 	}

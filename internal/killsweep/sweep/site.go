@@ -29,8 +29,13 @@ import (
 // promises, core metadata and its hash included; every file of the store has
 // the bytes that its path says; there is no empty folder among the projects
 // and no name that looks temporary. A site that is not there yet is fine.
-func CheckSite(site string) error {
-	c := &checker{site: site, sums: map[string]string{}}
+func CheckSite(site string) error { return CheckLazySite(site, nil) }
+
+// CheckLazySite is [CheckSite] for a site whose files come when somebody asks for
+// them. announced gives the SHA-256 of a file that is not there and would come to
+// a path, or of core metadata that would; it is asked for those alone.
+func CheckLazySite(site string, announced func(path string) (sha256 string, err error)) error {
+	c := &checker{site: site, sums: map[string]string{}, announced: announced}
 	err := filepath.WalkDir(site, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -51,8 +56,18 @@ func CheckSite(site string) error {
 
 // A checker remembers the SHA-256 of what it has read.
 type checker struct {
-	site string
-	sums map[string]string
+	site      string
+	sums      map[string]string
+	announced func(path string) (sha256 string, err error) // nil if nothing is
+}
+
+// promised gives what is announced for a path, where stat has said that there is
+// nothing.
+func (c *checker) promised(path string, stat error) (sha256 string, err error) {
+	if c.announced == nil || !errors.Is(stat, fs.ErrNotExist) || !strings.HasPrefix(path, "packages/") {
+		return "", stat
+	}
+	return c.announced(path)
 }
 
 // temporary matches names that stand for something unfinished.
@@ -114,7 +129,11 @@ var companions = []string{".metadata", ".asc", ".provenance"}
 func (c *checker) stored(rel string) error {
 	for _, ext := range companions {
 		if file, ok := strings.CutSuffix(rel, ext); ok {
-			if _, err := os.Stat(filepath.Join(c.site, file)); err != nil {
+			_, err := os.Stat(filepath.Join(c.site, file))
+			if err != nil {
+				_, err = c.promised(file, err)
+			}
+			if err != nil {
 				return fmt.Errorf("%s: stands beside no file: %w", rel, err)
 			}
 			return nil
@@ -136,14 +155,14 @@ func (c *checker) stored(rel string) error {
 	return nil
 }
 
-// sum gives the SHA-256 of a file of the site.
+// sum gives the SHA-256 of a file of the site, or of one that would come.
 func (c *checker) sum(rel string) (string, error) {
 	if s := c.sums[rel]; s != "" {
 		return s, nil
 	}
 	b, err := os.ReadFile(filepath.Join(c.site, rel))
 	if err != nil {
-		return "", err
+		return c.promised(rel, err)
 	}
 	s := sha256.Sum256(b)
 	c.sums[rel] = hex.EncodeToString(s[:])
@@ -205,19 +224,25 @@ func (c *checker) link(page, href string) (string, error) {
 		return "", errors.New("leads out of the site")
 	}
 	fi, err := os.Stat(filepath.Join(c.site, to))
-	if err != nil {
-		return "", fmt.Errorf("dangling: %w", err)
-	}
-	if fi.IsDir() {
-		if to == "" {
+	if err == nil && fi.IsDir() {
+		switch {
+		case to == "":
 			// The way back to the front page: it comes last, as it links to
 			// the pages that link to it.
+			return "", nil
+		case to == "simple" && c.announced != nil:
+			// As the pages about all projects, which come with the first build.
 			return "", nil
 		}
 		if _, err := os.Stat(filepath.Join(c.site, to, "index.html")); err != nil {
 			return "", fmt.Errorf("dangling: %w", err)
 		}
 		return "", nil
+	}
+	if err != nil {
+		if _, err := c.promised(to, err); err != nil {
+			return "", fmt.Errorf("dangling: %w", err)
+		}
 	}
 	if want, ok := strings.CutPrefix(u.Fragment, "sha256="); ok {
 		return to, c.hash(to, want)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -74,6 +75,19 @@ func (want snapshot) same(got snapshot) error {
 		}
 	}
 	return nil
+}
+
+// seen names a file that readers of a later snapshot find and those of an earlier
+// one did not, or not with these bytes; empty if there is none. Nobody finds a
+// file of the store before a page lists it.
+func (before snapshot) seen(after snapshot) string {
+	for _, path := range slices.Sorted(maps.Keys(after)) {
+		_, inside, _ := strings.Cut(path, "/")
+		if after[path] != before[path] && strings.HasPrefix(after[path], "-") && !strings.HasPrefix(inside, "packages/") {
+			return path
+		}
+	}
+	return ""
 }
 
 // copyTree copies a folder with the modes and times of all that is in it.

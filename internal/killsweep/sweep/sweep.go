@@ -15,7 +15,6 @@
 package sweep
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -57,22 +56,39 @@ type Sweep struct {
 	// case gets a copy with the same times.
 	Setup func(dir string) error
 
+	// Input is the file that the command reads as its standard input, a path
+	// below its folder. If empty, there is nothing to read.
+	Input string
+
 	// Check judges the folder after the fault and after the second run. What
 	// the setup made is in the folder "start" beside it.
 	Check func(dir string) error
 
-	// Ended judges, in the modes in which the command ends by itself after the
-	// fault, how it ended: its exit status, 128 and the signal's number for one
-	// that a signal has killed, and what it said. If nil, any end will do. A
-	// command that ends with 0 must have done its work whatever this says.
-	Ended func(status int, output string) error
+	// Done reports whether a run has said that all is done. If nil, it says so by
+	// ending with 0. Whoever has said so must have done it, also if he was
+	// killed afterwards: the trees are then as without a fault.
+	Done func(End) bool
+
+	// Ended judges how a run ended. If nil, any end will do. What the second run
+	// says must be that all is done as well.
+	Ended func(End) error
+
+	// Once has the command not run a second time. In the end the trees must be as
+	// without a fault or, if nothing of it was said or could be seen before, as
+	// if it had never run.
+	Once bool
+
+	// Settle brings about the end: what runs sooner or later whatever became
+	// of the command. If nil, nothing does.
+	Settle func(dir string) error
 
 	// Final judges the folder once more when all else is well, and may change
 	// it. If nil, it is not called.
 	Final func(dir string) error
 
 	// Trees are the folders, in that of the case, whose bytes must be the
-	// same in the end as without a fault. If nil, "site".
+	// same in the end as without a fault. What is in a folder "packages" of
+	// one cannot be seen before a page lists it. If nil, "site".
 	Trees []string
 
 	// Ignore matches what may differ in them all the same, such as the time
@@ -114,9 +130,22 @@ type Report struct {
 	Hit      int // cases in which the fault took place
 	Failures []Failure
 
+	// Undone counts the cases of a sweep with Once that ended as if the command had
+	// never run.
+	Undone int
+
 	// Silent is the failed calls after which the command said all was well.
 	Silent []string
 }
+
+// An End is how a run of the command ended.
+type End struct {
+	Status int // of the process; 128 and the signal's number if one has killed it
+	Stdout string
+	Stderr string
+}
+
+func (e End) String() string { return strings.TrimSpace(e.Stdout + e.Stderr) }
 
 // A Failure is a case that ended badly.
 type Failure struct {
@@ -170,20 +199,23 @@ func (s Sweep) Run(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := trace(s.Command, s.env(), dir, fault{mode: s.Mode}, s.Timeout)
+	var w outcomes
+	if w.start, err = s.snapshot(dir); err != nil {
+		return nil, err
+	}
+	o, err := trace(s.Command, s.env(), dir, s.Input, fault{mode: s.Mode}, s.Timeout)
 	if err != nil {
 		return nil, err
 	}
-	if !o.status.Exited() || o.status.ExitStatus() != 0 {
-		return nil, fmt.Errorf("without a fault: %s\n%s", ending(o), o.output)
+	if err := s.judge(o.end(), true); err != nil {
+		return nil, fmt.Errorf("without a fault: %w", err)
 	}
 	if s.Check != nil {
 		if err := s.Check(dir); err != nil {
 			return nil, fmt.Errorf("the check refuses the result without a fault: %w", err)
 		}
 	}
-	want, err := s.snapshot(dir)
-	if err != nil {
+	if w.done, err = s.snapshot(dir); err != nil {
 		return nil, err
 	}
 	r := &Report{Calls: len(o.calls)}
@@ -196,14 +228,25 @@ func (s Sweep) Run(ctx context.Context) (*Report, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := want.same(got); err != nil {
+		if err := w.done.same(got); err != nil {
 			r.Failures = append(r.Failures, Failure{len(o.calls) + 1, "none", "after the end", err})
 			return r, nil
 		}
 	}
+	if w.want, err = s.settled(dir); err != nil {
+		return nil, fmt.Errorf("without a fault: %w", err)
+	}
 	if s.Final != nil {
 		if err := s.Final(dir); err != nil {
 			return nil, fmt.Errorf("the final check refuses the result without a fault: %w", err)
+		}
+	}
+	if s.Once {
+		if dir, err = s.begin(); err != nil {
+			return nil, err
+		}
+		if w.never, err = s.settled(dir); err != nil {
+			return nil, fmt.Errorf("without the command: %w", err)
 		}
 	}
 	points := spread(len(o.calls), s.Points)
@@ -211,7 +254,7 @@ func (s Sweep) Run(ctx context.Context) (*Report, error) {
 		if err := ctx.Err(); err != nil {
 			return r, err
 		}
-		if err := s.try(point, want, r); err != nil {
+		if err := s.try(point, w, r); err != nil {
 			return r, fmt.Errorf("point %d: %w", point, err)
 		}
 		if s.Progress != nil {
@@ -221,13 +264,17 @@ func (s Sweep) Run(ctx context.Context) (*Report, error) {
 	return r, nil
 }
 
+// outcomes are the trees at several times: at the start, after a command that
+// nothing has befallen, in the end after that, and in the end without it.
+type outcomes struct{ start, done, want, never snapshot }
+
 // try runs one case.
-func (s Sweep) try(point int, want snapshot, r *Report) error {
+func (s Sweep) try(point int, w outcomes, r *Report) error {
 	dir, err := s.begin()
 	if err != nil {
 		return err
 	}
-	o, err := trace(s.Command, s.env(), dir, fault{s.Mode, s.Errno, s.Lasting, point}, s.Timeout)
+	o, err := trace(s.Command, s.env(), dir, s.Input, fault{s.Mode, s.Errno, s.Lasting, point}, s.Timeout)
 	r.Cases++
 	name := "none"
 	if o != nil && point <= len(o.calls) {
@@ -243,18 +290,29 @@ func (s Sweep) try(point int, want snapshot, r *Report) error {
 	if err != nil {
 		return err
 	}
+	end := o.end()
+	done := s.done(end)
 	if o.hit {
 		r.Hit++
-		if s.Mode == Errno && status(o) == 0 {
+		if s.Mode == Errno && done {
 			r.Silent = append(r.Silent, fmt.Sprintf("point %d (%s)", point, name))
 		}
-		if err := s.ended(o, dir, want); err != nil {
-			return fail("with the fault", err)
-		}
+	}
+	if err := s.judge(end, !o.hit); err != nil {
+		return fail("with the fault", err)
 	}
 	if s.Cut != nil {
 		if err := s.Cut(); err != nil {
 			return fmt.Errorf("power cut: %w", err)
+		}
+	}
+	after, err := s.snapshot(dir)
+	if err != nil {
+		return err
+	}
+	if done {
+		if err := w.done.same(after); err != nil {
+			return fail("with the fault", fmt.Errorf("it says that all is well, but %w\n%v", err, end))
 		}
 	}
 	if s.Check != nil {
@@ -262,20 +320,33 @@ func (s Sweep) try(point int, want snapshot, r *Report) error {
 			return fail("after the fault", err)
 		}
 	}
-	if err := s.again(dir); err != nil {
-		return fail("second run", err)
-	}
-	if s.Check != nil {
-		if err := s.Check(dir); err != nil {
-			return fail("after the second run", err)
+	if !s.Once {
+		if err := s.again(dir); err != nil {
+			return fail("second run", err)
+		}
+		if s.Check != nil {
+			if err := s.Check(dir); err != nil {
+				return fail("after the second run", err)
+			}
 		}
 	}
-	got, err := s.snapshot(dir)
+	got, err := s.settled(dir)
 	if err != nil {
-		return err
-	}
-	if err := want.same(got); err != nil {
 		return fail("in the end", err)
+	}
+	if err := w.want.same(got); err != nil {
+		switch nerr := w.never.same(got); {
+		case !s.Once:
+			return fail("in the end", err)
+		case nerr != nil:
+			return fail("in the end", fmt.Errorf("neither done, as %w, nor not done, as %w", err, nerr))
+		case done:
+			return fail("in the end", fmt.Errorf("it said that all is well, but %w\n%v", err, end))
+		}
+		if seen := w.start.seen(after); seen != "" {
+			return fail("in the end", fmt.Errorf("%s could be seen, but then %w", seen, err))
+		}
+		r.Undone++
 	}
 	if s.Final != nil {
 		if err := s.Final(dir); err != nil {
@@ -285,26 +356,35 @@ func (s Sweep) try(point int, want snapshot, r *Report) error {
 	return nil
 }
 
-// ended judges how a command ended that was not killed.
-func (s Sweep) ended(o *outcome, dir string, want snapshot) error {
-	if s.Mode == Kill || s.Mode == Half {
-		return nil
+func (s Sweep) done(e End) bool {
+	if s.Done == nil {
+		return e.Status == 0
 	}
-	if status(o) == 0 {
-		got, err := s.snapshot(dir)
-		if err == nil {
-			err = want.same(got)
-		}
-		if err != nil {
-			return fmt.Errorf("it says that all is well, but %w\n%s", err, o.output)
-		}
-	}
+	return s.Done(e)
+}
+
+// judge judges how a run ended. One that nothing has befallen must say that all
+// is done.
+func (s Sweep) judge(e End, unharmed bool) error {
 	if s.Ended != nil {
-		if err := s.Ended(status(o), o.output); err != nil {
-			return fmt.Errorf("%w\n%s", err, strings.TrimSpace(o.output))
+		if err := s.Ended(e); err != nil {
+			return fmt.Errorf("%w\n%v", err, e)
 		}
+	}
+	if unharmed && !s.done(e) {
+		return fmt.Errorf("it ends with status %d, and has not done all\n%v", e.Status, e)
 	}
 	return nil
+}
+
+// settled brings about the end, and gives the trees then.
+func (s Sweep) settled(dir string) (snapshot, error) {
+	if s.Settle != nil {
+		if err := s.Settle(dir); err != nil {
+			return nil, err
+		}
+	}
+	return s.snapshot(dir)
 }
 
 // begin gives a folder as the setup left it. It is always the same one, so
@@ -329,40 +409,34 @@ func (s Sweep) begin() (string, error) {
 func (s Sweep) again(dir string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.Timeout)
 	defer cancel()
+	stdin, err := openInput(dir, s.Input)
+	if err != nil {
+		return err
+	}
+	defer stdin.Close()
 	cmd := exec.CommandContext(ctx, s.Command[0], s.Command[1:]...)
 	cmd.Dir, cmd.Env = dir, s.env()
-	out, err := cmd.CombinedOutput()
+	var stdout, stderr strings.Builder
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, &stdout, &stderr
+	err = cmd.Run()
 	if ctx.Err() != nil {
-		err = errTimeout
+		return errTimeout
 	}
-	if err != nil {
-		return fmt.Errorf("%w\n%s", err, bytes.TrimSpace(out))
+	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
+		return err
 	}
-	return nil
+	return s.judge(End{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}, true)
 }
 
 func (s Sweep) env() []string { return append(os.Environ(), s.Env...) }
-
-// status gives the end of a run as a shell does.
-func status(o *outcome) int {
-	if o.status.Signaled() {
-		return 128 + int(o.status.Signal())
-	}
-	return o.status.ExitStatus()
-}
-
-// ending says how a run ended.
-func ending(o *outcome) string {
-	if o.status.Signaled() {
-		return "killed by " + o.status.Signal().String()
-	}
-	return fmt.Sprintf("exit status %d", o.status.ExitStatus())
-}
 
 // String gives the report as a few lines for people.
 func (r *Report) String() string {
 	b := new(strings.Builder)
 	fmt.Fprintf(b, "%d calls, %d cases, %d faults, %d failures", r.Calls, r.Cases, r.Hit, len(r.Failures))
+	if r.Undone > 0 {
+		fmt.Fprintf(b, ", %d undone", r.Undone)
+	}
 	for i, f := range r.Failures {
 		if i == 20 {
 			fmt.Fprintf(b, "\n  … and %d more", len(r.Failures)-i)

@@ -312,7 +312,7 @@ func forbidden(t *testing.T, err error) {
 
 func traced(t *testing.T, command, env []string, dir string, f fault, timeout time.Duration) *outcome {
 	t.Helper()
-	o, err := trace(command, env, dir, f, timeout)
+	o, err := trace(command, env, dir, "", f, timeout)
 	forbidden(t, err)
 	if err != nil {
 		t.Fatal(err)
@@ -388,16 +388,21 @@ func TestLasting(t *testing.T) {
 	}
 	s = planted(t, "right", Errno)
 	s.Lasting = true
-	s.Ended = func(status int, output string) error {
-		if status != 7 || !strings.Contains(output, "no space left") {
-			return fmt.Errorf("status %d", status)
+	s.Ended = func(e End) error {
+		if e.Status != 0 && (e.Status != 7 || !strings.Contains(e.Stderr, "no space left")) {
+			return fmt.Errorf("status %d", e.Status)
 		}
 		return nil
 	}
 	if r := run(t, s); len(r.Failures) > 0 {
 		t.Error("a right program was flagged")
 	}
-	s.Ended = func(int, string) error { return errors.New("not so") }
+	s.Ended = func(e End) error {
+		if e.Status != 0 {
+			return errors.New("not so")
+		}
+		return nil
+	}
 	if r := run(t, s); len(r.Failures) != r.Cases {
 		t.Errorf("of %d ends that were judged wrong, %d were told", r.Cases, len(r.Failures))
 	}
@@ -457,8 +462,8 @@ func TestCalls(t *testing.T) {
 	if !want.MatchString(got) {
 		t.Errorf("calls = %s, want %s", got, want)
 	}
-	if o.status.ExitStatus() != 3 || o.output != "out\n" {
-		t.Errorf("status %v, output %q", o.status, o.output)
+	if o.status.ExitStatus() != 3 || o.stdout+o.stderr != "out\n" {
+		t.Errorf("status %v, output %q", o.status, o.stdout+o.stderr)
 	}
 }
 
@@ -479,8 +484,8 @@ func TestErrno(t *testing.T) {
 	o := traced(t, []string{"sh", "-c", "mkdir a; mkdir b"}, append(os.Environ(), "LC_ALL=C"), dir, fault{mode: Errno, errno: syscall.EDQUOT, point: 1}, time.Minute)
 	_, a := os.Stat(filepath.Join(dir, "a"))
 	_, b := os.Stat(filepath.Join(dir, "b"))
-	if a == nil || b != nil || !strings.Contains(o.output, "Disk quota exceeded") || !o.hit || o.file != "a" {
-		t.Errorf("a: %v, b: %v, output %q", a, b, o.output)
+	if a == nil || b != nil || !strings.Contains(o.stdout+o.stderr, "Disk quota exceeded") || !o.hit || o.file != "a" {
+		t.Errorf("a: %v, b: %v, output %q", a, b, o.stdout+o.stderr)
 	}
 }
 

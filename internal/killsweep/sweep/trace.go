@@ -33,11 +33,22 @@ type outcome struct {
 	hit    bool     // the fault took place
 	file   string   // that the struck call was about
 	status unix.WaitStatus
-	output string
+	stdout string
+	stderr string
 }
 
-// trace runs a command in a folder under a fault.
-func trace(command, env []string, dir string, f fault, timeout time.Duration) (*outcome, error) {
+// end gives the end of the run as a caller sees it.
+func (o *outcome) end() End {
+	e := End{Status: o.status.ExitStatus(), Stdout: o.stdout, Stderr: o.stderr}
+	if o.status.Signaled() {
+		e.Status = 128 + int(o.status.Signal())
+	}
+	return e
+}
+
+// trace runs a command in a folder under a fault. input is the file that it reads
+// as its standard input, below the folder.
+func trace(command, env []string, dir, input string, f fault, timeout time.Duration) (*outcome, error) {
 	path, err := exec.LookPath(command[0])
 	if err != nil {
 		return nil, err
@@ -49,17 +60,26 @@ func trace(command, env []string, dir string, f fault, timeout time.Duration) (*
 	if err != nil {
 		return nil, err
 	}
-	log, err := os.CreateTemp("", "killsweep*.log")
+	logs, err := os.MkdirTemp("", "killsweep*.log")
 	if err != nil {
 		return nil, err
 	}
-	defer os.Remove(log.Name())
-	defer log.Close()
-	null, err := os.Open(os.DevNull)
+	defer os.RemoveAll(logs)
+	stdout, err := os.Create(filepath.Join(logs, "stdout"))
 	if err != nil {
 		return nil, err
 	}
-	defer null.Close()
+	defer stdout.Close()
+	stderr, err := os.Create(filepath.Join(logs, "stderr"))
+	if err != nil {
+		return nil, err
+	}
+	defer stderr.Close()
+	stdin, err := openInput(dir, input)
+	if err != nil {
+		return nil, err
+	}
+	defer stdin.Close()
 
 	// A process is traced by one thread of this one, and waited for by it.
 	type result struct {
@@ -69,12 +89,12 @@ func trace(command, env []string, dir string, f fault, timeout time.Duration) (*
 	done := make(chan result)
 	go func() {
 		runtime.LockOSThread() // for good: the thread ends with the goroutine
-		t := tracer{fault: f, log: log.Name(), o: &outcome{}, tasks: map[int]bool{}, groups: map[int]bool{}, halved: -1}
+		t := tracer{fault: f, logs: logs + "/", o: &outcome{}, tasks: map[int]bool{}, groups: map[int]bool{}, halved: -1}
 		argv := append([]string{shimName, path}, command[1:]...)
 		pid, err := syscall.ForkExec(self, argv, &syscall.ProcAttr{
 			Dir:   dir,
 			Env:   env,
-			Files: []uintptr{null.Fd(), log.Fd(), log.Fd()},
+			Files: []uintptr{stdin.Fd(), stdout.Fd(), stderr.Fd()},
 			Sys:   &syscall.SysProcAttr{Ptrace: true},
 		})
 		if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSYS) {
@@ -89,18 +109,30 @@ func trace(command, env []string, dir string, f fault, timeout time.Duration) (*
 	if r.err != nil {
 		return nil, r.err
 	}
-	b, err := os.ReadFile(log.Name())
-	r.o.output = string(b)
-	if err == nil && strings.HasPrefix(r.o.output, shimFault) {
-		err = fmt.Errorf("%w: %s", ErrForbidden, strings.TrimSpace(strings.TrimPrefix(r.o.output, shimFault)))
+	said, err := os.ReadFile(stdout.Name())
+	if err != nil {
+		return nil, err
+	}
+	faults, err := os.ReadFile(stderr.Name())
+	r.o.stdout, r.o.stderr = string(said), string(faults)
+	if fault, ok := strings.CutPrefix(r.o.stderr, shimFault); ok && err == nil {
+		err = fmt.Errorf("%w: %s", ErrForbidden, strings.TrimSpace(fault))
 	}
 	return r.o, err
+}
+
+// openInput opens what a command in a folder reads as its standard input.
+func openInput(dir, input string) (*os.File, error) {
+	if input == "" {
+		return os.Open(os.DevNull)
+	}
+	return os.Open(filepath.Join(dir, input))
 }
 
 // A tracer follows one command and all that it starts.
 type tracer struct {
 	fault
-	log    string
+	logs   string // the folder of what the command says, with a slash behind
 	o      *outcome
 	main   int
 	armed  bool // the command proper runs
@@ -233,7 +265,7 @@ func (t *tracer) called(tid int) error {
 		return err
 	}
 	c := callByNr[regs.Orig_rax]
-	if !t.armed || t.halved >= 0 || t.o.hit && t.mode == Kill || c == nil || !c.counts(tid, &regs, t.log) {
+	if !t.armed || t.halved >= 0 || t.o.hit && t.mode == Kill || c == nil || !c.counts(tid, &regs, t.logs) {
 		t.resume(tid, 0)
 		return nil
 	}
