@@ -67,6 +67,9 @@ func (x *index) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer x.leave(e)
+	if x.alone {
+		e.confine(r, x.log)
+	}
 	e.handler.ServeHTTP(w, r)
 }
 
@@ -129,9 +132,6 @@ func (x *index) look() {
 		}
 		return
 	}
-	if x.alone {
-		e.confine(x.log)
-	}
 	x.replace(e)
 }
 
@@ -167,16 +167,15 @@ func open(file string, log *slog.Logger) (*edition, error) {
 	return e, nil
 }
 
-// confine takes from the process what it does not need for this index. It is the
+// confine takes from the process what it does not need for a request. It is the
 // second wall: what the kernel does not have is done without.
-func (e *edition) confine(log *slog.Logger) {
-	for _, dir := range []string{e.config.State, e.config.Uploads} {
-		if _, err := os.Stat(dir); dir != "" && errors.Is(err, fs.ErrNotExist) {
-			// The first request of all makes it, which one that is confined cannot. It
-			// is not made here: where a file system with the uploads is not mounted, a
-			// build would take an empty folder for uploads that were taken away.
-			return
-		}
+func (e *edition) confine(r *http.Request, log *slog.Logger) {
+	missing := func(dir string) bool {
+		_, err := os.Stat(dir)
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	if missing(e.config.State) || e.config.Uploads != "" && r.Method == http.MethodPost && missing(e.config.Uploads) {
+		return // the first request of all, or the first upload, makes them, which one that is confined cannot
 	}
 	if _, err := confine.Restrict(confine.For(e.config)); err != nil {
 		log.Warn("not confined", "err", err)
