@@ -302,9 +302,13 @@ func startApache(t *testing.T, k kind, site string) *server {
 	}
 	return attempt(t, func(port string) (*server, *exec.Cmd) {
 		log := filepath.Join(dir, "access.log")
-		head := apacheHead(dir, port, "mpm_event", "authz_core", "authz_host", "mime", "dir", "alias", "rewrite", "headers", "env", "setenvif",
+		modules := []string{"mpm_event", "authz_core", "authz_host", "mime", "dir", "alias", "rewrite", "headers", "env", "setenvif",
 			"autoindex", "negotiation", "cgid", "include", "asis", "deflate", "filter", "status", "proxy", "proxy_fcgi",
-			"authz_user", "authn_core", "authn_file", "auth_basic")
+			"authz_user", "authn_core", "authn_file", "auth_basic"}
+		if _, err := os.Stat(xsendfile); err == nil {
+			modules = append(modules, "xsendfile")
+		}
+		head := apacheHead(dir, port, modules...)
 		write(t, filepath.Join(dir, "apache.conf"), fmt.Appendf(nil, `%[1]s%[2]s
 CustomLog %[3]s test
 TypesConfig %[4]s/mime.types
