@@ -73,22 +73,24 @@ var layers = []row{
 	{"fetch/fetchtest", []string{"packaging", "intake/intaketest"}},
 	{"serve/servetest", []string{"packaging", "layout", "catalog", "intake", "intake/intaketest", "generate", "publish"}},
 	{"gateway/gatewaytest", []string{"gateway"}},
+	{"internal/confs", nil},
 	{"internal/acceptance", []string{
 		".", "packaging", "templates", "layout", "catalog", "serve", "gateway",
-		"intake/intaketest", "fetch/fetchtest", "serve/servetest",
+		"intake/intaketest", "fetch/fetchtest", "serve/servetest", "internal/confs",
 	}},
 	{"internal/docstest", []string{".", "allowlist", "policy"}},
 	{"bench/dataset", []string{"packaging", "layout", "catalog", "intake/intaketest"}},
 	{"bench/floor", []string{"packaging", "layout", "bench/dataset"}},
+	{"bench/floor/cgi", nil},
 	{"bench/timed", nil},
-	{"bench", []string{".", "packaging", "layout", "catalog", "bench/dataset"}},
+	{"bench", []string{".", "packaging", "layout", "catalog", "internal/confs", "bench/dataset"}},
 }
 
 // stages are the steps of the walk, which know nothing of each other.
 var stages = []string{"plan", "drop", "fetch", "intake", "generate", "publish"}
 
 // helpers are for tests alone: no program may import them.
-var helpers = []string{"intake/intaketest", "fetch/fetchtest", "serve/servetest", "gateway/gatewaytest", "internal/acceptance", "internal/docstest", "bench/dataset", "bench/floor", "bench/timed", "bench"}
+var helpers = []string{"intake/intaketest", "fetch/fetchtest", "serve/servetest", "gateway/gatewaytest", "internal/confs", "internal/acceptance", "internal/docstest", "bench/dataset", "bench/floor", "bench/floor/cgi", "bench/timed", "bench"}
 
 // only says which packages a library may be used in, tests apart. A library
 // that is not here may be used anywhere but in the packages of plain.

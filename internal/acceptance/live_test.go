@@ -14,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"nestgen/internal/confs"
 )
 
 // A liveSite is a site that requests change. It belongs to the user that web
@@ -182,46 +184,25 @@ func (s *liveSite) startServe(t *testing.T, _ kind, _ string) *server {
 	return &server{URL: m, capitals: true, log: func() []access { return nil }}
 }
 
-// directive is a line of a server's configuration that was taken out: prose has a
-// blank behind its "#".
-var directive = regexp.MustCompile(`^( *)#([^ ]|    )`)
-
 // takeIn takes the directives of one paragraph in, and takeOut takes them out. The
 // paragraph is the one with some words in it.
 func takeIn(t *testing.T, conf []byte, words string) []byte {
-	return editParagraph(t, conf, words, func(line string) string { return directive.ReplaceAllString(line, "$1$2") })
+	t.Helper()
+	return edited(t, confs.TakeIn, conf, words)
 }
 
 func takeOut(t *testing.T, conf []byte, words string) []byte {
-	return editParagraph(t, conf, words, func(line string) string {
-		if strings.HasPrefix(strings.TrimSpace(line), "#") {
-			return line
-		}
-		return "#" + line
-	})
+	t.Helper()
+	return edited(t, confs.TakeOut, conf, words)
 }
 
-func editParagraph(t *testing.T, conf []byte, words string, edit func(line string) string) []byte {
+func edited(t *testing.T, edit func([]byte, string) ([]byte, error), conf []byte, words string) []byte {
 	t.Helper()
-	paragraphs := strings.Split(string(conf), "\n\n")
-	edited := 0
-	for i, p := range paragraphs {
-		if !strings.Contains(p, words) {
-			continue
-		}
-		lines := strings.Split(p, "\n")
-		for j := range lines {
-			if to := edit(lines[j]); to != lines[j] {
-				lines[j] = to
-				edited++
-			}
-		}
-		paragraphs[i] = strings.Join(lines, "\n")
+	conf, err := edit(conf, words)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if edited == 0 {
-		t.Fatalf("no directives in a paragraph with %q", words)
-	}
-	return []byte(strings.Join(paragraphs, "\n\n"))
+	return conf
 }
 
 // behind runs a test behind each server, with a site of its own. The test starts
@@ -234,17 +215,5 @@ func behind(t *testing.T, servers func(*liveSite) []kind, settings string, f fun
 			k := servers(s)[i]
 			f(t, s, func() *server { return k.start(t, k, s.dir) })
 		})
-	}
-}
-
-// The texts of contrib/ can be read by those who wrote them: everything that is to
-// be taken in at once is.
-func TestParagraphs(t *testing.T) {
-	const conf = "a;\n\n# Prose about it,\n# in two lines.\n    #b;\n#<C>\n#    d;\n#</C>\n\n# Other.\n#e;\n"
-	if got, want := string(takeIn(t, []byte(conf), "two lines")), "a;\n\n# Prose about it,\n# in two lines.\n    b;\n<C>\n    d;\n</C>\n\n# Other.\n#e;\n"; got != want {
-		t.Errorf("takeIn: %q, want %q", got, want)
-	}
-	if got, want := string(takeOut(t, []byte(conf), "a;")), "#"+conf; got != want {
-		t.Errorf("takeOut: %q, want %q", got, want)
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"nestgen/internal/confs"
 	"nestgen/serve"
 )
 
@@ -124,19 +125,12 @@ func reserve(t *testing.T) (port string, release func()) {
 }
 
 // contrib reads a file of contrib/ and puts other words in the place of its
-// example ones. Every one of them must be there, or the file has changed and
-// the test would start something else.
+// example ones.
 func contrib(t *testing.T, name string, words ...string) []byte {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join("../../contrib", name))
+	data, err := confs.Read("../..", name, words...)
 	if err != nil {
 		t.Fatal(err)
-	}
-	for i := 0; i < len(words); i += 2 {
-		if !bytes.Contains(data, []byte(words[i])) {
-			t.Fatalf("contrib/%s does not contain %q", name, words[i])
-		}
-		data = bytes.ReplaceAll(data, []byte(words[i]), []byte(words[i+1]))
 	}
 	return data
 }
