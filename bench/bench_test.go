@@ -1,10 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"nestgen/bench/dataset"
 	"nestgen/layout"
@@ -21,7 +28,7 @@ func TestCounts(t *testing.T) {
 	}
 	var o options
 	o.quick()
-	rows, err := bench(context.Background(), o, "1000,10000", "")
+	rows, err := bench(context.Background(), o, "1000,10000", "pages,drop,archives,upstream,downloads")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,6 +68,64 @@ func TestCounts(t *testing.T) {
 		if r.Bench == "memory" && r.Counts["percent of a tenth of the files"] > 200 {
 			t.Errorf("%s: %.1f MiB at %d files, %d %% of the peak at a tenth of them", r.What, r.PeakMiB, r.Files, r.Counts["percent of a tenth of the files"])
 		}
+	}
+}
+
+// What does not depend on the machine either: how often the fallback and the
+// upstream are asked.
+func TestFallback(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts web servers and installs with pip")
+	}
+	var o options
+	o.quick()
+	rows, err := bench(t.Context(), o, "1", "startup,firsthit,rate,lazyinstall")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const hits = hitsPerRun
+	for what, want := range map[string]map[string]int64{
+		"page":        {"upstream requests": hits},
+		"170 kB file": {"upstream requests": hits},
+		"page again":  {"upstream requests": 0, "fallback asked": 0},
+		"file again":  {"upstream requests": 0, "fallback asked": 0},
+	} {
+		for _, w := range []way{nginxCGI, nginxFastCGI, apacheCGI} {
+			t.Run("firsthit/"+w.name+"/"+what, func(t *testing.T) {
+				skipWithout(t, w.lacks())
+				check(t, rows, "first hit", w.name+": "+what, 0, want)
+			})
+		}
+	}
+	for _, w := range []way{nginxCGI, nginxFastCGI} {
+		t.Run("rate/"+w.name, func(t *testing.T) {
+			skipWithout(t, w.lacks())
+			for _, what := range []string{"remembered 404, 1 clients", "remembered 404, 4 clients", "fresh page, 1 clients", "fresh page, 4 clients"} {
+				check(t, rows, "rate", w.name+": "+what, 0, map[string]int64{"upstream requests": 0})
+			}
+		})
+		t.Run("lazyinstall/"+w.name, func(t *testing.T) {
+			for _, r := range rows {
+				if r.Bench == "lazy install" && (r.What == "pip" || r.What == w.name) {
+					skipWithout(t, r.Skipped)
+				}
+			}
+			asks := check(t, rows, "lazy install", "pip: upstream itself", 0, nil)["upstream requests"]
+			if asks < 6 { // a page and a wheel of each; newer ones read the metadata before
+				t.Errorf("pip asks the upstream itself %d times", asks)
+			}
+			check(t, rows, "lazy install", w.name+": empty site", 0, map[string]int64{"requests": asks, "fallback asked": asks, "upstream requests": asks})
+			check(t, rows, "lazy install", w.name+": again", 0, map[string]int64{"requests": asks, "fallback asked": 0, "upstream requests": 0})
+		})
+	}
+	check(t, rows, "startup", "nestgen-cgi: a remembered 404", 0, nil)
+}
+
+// skipWithout skips a test that cannot run here.
+func skipWithout(t *testing.T, why string) {
+	t.Helper()
+	if why != "" {
+		t.Skip(why)
 	}
 }
 
@@ -150,6 +215,68 @@ func TestMedian(t *testing.T) {
 	}
 	if got := median(nil, wall); got != 0 {
 		t.Errorf("median of nothing = %v, want 0", got)
+	}
+}
+
+func TestAnswersOf(t *testing.T) {
+	ms := func(list ...int) (d []time.Duration) {
+		for _, n := range list {
+			d = append(d, time.Duration(n)*time.Millisecond)
+		}
+		return d
+	}
+	a := answersOf(ms(10, 7, 3, 9, 1, 2, 5, 4, 6, 8), ms(9, 6, 0, 8, 0, 1, 4, 3, 5, 7))
+	if want := (Answers{Count: 10, Median: 0.006, P90: 0.010, P99: 0.010, Over: 0.001, OverP90: 0.003}); *a != want {
+		t.Errorf("%+v, want %+v", *a, want)
+	}
+	if a := answersOf(ms(4), nil); a.Median != 0.004 || a.Over != 0 {
+		t.Errorf("one answer: %+v", *a)
+	}
+}
+
+// A page and a file that are not what the data says are an error, whatever is wrong
+// with them: what is timed is right.
+func TestWrongAnswers(t *testing.T) {
+	p := history("some-thing", 2, 100)
+	dir := t.TempDir()
+	if err := dataset.Write(dir, newestOf([]*dataset.Project{p})); err != nil {
+		t.Fatal(err)
+	}
+	page, err := dataset.Page(p, "../../files/", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const at = "http://127.0.0.1/simple/some-thing/"
+	f := newestWheel(p)
+	urls, err := checkPage(p, at, page)
+	if err != nil || urls[f.Filename] != "http://127.0.0.1/files/some_thing-1.1-py3-none-any.whl" {
+		t.Fatalf("%v, %v", urls, err)
+	}
+	sum := f.Digest()
+	for _, change := range [][2]string{
+		{`"name":"some-thing"`, `"name":"other"`}, {"1.0-py3", "1.2-py3"}, {hex.EncodeToString(sum[:]), strings.Repeat("0", 64)},
+		{fmt.Sprintf(`"size":%d`, f.Size), `"size":1`}, {`"core-metadata"`, `"x"`}, {`"files":[`, `"x":[`}, {"{", "<"},
+	} {
+		changed := bytes.Replace(page, []byte(change[0]), []byte(change[1]), 1)
+		if bytes.Equal(changed, page) {
+			t.Errorf("%s is not in the page", change[0])
+		}
+		if _, err := checkPage(p, at, changed); err == nil {
+			t.Errorf("a page with %s instead of %s: no error", change[1], change[0])
+		}
+	}
+	data, err := os.ReadFile(filepath.Join(dir, f.Filename))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := checkFile(f, at, data); err != nil {
+		t.Error(err)
+	}
+	if checkFile(f, at, data[1:]) == nil {
+		t.Error("a part of a file: no error")
+	}
+	if err := checkInstalled(dir, filepath.Join(dir, f.Filename)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a wheel that was not installed: %v", err)
 	}
 }
 

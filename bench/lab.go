@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -23,12 +24,15 @@ type options struct {
 	noMount bool
 	peers   []peer
 	latency time.Duration // of the upstream's pages
+	far     time.Duration // of all that the upstream of the fallback has
+	cgi     string        // nestgen-cgi; empty to build it
+	python  string        // one with pip
 }
 
 // quick makes of o what can be run in a test: the counts are the same in one
 // run as in many, and on any file system.
 func (o *options) quick() {
-	o.runs, o.latency, o.noMount = 1, time.Millisecond, true
+	o.runs, o.latency, o.far, o.noMount = 1, time.Millisecond, 10*time.Millisecond, true
 	if o.dir == "" && isFolder("/dev/shm") {
 		o.dir = "/dev/shm"
 	}
@@ -44,7 +48,12 @@ type lab struct {
 	options
 	tools string // folder of the programs
 	floor string
+	bare  string // the least CGI program
 	timed string
+
+	module string              // its folder
+	owner  *syscall.Credential // of what web servers and nestgen-cgi write; nil for this user
+
 	rows  []Row
 	dir   string // where the measurement in hand works
 	fresh bool   // dir is a file system of its own
@@ -54,14 +63,21 @@ type lab struct {
 type benchmark struct {
 	name string
 	run  func(l *lab, ctx context.Context, files int) error
+
+	// once says that it has a size of its own.
+	once bool
 }
 
 var benchmarks = []benchmark{
-	{"pages", (*lab).pages},
-	{"drop", (*lab).drop},
-	{"archives", (*lab).archives},
-	{"upstream", (*lab).upstream},
-	{"downloads", (*lab).downloads},
+	{"pages", (*lab).pages, false},
+	{"drop", (*lab).drop, false},
+	{"archives", (*lab).archives, false},
+	{"upstream", (*lab).upstream, false},
+	{"downloads", (*lab).downloads, false},
+	{"startup", (*lab).startup, true},
+	{"firsthit", (*lab).firstHit, true},
+	{"rate", (*lab).rate, true},
+	{"lazyinstall", (*lab).lazyInstall, true},
 }
 
 func benchNames() []string {
@@ -75,13 +91,22 @@ func benchNames() []string {
 // run makes the measurements.
 func run(ctx context.Context, o options) (_ []Row, err error) {
 	if o.latency == 0 {
-		o.latency, o.warm = 20*time.Millisecond, true
+		o.latency, o.far, o.warm = 20*time.Millisecond, 100*time.Millisecond, true
+	}
+	if o.python == "" {
+		o.python = "python3"
 	}
 	l := &lab{options: o}
 	if l.tools, err = os.MkdirTemp("", "nestgen-bench-"); err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(l.tools)
+	if err := os.Chmod(l.tools, 0o755); err != nil { // web servers start a program in it
+		return nil, err
+	}
+	if l.owner, err = webUser(); err != nil {
+		return nil, err
+	}
 	if err := l.build(ctx); err != nil {
 		return nil, err
 	}
@@ -89,14 +114,26 @@ func run(ctx context.Context, o options) (_ []Row, err error) {
 		if len(l.only) > 0 && !slices.Contains(l.only, b.name) {
 			continue
 		}
-		for _, n := range l.sizes {
+		sizes := l.sizes
+		if b.once {
+			sizes = []int{0}
+		}
+		for _, n := range sizes {
 			if err := l.measure(ctx, b, n); err != nil {
-				return l.rows, fmt.Errorf("%s, %d files: %w", b.name, n, err)
+				return l.rows, fmt.Errorf("%s: %w", b.at(n), err)
 			}
 		}
 	}
 	l.comparePeaks()
 	return l.rows, nil
+}
+
+// at says which measurement it is.
+func (b *benchmark) at(files int) string {
+	if b.once {
+		return b.name
+	}
+	return fmt.Sprintf("%s, %d files", b.name, files)
 }
 
 // measure runs one measurement in a place of its own.
@@ -107,7 +144,7 @@ func (l *lab) measure(ctx context.Context, b benchmark, files int) (err error) {
 	}
 	defer func() { err = errors.Join(err, v.remove()) }()
 	l.dir, l.fresh = v.dir, v.fresh
-	fmt.Fprintf(os.Stderr, "%s, %d files, in %s\n", b.name, files, v.what)
+	fmt.Fprintf(os.Stderr, "%s, in %s\n", b.at(files), v.what)
 	return b.run(l, ctx, files)
 }
 
@@ -130,19 +167,31 @@ func (l *lab) build(ctx context.Context) error {
 		}
 		return path, nil
 	}
-	var err error
-	if l.floor, err = make("floor", "nestgen/bench/floor"); err != nil {
-		return err
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "nestgen").Output()
+	if err != nil {
+		return fmt.Errorf("find the module: %w", err)
 	}
-	if l.timed, err = make("timed", "nestgen/bench/timed"); err != nil {
-		return err
+	l.module = strings.TrimSpace(string(out))
+	for _, p := range []struct {
+		path      *string
+		name, pkg string
+	}{
+		{&l.floor, "floor", "nestgen/bench/floor"},
+		{&l.bare, "bare-cgi", "nestgen/bench/floor/cgi"},
+		{&l.timed, "timed", "nestgen/bench/timed"},
+		{&l.nestgen, "nestgen", "nestgen/cmd/nestgen"},
+		{&l.cgi, "nestgen-cgi", "nestgen/cmd/nestgen-cgi"},
+	} {
+		if *p.path == "" {
+			*p.path, err = make(p.name, p.pkg)
+		} else {
+			*p.path, err = filepath.Abs(*p.path)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if l.nestgen == "" {
-		l.nestgen, err = make("nestgen", "nestgen/cmd/nestgen")
-		return err
-	}
-	l.nestgen, err = filepath.Abs(l.nestgen)
-	return err
+	return nil
 }
 
 // A volume is a folder for one measurement.
@@ -170,6 +219,9 @@ func newVolume(ctx context.Context, dir string, mount bool) (*volume, error) {
 	}
 	at, err := os.MkdirTemp(dir, "nestgen-bench-")
 	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(at, 0o755); err != nil { // web servers have a user of their own
 		return nil, err
 	}
 	v := &volume{dir: filepath.Join(at, "fs"), what: at + ", no file system of its own"}

@@ -1,8 +1,9 @@
 // Command bench times nestgen as a whole process: what it takes to make all
 // pages, to find nothing to do, to take in one file, to look at a full drop
-// folder, to ask an upstream what is new and to fetch from it. Beside it, in
-// turn, run the least program that does the same and whatever else is given
-// with -peer. docs/performance.md says what the figures mean.
+// folder, to ask an upstream what is new and to fetch from it; and what somebody
+// waits for who asks nestgen-cgi behind a web server. Beside it, in turn, run the
+// least program that does the same and whatever else is given with -peer.
+// docs/performance.md says what the figures mean.
 //
 //	go run ./bench                    everything, at 1,000, 10,000 and 100,000 files
 //	go run ./bench -only pages,drop -files 100000 -runs 9
@@ -32,6 +33,8 @@ func main() {
 	only := flag.String("only", "", "which to run of "+strings.Join(benchNames(), ",")+"; empty for all")
 	flag.IntVar(&o.runs, "runs", 5, "runs of each thing; medians are printed")
 	flag.StringVar(&o.nestgen, "nestgen", "", "the program to time; empty to build it")
+	flag.StringVar(&o.cgi, "nestgen-cgi", "", "the program behind web servers; empty to build it")
+	flag.StringVar(&o.python, "python", "", "a Python with pip, for lazyinstall; empty for python3")
 	flag.StringVar(&o.dir, "dir", "", "where to work; empty for /dev/shm or the folder for temporary files")
 	flag.BoolVar(&o.noMount, "no-mount", false, "make no file system, even as root")
 	flag.Func("peer", "NAME=COMMAND to time beside; it has {list}, {rows} or {drop} in it, and {out} (repeat)", o.addPeer)

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 )
@@ -28,6 +30,13 @@ type Row struct {
 
 	// GBs is what was gone through, in 10^9 bytes a second of wall time.
 	GBs float64 `json:"gb_per_s,omitempty"`
+
+	// Answers is set where single answers were timed. The times above are then
+	// those of a process for one answer, or zero.
+	Answers *Answers `json:"answers,omitempty"`
+
+	// Skipped says why something was not measured; then all else is zero.
+	Skipped string `json:"skipped,omitempty"`
 
 	// Counts do not depend on the machine.
 	Counts map[string]int64 `json:"counts,omitempty"`
@@ -62,8 +71,38 @@ func load() string {
 	return first
 }
 
-// printTable prints rows for people.
+// skip notes that something could not be measured here.
+func (l *lab) skip(bench, what, why string) {
+	fmt.Fprintf(os.Stderr, "%s, %s: %s\n", bench, what, why)
+	l.rows = append(l.rows, Row{Bench: bench, What: what, Skipped: why})
+}
+
+// printTable prints rows for people: the programs that were timed, and then the
+// answers.
 func printTable(w io.Writer, rows []Row) error {
+	var programs, answers, skipped []Row
+	for _, r := range rows {
+		switch {
+		case r.Skipped != "":
+			skipped = append(skipped, r)
+		case r.Answers != nil:
+			answers = append(answers, r)
+		default:
+			programs = append(programs, r)
+		}
+	}
+	err := errors.Join(printPrograms(w, programs), printAnswers(w, answers))
+	for _, r := range skipped {
+		_, perr := fmt.Fprintf(w, "%s, %s: not measured: %s\n", r.Bench, r.What, r.Skipped)
+		err = errors.Join(err, perr)
+	}
+	return err
+}
+
+func printPrograms(w io.Writer, rows []Row) error {
+	if len(rows) == 0 {
+		return nil
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "what\tfiles\twall s\tcpu s\tuser\tsys\tMiB\tof 1st\tGB/s\tload\ttarget\tcounts")
 	last := ""
@@ -76,8 +115,31 @@ func printTable(w io.Writer, rows []Row) error {
 		if r.Wall > 0 {
 			times = fmt.Sprintf("%.3f\t%.3f\t%.3f\t%.3f", r.Wall, r.cpu(), r.User, r.System)
 		}
-		fmt.Fprintf(t, "  %s\t%d\t%s\t%.1f\t%s\t%s\t%s\t%s\t%s\n", r.What, r.Files, times,
+		files := ""
+		if r.Files > 0 {
+			files = strconv.Itoa(r.Files)
+		}
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%.1f\t%s\t%s\t%s\t%s\t%s\n", r.What, files, times,
 			r.PeakMiB, optional(r.OfFirst), optional(r.GBs), r.Load, r.Target, counts(r.Counts))
+	}
+	return t.Flush()
+}
+
+func printAnswers(w io.Writer, rows []Row) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "answers\tn\tmedian ms\tp90\tp99\tover\tp90\tcpu ms\tof 1st\tper s\tload\ttarget\tcounts")
+	last := ""
+	for _, r := range rows {
+		if r.Bench != last {
+			fmt.Fprintf(t, "%s\t\t\t\t\t\t\t\t\t\t\t\t\n", r.Bench)
+			last = r.Bench
+		}
+		a := r.Answers
+		fmt.Fprintf(t, "  %s\t%d\t%.2f\t%.2f\t%.2f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.What, a.Count, 1e3*a.Median, 1e3*a.P90, 1e3*a.P99,
+			optional(1e3*a.Over), optional(1e3*a.OverP90), optional(1e3*r.cpu()), optional(r.OfFirst), optional(a.PerSecond), r.Load, r.Target, counts(r.Counts))
 	}
 	return t.Flush()
 }

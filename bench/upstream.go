@@ -22,14 +22,20 @@ import (
 // An index is an upstream of our own, in this process. It serves the page of
 // each project as JSON (PEP 691) with an ETag, and files.
 type index struct {
-	pages   map[string]page // by the path
-	files   http.Handler
-	latency time.Duration // before each answer to a request for a page
-	server  http.Server
-	url     string
+	pages map[string]page // by the path
+	files http.Handler
+	distance
+	server http.Server
+	url    string
 
 	requests, notModified, fetched atomic.Int64
 	open, most                     atomic.Int64 // connections, now and at once
+}
+
+// A distance is how far away an upstream is, and what it says of its files.
+type distance struct {
+	page, file time.Duration // before each answer
+	metadata   bool          // pages offer the metadata of wheels
 }
 
 type page struct {
@@ -38,11 +44,11 @@ type page struct {
 }
 
 // newIndex serves projects; dir has the files that can be fetched.
-func newIndex(projects []*dataset.Project, dir string, latency time.Duration) (*index, error) {
-	x := &index{pages: make(map[string]page, len(projects)), latency: latency}
+func newIndex(projects []*dataset.Project, dir string, d distance) (*index, error) {
+	x := &index{pages: make(map[string]page, len(projects)), distance: d}
 	x.files = http.StripPrefix("/files/", http.FileServer(http.Dir(dir)))
 	for _, p := range projects {
-		body, err := dataset.Page(p, "../../files/")
+		body, err := dataset.Page(p, "../../files/", d.metadata)
 		if err != nil {
 			return nil, err
 		}
@@ -77,10 +83,11 @@ func (x *index) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.requests.Add(1)
 	if strings.HasPrefix(r.URL.Path, "/files/") {
 		x.fetched.Add(1)
+		time.Sleep(x.file)
 		x.files.ServeHTTP(w, r)
 		return
 	}
-	time.Sleep(x.latency)
+	time.Sleep(x.page)
 	p, ok := x.pages[r.URL.Path]
 	if !ok {
 		http.NotFound(w, r)
@@ -130,11 +137,7 @@ func (l *lab) mirrorSite(name string, projects []*dataset.Project, x *index) (*s
 // can be fetched.
 func (l *lab) serve(projects []*dataset.Project, latency time.Duration) (x *index, bytes int64, err error) {
 	dir := filepath.Join(l.dir, "upstream")
-	var newest []*dataset.Project
-	for _, p := range projects {
-		// The releases are shared, so that what Write notes stands on the page.
-		newest = append(newest, &dataset.Project{Name: p.Name, Releases: p.Releases[len(p.Releases)-1:]})
-	}
+	newest := newestOf(projects)
 	if err := dataset.Write(dir, newest); err != nil {
 		return nil, 0, err
 	}
@@ -143,8 +146,18 @@ func (l *lab) serve(projects []*dataset.Project, latency time.Duration) (x *inde
 			bytes += f.Size
 		}
 	}
-	x, err = newIndex(projects, dir, latency)
+	x, err = newIndex(projects, dir, distance{page: latency})
 	return x, bytes, err
+}
+
+// newestOf gives the projects with their newest releases alone. These are shared,
+// so that what is noted of their files stands on the whole project's page.
+func newestOf(projects []*dataset.Project) []*dataset.Project {
+	var newest []*dataset.Project
+	for _, p := range projects {
+		newest = append(newest, &dataset.Project{Name: p.Name, Releases: p.Releases[len(p.Releases)-1:]})
+	}
+	return newest
 }
 
 // projectsOf gives as many projects as belong to so many files: 4,653 to

@@ -49,7 +49,7 @@ func (b *Builder) Archive(p *Project, r *Release, f *File) ([]byte, error) {
 	if f.Pad > 0 {
 		members = append(members, member{module + "/payload.bin", b.noise(f)})
 	}
-	meta := metadata(p, r)
+	meta := Metadata(p, r)
 	switch f.Kind {
 	case packaging.Wheel:
 		return b.wheel(module, r.Version, f.Filename, members, meta)
@@ -67,7 +67,8 @@ type member struct {
 	data []byte
 }
 
-func metadata(p *Project, r *Release) []byte {
+// Metadata makes the core metadata of a release, the same for all its files.
+func Metadata(p *Project, r *Release) []byte {
 	b := fmt.Appendf(nil, "Metadata-Version: 2.1\nName: %s\nVersion: %s\nSummary: One of many projects\n", p.Name, r.Version)
 	if r.RequiresPython != "" {
 		b = fmt.Appendf(b, "Requires-Python: %s\n", r.RequiresPython)

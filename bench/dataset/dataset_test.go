@@ -1,10 +1,16 @@
 package dataset_test
 
 import (
+	"archive/zip"
 	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"nestgen/bench/dataset"
@@ -73,5 +79,44 @@ func TestReproducible(t *testing.T) {
 		if errA != nil || errB != nil || !bytes.Equal(x, y) {
 			t.Errorf("%s: made twice, different bytes (%v, %v)", e.Name(), errA, errB)
 		}
+	}
+}
+
+// What a page offers as the metadata of a wheel is what is written beside the
+// wheel, and what is in it.
+func TestMetadata(t *testing.T) {
+	dir := t.TempDir()
+	p := &dataset.Project{Name: "One.Two", Releases: []dataset.Release{{Version: "1.0", RequiresDist: []string{"three>=1"}, Files: []dataset.File{
+		{Filename: "one_two-1.0-py3-none-any.whl", Kind: packaging.Wheel},
+		{Filename: "One.Two-1.0.tar.gz", Kind: packaging.Sdist},
+	}}}}
+	if err := errors.Join(dataset.Write(dir, []*dataset.Project{p}), dataset.WriteMetadata(dir, []*dataset.Project{p})); err != nil {
+		t.Fatal(err)
+	}
+	beside, err := os.ReadFile(filepath.Join(dir, "one_two-1.0-py3-none-any.whl.metadata"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := zip.OpenReader(filepath.Join(dir, "one_two-1.0-py3-none-any.whl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	inside, err := fs.ReadFile(z, "one_two-1.0.dist-info/METADATA")
+	if err != nil || !bytes.Equal(inside, beside) {
+		t.Errorf("in the wheel %q, %v; beside it %q", inside, err, beside)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 3 {
+		t.Errorf("%v, %v: want no metadata beside the sdist", entries, err)
+	}
+	page, err := dataset.Page(p, "", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf(`"core-metadata":{"sha256":"%x"}`, sha256.Sum256(beside)); strings.Count(string(page), want) != 1 || strings.Count(string(page), "core-metadata") != 1 {
+		t.Errorf("page %s\nwant once %s", page, want)
+	}
+	if page, err := dataset.Page(p, "", false); err != nil || bytes.Contains(page, []byte("core-metadata")) {
+		t.Errorf("page %s, %v", page, err)
 	}
 }

@@ -86,8 +86,8 @@ func WriteList(w io.Writer, projects []*Project, all bool) error {
 }
 
 // Page makes a project's page as an upstream serves it (PEP 691). Files are
-// below base.
-func Page(p *Project, base string) ([]byte, error) {
+// below base. With metadata it offers that of wheels (PEP 658).
+func Page(p *Project, base string, metadata bool) ([]byte, error) {
 	type file struct {
 		Filename       string            `json:"filename"`
 		URL            string            `json:"url"`
@@ -96,6 +96,7 @@ func Page(p *Project, base string) ([]byte, error) {
 		Size           int64             `json:"size"`
 		Uploaded       string            `json:"upload-time"`
 		Yanked         any               `json:"yanked"`
+		CoreMetadata   map[string]string `json:"core-metadata,omitempty"`
 	}
 	page := struct {
 		Meta     map[string]string `json:"meta"`
@@ -115,6 +116,10 @@ func Page(p *Project, base string) ([]byte, error) {
 			}
 			if r.Yanked != "" {
 				row.Yanked = r.Yanked
+			}
+			if metadata && f.Kind == packaging.Wheel {
+				sum := sha256.Sum256(Metadata(p, r))
+				row.CoreMetadata = map[string]string{"sha256": hex.EncodeToString(sum[:])}
 			}
 			page.Files = append(page.Files, row)
 		}

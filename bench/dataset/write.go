@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+
+	"nestgen/packaging"
 )
 
 // Write makes the archives of projects in a folder, all beside each other, and
@@ -49,6 +51,26 @@ func (b *Builder) write(dir string, p *Project) error {
 			f.Size, f.SHA256 = int64(len(data)), sha256.Sum256(data)
 			if err := os.WriteFile(filepath.Join(dir, f.Filename), data, 0o644); err != nil {
 				return err
+			}
+		}
+	}
+	return nil
+}
+
+// WriteMetadata makes the metadata of the wheels of projects in a folder, each
+// beside its wheel, as a page offers it (PEP 658). Errors are those of the file
+// system.
+func WriteMetadata(dir string, projects []*Project) error {
+	for _, p := range projects {
+		for i := range p.Releases {
+			r := &p.Releases[i]
+			for k := range r.Files {
+				if r.Files[k].Kind != packaging.Wheel {
+					continue
+				}
+				if err := os.WriteFile(filepath.Join(dir, r.Files[k].Filename+".metadata"), Metadata(p, r), 0o644); err != nil {
+					return err
+				}
 			}
 		}
 	}
