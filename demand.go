@@ -214,10 +214,10 @@ func (l *Live) project(ctx context.Context, n packaging.Name) error {
 	}
 	defer s.over()
 	switch {
+	case s.intent.partial && owner == "":
+		return busy(time.Minute, errors.New("a part of the allowlist cannot be read that may have a say"))
 	case s.onDemand(n) == "list" && !asksIndex(s.intent.wants[n]):
 		return notHere()
-	case s.intent.partial && owner == "":
-		return busy(time.Minute, errors.New("a part of the allowlist cannot be read that may forbid it"))
 	}
 	leave, err := l.demand.Fetch(ctx)
 	if err != nil {

@@ -77,6 +77,18 @@ func (l *Live) Close() error {
 	return errors.Join(faults...)
 }
 
+// Leave is Close for a process that is about to end, and has a client waiting for
+// it: it takes away what a later process would have to, and leaves the rest to the
+// kernel.
+func (l *Live) Leave() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.tree == nil {
+		return nil
+	}
+	return l.tree.Close()
+}
+
 // request gives the site as one request sees it. It has read nothing of what
 // people want yet. The request ends with [site.over].
 func (l *Live) request() (*site, error) {

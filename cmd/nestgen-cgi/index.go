@@ -104,6 +104,16 @@ func (x *index) close() {
 	x.replace(nil)
 }
 
+// end is close for a process that has answered its only request.
+func (x *index) end() {
+	if x.now == nil {
+		return
+	}
+	if err := x.now.site.Leave(); err != nil {
+		x.log.Warn("could not end well", "err", err)
+	}
+}
+
 func (x *index) replace(e *edition) {
 	old := x.now
 	x.now = e

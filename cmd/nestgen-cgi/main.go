@@ -49,8 +49,8 @@ func run() int {
 	switch {
 	case mode == gateway.CGI:
 		x.alone = os.Getenv("NESTGEN_CONFINE") != "no"
-		// Nothing is closed: the answer is out, and closing would only have the
-		// server wait for the end.
+		// Little is closed: the answer is out, and the server waits for the end.
+		defer x.end()
 		return s.CGI()
 	case mode == gateway.Shell && listen != "":
 		return x.serve(s, listen)

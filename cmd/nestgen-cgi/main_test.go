@@ -325,7 +325,7 @@ free = "0B"
 		env               []string
 	}{
 		{"no list, the first request", "", "404 Not Found", nil},
-		{"a list elsewhere", far, "404 Not Found", nil},
+		{"a list elsewhere", far, "503 Service Unavailable", nil},
 		{"a list elsewhere, not confined", far, "200 OK", []string{"NESTGEN_CONFINE=no"}},
 		{"a list beside it", "near.txt", "200 OK", nil},
 	} {
@@ -337,6 +337,9 @@ free = "0B"
 		forget(t, d.dir)
 		if got := status("/simple/one/", tt.env...); got != "Status: "+tt.want {
 			t.Errorf("%s: %s, want %s", tt.about, got, tt.want)
+		}
+		if left, err := filepath.Glob(filepath.Join(d.dir, "state/stage/*")); err != nil || len(left) > 0 {
+			t.Errorf("%s: left behind: %q, %v", tt.about, left, err)
 		}
 	}
 }
