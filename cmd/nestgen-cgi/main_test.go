@@ -325,7 +325,7 @@ free = "0B"
 		env               []string
 	}{
 		{"no list, the first request", "", "404 Not Found", nil},
-		{"a list elsewhere", far, "503 Service Unavailable", nil},
+		{"a list elsewhere", far, "503 it cannot be had at the moment", nil},
 		{"a list elsewhere, not confined", far, "200 OK", []string{"NESTGEN_CONFINE=no"}},
 		{"a list beside it", "near.txt", "200 OK", nil},
 	} {
