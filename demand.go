@@ -59,8 +59,8 @@ func (s *site) noteDemand(in plan.Input, a asked) {
 // Project sees to it that the pages of a project are published, if it may come
 // on demand. After nil the pages of the tree are what there is to say. A
 // [Refusal] is for NotHere, where the tree may have a page all the same, as of a
-// project of this site's own; for Elsewhere; or for Busy, if there is no older
-// page to be content with.
+// project of this site's own; for Elsewhere; or, if there is no older page to be
+// content with, for Busy and NoSpace.
 func (l *Live) Project(ctx context.Context, n packaging.Name) error {
 	switch l.config.onDemand(n) {
 	case "never":
@@ -82,15 +82,25 @@ func (l *Live) Project(ctx context.Context, n packaging.Name) error {
 	if known, err := l.knownProject(n); known {
 		return err // whoever was here before has seen to it
 	}
+	older := l.hasPage(n)
 	err = l.project(ctx, n)
-	outcome := demand.Failed
+	var outcome demand.Outcome
 	switch {
 	case err == nil && l.hasPage(n):
 		outcome = demand.Present
 	case err == nil, isRefusal(err, NotHere):
 		outcome, err = demand.Absent, notHere()
+	case isRefusal(err, Busy):
+		outcome = demand.Failed
+	case ctx.Err() == nil && older:
+		l.log.Error("an older page is served, as there can be no new one", "project", n, "error", err)
+		return nil
+	default:
+		// Of a client that has gone and of this site's own faults the next request
+		// hears nothing.
+		return err
 	}
-	if isRefusal(err, Busy) && l.hasPage(n) {
+	if outcome == demand.Failed && older {
 		err = nil // an older page is better than none
 	}
 	if nerr := v.Note(demand.Answer{Outcome: outcome, At: trueNow()}); nerr != nil {
@@ -219,6 +229,9 @@ func (l *Live) project(ctx context.Context, n packaging.Name) error {
 	case s.onDemand(n) == "list" && !asksIndex(s.intent.wants[n]):
 		return notHere()
 	}
+	if err := l.config.mustHaveRoom(l.config.Site, 0); err != nil {
+		return err
+	}
 	leave, err := l.demand.Fetch(ctx)
 	if err != nil {
 		return l.late(err, "")
@@ -244,7 +257,10 @@ func (l *Live) project(ctx context.Context, n packaging.Name) error {
 	} else if current == nil {
 		return notHere()
 	} else if l.hasPage(n) {
-		return nil
+		// Somebody may have died between the catalog and the page.
+		if outdated, err := l.catalog.IsOutdated(ctx, n); err != nil || !outdated {
+			return storage(err)
+		}
 	}
 	return s.publishAlone(ctx, n)
 }

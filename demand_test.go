@@ -438,17 +438,60 @@ func TestOneFetchForAll(t *testing.T) {
 	w.checkTree()
 }
 
-// The disk must keep some room.
+// The disk must keep some room. What is here is served all the same.
 func TestAFullDisk(t *testing.T) {
 	foo := wheelFile(t, "foo", "1.0")
 	srv := fetchtest.New(t, foo)
 	w := lazy(t, "fetch", srv)
+	setClock(t, "1900000000")
 	w.ask(w.join(), "foo", 0)
 	w.Fallback.Free = 1 << 60
 	_, err := w.fetch(w.join(), w.pathOf("foo", foo.Filename))
 	w.cause(err, NoSpace)
+	w.ask(w.join(), "bar", NoSpace)
+	setClock(t, "1900100000")
+	w.ask(w.join(), "foo", 0)
 	if n := len(srv.Requests("")); n != 1 {
 		t.Errorf("%d requests", n)
+	}
+}
+
+// Neither a fault of this site's own disk nor a client that goes away is the
+// upstream's fault: the next request asks it.
+func TestOnlyUpstreamsAreLeftAlone(t *testing.T) {
+	srv := fetchtest.New(t, wheelFile(t, "foo", "1.0"))
+	w := lazy(t, "fetch", srv)
+	setClock(t, "1900000000")
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if err := w.join().Project(gone, "foo"); !errors.Is(err, context.Canceled) {
+		t.Errorf("a client that has gone: %v", err)
+	}
+	w.write("site/simple", "no folder")
+	if err := w.join().Project(t.Context(), "foo"); Status(err) != 7 {
+		t.Errorf("a disk that fails: %v", err)
+	}
+	w.remove("site/simple")
+	w.ask(w.join(), "foo", 0)
+
+	// With an older page there is something to say.
+	newer := wheelFile(t, "foo", "2.0")
+	srv.SetFiles(newer)
+	setClock(t, "1900100000")
+	if err := os.Rename(w.path("site/pypi"), w.path("pypi")); err != nil {
+		t.Fatal(err)
+	}
+	w.write("site/pypi", "no folder")
+	if err := w.join().Project(t.Context(), "foo"); err != nil {
+		t.Errorf("a disk that fails, and an older page: %v", err)
+	}
+	w.remove("site/pypi")
+	if err := os.Rename(w.path("pypi"), w.path("site/pypi")); err != nil {
+		t.Fatal(err)
+	}
+	w.ask(w.join(), "foo", 0)
+	if page := w.read("site/simple/foo/index.html"); !strings.Contains(page, newer.Filename) {
+		t.Errorf("the page is still the older one:\n%s", page)
 	}
 }
 

@@ -113,6 +113,16 @@ func (c *Catalog) Outdated(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
+// IsOutdated reports whether the pages of a project do not show its last event
+// yet. One that is not there has no pages to be out of date.
+func (c *Catalog) IsOutdated(ctx context.Context, n packaging.Name) (is bool, err error) {
+	err = c.db.QueryRowContext(ctx, "SELECT serial <> published FROM projects WHERE name = ?", n).Scan(&is)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return is, err
+}
+
 // isListed picks the projects that the index lists or links to.
 const isListed = "(files > 0 OR other <> 0)"
 
