@@ -217,6 +217,9 @@ func (s *site) bringAnnounced(ctx context.Context, f catalog.File) error {
 		return err
 	}
 	a.of = d
+	if err := s.arriving(ctx, f.Path); err != nil {
+		return err
+	}
 	if err := s.expose(ctx, []*arrival{a}); err != nil {
 		return err
 	}
@@ -225,7 +228,7 @@ func (s *site) bringAnnounced(ctx context.Context, f catalog.File) error {
 	}
 	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
 		_, err := tx.Arrive(a.file, "on demand")
-		return err
+		return errors.Join(err, setArriving(tx, f.Path, false))
 	}))
 }
 

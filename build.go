@@ -86,6 +86,9 @@ func (s *site) build(ctx context.Context) (*Report, error) {
 	if err := s.readIntent(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.afterRequests(ctx); err != nil {
+		return nil, err
+	}
 	if err := s.scanDrop(ctx); err != nil {
 		return nil, err
 	}

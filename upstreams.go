@@ -105,11 +105,6 @@ func (u *upstreams) options(s *site) (fetch.Options, error) {
 		if err := sweepPartials(o.Partials, time.Duration(s.Grace)); err != nil {
 			return o, storage(err)
 		}
-		if !s.joined && len(s.OnDemand) > 0 {
-			if err := s.demandTable().Sweep(time.Duration(s.Grace)); err != nil {
-				return o, storage(err)
-			}
-		}
 	}
 	impatient(&o)
 	return o, nil

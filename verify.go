@@ -20,7 +20,6 @@ import (
 	"nestgen/intake"
 	"nestgen/layout"
 	"nestgen/packaging"
-	"nestgen/plan"
 	"nestgen/publish"
 )
 
@@ -267,33 +266,6 @@ func (v *verifier) lookAgain(ctx context.Context, f catalog.File) (known, right 
 	return false, err == nil && d.SHA256 == f.SHA256, nil
 }
 
-// adopt notes in the catalog that a file is here.
-func (v *verifier) adopt(ctx context.Context, f catalog.File) error {
-	h, err := v.open(f.Path)
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	sums, err := intake.Digest(h)
-	if err != nil {
-		return err
-	}
-	facts, err := intake.Inspect(h, sums.Size, f.Filename, f.Project, intake.Mirrored)
-	if err != nil {
-		return err
-	}
-	a := newArrival(f.Project, f.Filename, sums, facts, "")
-	a.of = &decided{Project: &plan.Project{Name: f.Project, Current: &catalog.Project{Files: []catalog.File{f}}}}
-	v.describe(a, plan.Choice{Source: f.Source, Offer: offerOf(f), Path: f.Path})
-	if err := v.expose(ctx, []*arrival{a}); err != nil {
-		return err
-	}
-	return v.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
-		_, err := tx.Arrive(a.file, "found by verify")
-		return err
-	})
-}
-
 // companion holds a companion against its digest, where there is one.
 func (v *verifier) companion(f catalog.File, path string, want catalog.Digest) {
 	v.known[path] = true
@@ -466,7 +438,7 @@ func (v *verifier) repair(ctx context.Context) error {
 		return err
 	}
 	for _, l := range v.came {
-		err := v.adopt(ctx, l.file)
+		err := v.adopt(ctx, l.file, "found by verify")
 		if err != nil && (ctx.Err() != nil || ownStorage(err)) {
 			return storage(err)
 		}

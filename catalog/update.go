@@ -303,6 +303,9 @@ func (t *Tx) Serial(n packaging.Name) (serial int64, err error) {
 	return serial, err
 }
 
+// Meta is [Catalog.Meta] inside a transaction.
+func (t *Tx) Meta(key string) (string, error) { return meta(t.ctx, t.q, key) }
+
 // SetMeta keeps a small value under a key.
 func (t *Tx) SetMeta(key, value string) error {
 	return t.q.exec(t.ctx, "INSERT OR REPLACE INTO meta VALUES (?, ?)", key, value)
