@@ -5,6 +5,7 @@ package sweep
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -35,6 +36,7 @@ type request struct {
 	method, path string
 	accept       string
 	body         []byte // of the media type form
+	now          int64  // if zero, today
 }
 
 // form is the media type of every upload. Clients choose the boundary.
@@ -80,7 +82,7 @@ func uploadOf(d distribution, filetype, signature string) request {
 // environment is what Apache sets for a CGI program, with the settings in a
 // folder and a token of theirs.
 func (q request) environment(dir, secret string) []string {
-	env := append(clock(today),
+	env := append(clock(cmp.Or(q.now, today)),
 		"NESTGEN_CONFIG="+filepath.Join(dir, "nestgen.toml"),
 		"GATEWAY_INTERFACE=CGI/1.1", "SERVER_PROTOCOL=HTTP/1.1", "SERVER_SOFTWARE=Apache", "REQUEST_SCHEME=https", "HTTPS=on",
 		"SERVER_NAME=packages.example", "SERVER_PORT=443", "HTTP_HOST=packages.example", "REMOTE_ADDR=192.0.2.7", "REMOTE_PORT=40000",
@@ -134,9 +136,10 @@ type requestScene struct {
 	request
 	setup func(requestStage) error
 
-	// right judges the body of a whole answer with status 200; prefix says that it
-	// is a file, the beginning of which is right as well.
-	right func(body string) error
+	// right judges the body of a whole answer with status 200. older does so for one
+	// that is given while the disk fails, and says nothing of what was done; nil
+	// if there is none.
+	right, older func(body string) error
 
 	// short scenes are tried at a few points by every test run.
 	short bool
@@ -236,23 +239,38 @@ func requestScenes(t *testing.T) []requestScene {
 	theta, source, iota := wheel("theta", "1.0"), sdist("theta", "1.0"), wheel("iota", "1.0")
 	described := func(d distribution) fetchtest.File {
 		f := upstreamFile(d)
-		f.Metadata = intaketest.MetadataOf(t, d.data)
+		f.Metadata, f.Signature = intaketest.MetadataOf(t, d.data), nil // signatures come with a build
 		return f
 	}
-	server := fetchtest.New(t, described(theta), upstreamFile(source), described(iota))
+	newer, files := wheel("theta", "2.0"), []fetchtest.File{described(theta), upstreamFile(source), described(iota)}
+	server := fetchtest.New(t)
 	upstream := server.URL + fetchtest.Index
-	fresh := func(s requestStage) error { return s.begin(upstream, false) }
+	begin := func(s requestStage, built bool, before ...request) error {
+		server.SetFiles(files...)
+		return s.begin(upstream, built, before...)
+	}
+	fresh := func(s requestStage) error { return begin(s, false) }
 	after := func(before ...request) func(requestStage) error {
-		return func(s requestStage) error { return s.begin(upstream, true, before...) }
+		return func(s requestStage) error { return begin(s, true, before...) }
 	}
 	thetaPage, iotaPage := request{method: "GET", path: "/simple/theta/", accept: asHTML}, request{method: "GET", path: "/simple/iota/", accept: asJSON}
 	file := layout.File(sha256.Sum256(theta.data), theta.name)
 	get := func(path string) request { return request{method: "GET", path: "/" + path} }
 	any := func(string) error { return nil }
+	later := thetaPage
+	later.now = today + 2*24*3600
 	first, second := uploadOf(wheel("mu", "1.0"), "bdist_wheel", "a signature\n"), uploadOf(sdist("mu", "1.0"), "sdist", "")
 	return []requestScene{
 		{name: "page, nothing built", request: thetaPage, setup: fresh, right: mentions(theta, source), short: true},
 		{name: "page", request: iotaPage, setup: after(thetaPage), right: mentions(iota)},
+		{
+			name: "page, newer upstream", request: later, right: mentions(theta, source, newer), older: mentions(theta, source),
+			setup: func(s requestStage) error {
+				err := begin(s, true, thetaPage)
+				server.SetFiles(append(files, described(newer))...)
+				return err
+			},
+		},
 		{name: "file", request: get(file), setup: after(thetaPage), right: is(theta.data), short: true},
 		{name: "metadata", request: get(file + ".metadata"), setup: after(thetaPage), right: is(intaketest.MetadataOf(t, theta.data))},
 		{name: "upload, nothing built", request: first, setup: fresh, right: any},
@@ -294,8 +312,8 @@ func (c requestScene) sweep(t *testing.T, mode Mode, work string) Sweep {
 		Check:   judge,
 		Done:    c.done,
 		Ended:   func(e End) error { return c.ended(e, mode) },
-		Settle:  func(dir string) error { return settle(at(dir)) },
-		Final:   final,
+		Settle:  func(dir string) error { return c.settle(stage{dir}) },
+		Final:   func(dir string) error { return c.final(stage{dir}) },
 		Mode:    mode,
 		Timeout: 5 * time.Minute, // only what hangs takes so long
 		Work:    work,
@@ -303,10 +321,11 @@ func (c requestScene) sweep(t *testing.T, mode Mode, work string) Sweep {
 	return s
 }
 
-// done reports whether all was done by what the client was told.
+// done reports whether all was done by what was said. Where an older page is as
+// good, it may be a newer one all the same, of which others are still missing.
 func (c requestScene) done(e End) bool {
 	a, err := answerOf(e.Stdout)
-	return err == nil && a.status == 200 && a.whole && c.right(a.body) == nil
+	return err == nil && a.status == 200 && a.whole && c.right(a.body) == nil && !strings.Contains(e.Stderr, "an older page is served")
 }
 
 // ended judges an answer: nothing in it may be wrong, and of a fault of the disk
@@ -316,6 +335,8 @@ func (c requestScene) ended(e End, mode Mode) error {
 	switch {
 	case err != nil:
 		return err
+	case a.status == 200 && a.whole && mode == Errno && c.older != nil && c.older(a.body) == nil:
+		return nil
 	case a.status == 200 && a.whole:
 		return c.right(a.body)
 	case mode == Errno && slices.Contains([]int{500, 503, 507}, a.status) && a.whole && e.Status == 0:
@@ -389,38 +410,52 @@ func (c *copied) close() {
 	os.RemoveAll(c.dir)
 }
 
-// settle has the next build run.
-func settle(s requestStage) error {
-	_, err := s.nestgen(today, "build", "-q")
+// settle has the next build run, and then what takes empty folders of the store
+// away, such as a file leaves there that never came.
+func (c requestScene) settle(s stage) error {
+	_, err := s.nestgen(c.clock(), "build", "-q")
+	if err == nil {
+		_, err = s.nestgen(c.clock(), "gc")
+	}
 	return err
 }
 
-// final judges a site after a build: nothing is left over, nothing to verify,
-// nothing more to do, and once a day has passed nothing is left of uploads that
-// broke off.
-func final(dir string) error {
-	s := stage{dir}
-	if err := judge(dir); err != nil {
+// clock gives when the request is made.
+func (c requestScene) clock() int64 { return cmp.Or(c.now, today) }
+
+// final judges a site after a build: nothing to verify, nothing more to do, and
+// nothing is left over, once it is old enough, of requests that broke off.
+func (c requestScene) final(s stage) error {
+	if err := judge(s.dir); err != nil {
 		return err
 	}
-	for _, left := range []string{"state/stage", "state/partial"} {
-		if inside, err := os.ReadDir(s.path(left)); err == nil && len(inside) > 0 {
-			return fmt.Errorf("%s: %s is left over", left, inside[0].Name())
-		}
+	if inside, err := os.ReadDir(s.path("state/stage")); err == nil && len(inside) > 0 {
+		return fmt.Errorf("state/stage: %s is left over", inside[0].Name())
 	}
-	if out, err := s.nestgen(today, "verify", "-q"); err != nil || out != "" {
+	if out, err := s.nestgen(c.clock(), "verify", "-q"); err != nil || out != "" {
 		return fmt.Errorf("verify says %q, %w", out, err)
 	}
-	for _, left := range []string{"uploads/.incoming", "state/demand"} {
-		if err := age(s.path(left)); err != nil {
+	remnants := []string{"state/partial", "state/demand", "uploads/.incoming"}
+	for _, dir := range remnants {
+		if err := age(s.path(dir)); err != nil {
 			return err
 		}
 	}
-	if out, err := s.nestgen(today, "build"); err != nil || !strings.Contains(out, "nothing to do") {
+	// Builds look for them when they ask an upstream, so long after the last time.
+	if out, err := s.nestgen(c.clock()+grace, "build"); err != nil || !strings.Contains(out, "nothing to do") {
 		return fmt.Errorf("a build with nothing to do says %q, %w", out, err)
 	}
-	if inside, err := os.ReadDir(s.path("uploads/.incoming")); err == nil && len(inside) > 0 {
-		return fmt.Errorf("uploads/.incoming: %s is left over", inside[0].Name())
+	for _, dir := range append(remnants, "state/demand/locks") {
+		inside, err := os.ReadDir(s.path(dir))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		for _, d := range inside {
+			if d.IsDir() || dir == "state/demand" && len(d.Name()) == 3 || strings.HasPrefix(d.Name(), "fetch-") {
+				continue // answers, and the places of those who fetch
+			}
+			return fmt.Errorf("%s: %s is left over", dir, d.Name())
+		}
 	}
 	return nil
 }

@@ -31,8 +31,9 @@ import (
 // and no name that looks temporary. A site that is not there yet is fine.
 func CheckSite(site string) error { return CheckLazySite(site, nil) }
 
-// CheckLazySite is [CheckSite] for a site whose files come when somebody asks for
-// them. announced gives the SHA-256 of a file that is not there and would come to
+// CheckLazySite is [CheckSite] for a site whose projects and files come when
+// somebody asks for them, before the first build has made the pages about all
+// projects. announced gives the SHA-256 of a file that is not there and would come to
 // a path, or of core metadata that would; it is asked for those alone.
 func CheckLazySite(site string, announced func(path string) (sha256 string, err error)) error {
 	c := &checker{site: site, sums: map[string]string{}, announced: announced}
@@ -225,19 +226,21 @@ func (c *checker) link(page, href string) (string, error) {
 	}
 	fi, err := os.Stat(filepath.Join(c.site, to))
 	if err == nil && fi.IsDir() {
-		switch {
-		case to == "":
+		if to == "" {
 			// The way back to the front page: it comes last, as it links to
 			// the pages that link to it.
 			return "", nil
-		case to == "simple" && c.announced != nil:
-			// As the pages about all projects, which come with the first build.
-			return "", nil
+		}
+		if to == "simple" && c.announced != nil {
+			return "", nil // the list of projects comes with the first build
 		}
 		if _, err := os.Stat(filepath.Join(c.site, to, "index.html")); err != nil {
 			return "", fmt.Errorf("dangling: %w", err)
 		}
 		return "", nil
+	}
+	if err != nil && c.announced != nil && (to == "flat" || to == "easy") {
+		return "", nil // and so do those of files
 	}
 	if err != nil {
 		if _, err := c.promised(to, err); err != nil {
