@@ -60,7 +60,7 @@ func (s *site) ask(ctx context.Context, n packaging.Name, owner string, in plan.
 		return a, nil
 	}
 	list := s.upstream.of(s.intent.projects[n].Upstream)
-	home := s.homeUpstream(owner, in.Current)
+	home := homeUpstream(owner, in.Current, s.upstream.names())
 	if home != "" && s.intent.projects[n].Upstream == "" {
 		a.source = home
 		list = s.upstream.of(home)
@@ -120,9 +120,9 @@ func (s *site) ask(ctx context.Context, n packaging.Name, owner string, in plan.
 }
 
 // homeUpstream gives the upstream that alone is asked for a project: its owner,
-// or, where that is none, the first that files of it came from. It is empty if
-// there is none.
-func (s *site) homeUpstream(owner string, current *catalog.Project) string {
+// or, where that is none, the first in list that files of it came from. It is
+// empty if there is none.
+func homeUpstream(owner string, current *catalog.Project, list []string) string {
 	if owner != catalog.Local && owner != catalog.Direct {
 		return owner
 	}
@@ -135,9 +135,9 @@ func (s *site) homeUpstream(owner string, current *catalog.Project) string {
 			from[f.Source] = true
 		}
 	}
-	for _, u := range s.upstream.list {
-		if from[u.Name()] {
-			return u.Name()
+	for _, name := range list {
+		if from[name] {
+			return name
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(from)) {

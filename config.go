@@ -202,7 +202,7 @@ type OnDemand struct {
 
 	// Mode is "never"; "list" for what the allowlist names; "fetch" for every
 	// name that an upstream has and that is not this site's own; or "redirect"
-	// to send whoever asks to the first upstream. Required.
+	// to send whoever asks to its upstream, or else the first. Required.
 	Mode string `toml:"mode"`
 }
 
@@ -510,7 +510,7 @@ func (c *Config) onDemand(n packaging.Name) string {
 	if len(c.OnDemand) == 0 || c.reserved(n) {
 		return "never"
 	}
-	if c.sourcesOf(n) == "local" {
+	if c.exception(n).Sources == "local" {
 		return "never"
 	}
 	for _, d := range c.OnDemand {

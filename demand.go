@@ -153,21 +153,33 @@ func (l *Live) has(path string) bool {
 
 func (l *Live) hasPage(n packaging.Name) bool { return l.has(layout.ProjectHTML(n)) }
 
-// elsewhere sends whoever asks for a project to its page at the upstream.
+// elsewhere sends whoever asks for a project to its page at the upstream: the one
+// that the name belongs to, or the first.
 func (l *Live) elsewhere(ctx context.Context, n packaging.Name) error {
 	if err := l.Open(); err != nil {
 		return err
 	}
-	owner, _, err := ownerOf(ctx, l.catalog, n)
+	owner, current, err := ownerOf(ctx, l.catalog, n)
 	if err != nil {
 		return err
 	}
 	if ours, err := l.ours(ctx, n, owner); ours || err != nil {
 		return cmp.Or(err, notHere())
 	}
+	only := l.config.exception(n).Upstream
+	if only == "" && owner == catalog.Direct {
+		return notHere() // no upstream has been asked for it
+	}
+	if only == "" {
+		var list []string
+		for _, u := range l.config.Upstreams {
+			list = append(list, u.Name)
+		}
+		only = homeUpstream(owner, current, list)
+	}
 	for _, u := range l.config.Upstreams {
 		to, err := url.Parse(u.URL)
-		if err != nil || to.Scheme != "https" && to.Scheme != "http" || u.Form == "page" || secret.Query(to.RawQuery) {
+		if only != "" && u.Name != only || err != nil || to.Scheme != "https" && to.Scheme != "http" || u.Form == "page" || secret.Query(to.RawQuery) {
 			continue
 		}
 		return &Refusal{Cause: Elsewhere, Text: "it is elsewhere", To: to.JoinPath(string(n), "/").String()}
@@ -189,7 +201,7 @@ func ownerOf(ctx context.Context, c *catalog.Catalog, n packaging.Name) (string,
 // ours reports whether a name is this site's own, so that nobody outside is told
 // of it: by its owner, or by a file in a drop folder that no build has seen yet.
 func (l *Live) ours(ctx context.Context, n packaging.Name, owner string) (bool, error) {
-	switch l.config.sourcesOf(n) {
+	switch l.config.exception(n).Sources {
 	case "local":
 		return true, nil
 	case "upstream", "both":
@@ -324,12 +336,12 @@ func (b ownSpelling) Put(path string, data []byte) error {
 	return b.pageBatch.Put(path, data)
 }
 
-// sourcesOf gives the exception for where files of a project may come from; empty
-// if there is none.
-func (c *Config) sourcesOf(n packaging.Name) string {
+// exception gives the exceptions for a project; the zero ProjectConfig if there are
+// none.
+func (c *Config) exception(n packaging.Name) ProjectConfig {
 	i := slices.IndexFunc(c.Projects, func(p ProjectConfig) bool { return packaging.NormalizeName(p.Name) == n })
 	if i < 0 {
-		return ""
+		return ProjectConfig{}
 	}
-	return c.Projects[i].Sources
+	return c.Projects[i]
 }

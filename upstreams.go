@@ -166,6 +166,14 @@ func (u *upstreams) of(name string) []*fetch.Source {
 	return nil
 }
 
+// names gives those of the upstreams, in their order.
+func (u *upstreams) names() (all []string) {
+	for _, src := range u.list {
+		all = append(all, src.Name())
+	}
+	return all
+}
+
 func (u *upstreams) ask()       { u.asked.Add(1) }
 func (u *upstreams) unchanged() { u.same.Add(1) }
 
