@@ -77,6 +77,7 @@ func programs(packages ...string) (dir string, err error) {
 var programLock sync.Mutex
 
 func TestMain(m *testing.M) {
+	syscall.Umask(0o022) // the servers have a user of their own, who reads what is made here
 	code := m.Run()
 	for _, dir := range programDirs {
 		os.RemoveAll(dir)
