@@ -83,10 +83,14 @@ func (l *Live) Close() error {
 func (l *Live) Leave() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.tree == nil {
-		return nil
+	var faults []error
+	if l.catalog != nil && l.catalog.HasLongLog() {
+		faults = append(faults, l.catalog.Close())
 	}
-	return l.tree.Close()
+	if l.tree != nil {
+		faults = append(faults, l.tree.Close())
+	}
+	return errors.Join(faults...)
 }
 
 // request gives the site as one request sees it. It has read nothing of what

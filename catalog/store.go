@@ -18,16 +18,17 @@ import (
 // event that made it so, and what is known of the upstreams. Several processes
 // may have it open at once; [Catalog.Update] calls follow one another.
 type Catalog struct {
-	db  *sql.DB
-	one *reads // what is asked of one project
+	db   *sql.DB
+	one  *reads // what is asked of one project
+	file string // empty for one in memory
 }
 
 // idleConnections stay open. Opening one costs more than most questions do.
 const idleConnections = 8
 
-func opened(db *sql.DB) *Catalog {
+func opened(db *sql.DB, file string) *Catalog {
 	db.SetMaxIdleConns(idleConnections)
-	return &Catalog{db, &reads{db: db, made: map[string]*sql.Stmt{}}}
+	return &Catalog{db, &reads{db: db, made: map[string]*sql.Stmt{}}, file}
 }
 
 // schemaVersion is kept in the database as its user_version.
@@ -143,7 +144,7 @@ func open(file, more string) (*Catalog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open catalog: %w", err)
 	}
-	c := opened(db)
+	c := opened(db, file)
 	if err := c.prepare(more == ""); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("open catalog %s: %w", file, err)
@@ -183,8 +184,22 @@ func (c *Catalog) prepare(mayCreate bool) error {
 	return tx.Commit()
 }
 
-// Close closes the catalog.
+// Close closes the catalog. The last one to do so takes over into the file what
+// is in the log beside it, and removes that.
 func (c *Catalog) Close() error { return c.db.Close() }
+
+// longLog is how long the log of a catalog may be that nobody closes, in bytes:
+// some ten projects. It is read whole by whoever is the first to open the catalog,
+// at about a millisecond for each MiB.
+const longLog = 1 << 20
+
+// HasLongLog reports whether so much was written since somebody has closed the
+// catalog that it is worth doing again. A process that ends without Close leaves
+// its log to the next one; where all do, it grows for ever.
+func (c *Catalog) HasLongLog() bool {
+	fi, err := os.Stat(c.file + "-wal") // there is none where it was closed, or is in memory
+	return err == nil && fi.Size() > longLog
+}
 
 // Check runs the database's own test of integrity and gives what it found.
 func (c *Catalog) Check(ctx context.Context) error {
@@ -234,7 +249,7 @@ func OpenEmpty() (*Catalog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open catalog: %w", err)
 	}
-	c := opened(db)
+	c := opened(db, "")
 	if err := c.prepare(true); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("open catalog: %w", err)

@@ -353,3 +353,47 @@ func forget(t *testing.T, dir string) {
 		}
 	}
 }
+
+// Each process of CGI ends without closing the catalog, and leaves its log to the
+// next one. It does not grow for ever all the same.
+func TestLogDoesNotPileUp(t *testing.T) {
+	const files, mostLog = 400, 1 << 20
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := strings.Trim(r.URL.Path, "/")
+		var list []string
+		for i := range files {
+			list = append(list, fmt.Sprintf(`{"filename":"%s-1.%d.tar.gz","url":"%[1]s-1.%[2]d.tar.gz","size":1,"hashes":{"sha256":"%x"}}`, name, i, sha256.Sum256([]byte(fmt.Sprint(name, i)))))
+		}
+		w.Header().Set("Content-Type", "application/vnd.pypi.simple.v1+json")
+		fmt.Fprintf(w, `{"meta":{"api-version":"1.0"},"name":%q,"files":[%s]}`, name, strings.Join(list, ","))
+	}))
+	defer up.Close()
+	d := newDesk(t, fmt.Sprintf("[[on_demand]]\npattern = \"*\"\nmode = \"fetch\"\n[[upstream]]\nname = \"up\"\nurl = %q\n[fallback]\nfree = \"0B\"\n", up.URL+"/"))
+	if err := os.RemoveAll(filepath.Join(d.dir, "site")); err != nil {
+		t.Fatal(err)
+	}
+	length := func() int64 {
+		fi, err := os.Stat(filepath.Join(d.dir, "state/catalog.db-wal"))
+		if err != nil {
+			return 0
+		}
+		return fi.Size()
+	}
+	var lengths []int64
+	shorter := false
+	for i := range 6 {
+		before := length()
+		out, said, code := program(t, request(fmt.Sprintf("/simple/big-%d/", i), "NESTGEN_CONFIG="+d.file))
+		if code != 0 || !strings.HasPrefix(out, "Status: 200") || strings.Count(out, "<a href=") != files {
+			t.Fatalf("request %d: status %d\n%.300s\n%s", i, code, out, said)
+		}
+		lengths = append(lengths, length())
+		shorter = shorter || length() < before
+		if length() > mostLog {
+			t.Errorf("request %d leaves a log of %d bytes, want %d at most", i, length(), mostLog)
+		}
+	}
+	if !shorter {
+		t.Errorf("logs of %v bytes: they never got long, which this test wants them to", lengths)
+	}
+}
