@@ -299,7 +299,7 @@ func gatewayApache(t *testing.T, conf func(dir string) string) *server {
 	bin := program(t, "apache2", "apache2")
 	dir := sharedDir(t)
 	more := conf(dir)
-	return attempt(t, func(port string) (*server, *exec.Cmd) {
+	return attemptApache(t, dir, func(port string) (*server, *exec.Cmd) {
 		head := apacheHead(dir, port, "mpm_event", "authz_core", "authz_user", "authn_core", "authn_file", "auth_basic", "alias", "rewrite", "env", "cgid", "proxy", "proxy_fcgi")
 		head += fmt.Sprintf("Timeout %[1]d\nKeepAliveTimeout %[1]d\n", int(serverPatience.Seconds()))
 		write(t, filepath.Join(dir, "apache.conf"), []byte(head+"DocumentRoot "+dir+"\n"+more+"\n"))

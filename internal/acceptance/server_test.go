@@ -294,7 +294,7 @@ func startApache(t *testing.T, k kind, site string) *server {
 		write(t, file, k.fallback(t, dir))
 		fallback = []string{"#Include /etc/apache2/nestgen-fallback.conf", "Include " + file}
 	}
-	return attempt(t, func(port string) (*server, *exec.Cmd) {
+	return attemptApache(t, dir, func(port string) (*server, *exec.Cmd) {
 		log := filepath.Join(dir, "access.log")
 		modules := []string{"mpm_event", "authz_core", "authz_host", "mime", "dir", "alias", "rewrite", "headers", "env", "setenvif",
 			"autoindex", "negotiation", "cgid", "include", "asis", "deflate", "filter", "status", "proxy", "proxy_fcgi",
@@ -304,6 +304,9 @@ func startApache(t *testing.T, k kind, site string) *server {
 		}
 		head := apacheHead(dir, port, modules...)
 		write(t, filepath.Join(dir, "apache.conf"), fmt.Appendf(nil, `%[1]s%[2]s
+<IfFile /usr/lib/apache2/modules/mod_xsendfile.so>
+    LoadModule xsendfile_module /usr/lib/apache2/modules/mod_xsendfile.so
+</IfFile>
 CustomLog %[3]s test
 TypesConfig %[4]s/mime.types
 AddType application/x-gzip .gz .tgz
@@ -352,6 +355,21 @@ DirectoryIndex index.html index.cgi
 			capitals: true,
 		}, cmd
 	})
+}
+
+// attemptApache is attempt for an Apache with a daemon for CGI, which begins beside
+// it: Apache waits for it for a second, and answers with 503 then.
+func attemptApache(t *testing.T, dir string, prepare func(port string) (*server, *exec.Cmd)) *server {
+	t.Helper()
+	s := attempt(t, prepare)
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		if found, err := filepath.Glob(filepath.Join(dir, "cgid.sock*")); err != nil || len(found) > 0 {
+			return s
+		}
+		if time.Now().After(end) {
+			t.Fatal("Apache's daemon for CGI does not start")
+		}
+	}
 }
 
 // startServe serves the site with package serve, as "nestgen serve" does.
