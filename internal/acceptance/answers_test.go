@@ -1,10 +1,19 @@
 package acceptance
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"nestgen/intake/intaketest"
 )
 
 // What the fallback says reaches the client as it was said, through every server:
@@ -66,6 +75,73 @@ free = "1MB"
 				if !strings.HasPrefix(resp.Status, tt.status) || !strings.Contains(string(data), tt.words) || tt.header[0] != "" && resp.Header.Get(tt.header[0]) != tt.header[1] {
 					t.Errorf("%s: %s %s: %q with %v\n%s", tt.about, tt.method, tt.path, resp.Status, resp.Header, data)
 				}
+			}
+		})
+	}
+}
+
+// A file that turns out to be another one than its page has announced is not taken
+// for whole by whoever gets it while it comes, and nobody gets it later (CGI-6).
+func TestWrongFileBreaksOff(t *testing.T) {
+	name, data := intaketest.Sdist("foo", "1.0", intaketest.Opts{Pad: 2 << 20})
+	wrong := bytes.Clone(data)
+	wrong[len(wrong)-100] ^= 1
+	for i, k := range new(liveSite).fallbacks() {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			// The second half comes when the client has some of the first.
+			begun := make(chan struct{})
+			upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch r.URL.Path {
+				case "/simple/foo/":
+					w.Header().Set("Content-Type", "text/html")
+					fmt.Fprintf(w, `<a href="%s#sha256=%x">%[1]s</a>`, name, sha256.Sum256(data))
+				case "/simple/foo/" + name:
+					w.Header().Set("Content-Length", strconv.Itoa(len(wrong)))
+					_, _ = w.Write(wrong[:len(wrong)/2])
+					_ = http.NewResponseController(w).Flush()
+					select {
+					case <-begun:
+					case <-r.Context().Done():
+					}
+					_, _ = w.Write(wrong[len(wrong)/2:])
+				default:
+					http.NotFound(w, r)
+				}
+			}))
+			t.Cleanup(upstream.Close)
+			s := newLiveSite(t, onDemand(upstream.URL+"/simple/")+"deadline = \"2m\"\n")
+			k := s.fallbacks()[i]
+			srv := k.start(t, k, s.dir)
+			resp, page, err := ask(t, "GET", srv.URL+"/simple/foo/", nil)
+			_, rest, ok := strings.Cut(string(page), `href="../..`)
+			path, _, _ := strings.Cut(rest, "#")
+			if err != nil || !ok {
+				t.Fatalf("%v, %v\n%s", resp, err, page)
+			}
+
+			client := &http.Client{Timeout: 2 * time.Minute}
+			defer client.CloseIdleConnections()
+			resp, err = client.Get(srv.URL + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			first := make([]byte, 1000)
+			n, err := io.ReadFull(resp.Body, first)
+			if err != nil || resp.StatusCode != http.StatusOK || resp.ContentLength != int64(len(wrong)) {
+				t.Errorf("%s, length %d, header %v, %d bytes, %v", resp.Status, resp.ContentLength, resp.Header, n, err)
+			}
+			close(begun)
+			if more, err := io.ReadAll(resp.Body); err == nil || n+len(more) >= len(wrong) {
+				t.Errorf("%d of %d bytes, and %v", n+len(more), len(wrong), err)
+			}
+
+			if resp, got, err := ask(t, "GET", srv.URL+path, nil); err == nil && resp.StatusCode == http.StatusOK || bytes.Equal(got, wrong) {
+				t.Errorf("the next one: %s with %d of %d bytes, and no error", resp.Status, len(got), len(wrong))
+			}
+			if files, err := filepath.Glob(filepath.Join(s.dir, "packages/*/*/*/*")); err != nil || len(files) > 0 {
+				t.Errorf("in the tree: %q, %v", files, err)
 			}
 		})
 	}
