@@ -2,19 +2,16 @@ package acceptance
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"mime/multipart"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 
-	"nestgen/fetch/fetchtest"
 	"nestgen/intake/intaketest"
 	"nestgen/serve/servetest"
 )
@@ -222,78 +219,6 @@ func TestFallbackLargeUploads(t *testing.T) {
 			t.Errorf("it is not listed:\n%s", got)
 		}
 	})
-}
-
-// Files that the program has the web server send are sent as all others are, and
-// no path of the machine is shown. Those are asked for in part, because whoever
-// wants the whole gets it while it comes.
-func TestFallbackSendfile(t *testing.T) {
-	file, data := intaketest.Wheel("a.b", "1.0+x", intaketest.Opts{Pad: 50_000})
-	for _, tt := range []struct{ server, by string }{{"nginx", "x-accel"}, {"Apache", "x-sendfile"}} {
-		t.Run(tt.by, func(t *testing.T) {
-			if tt.by == "x-sendfile" {
-				if _, err := os.Stat("/usr/lib/apache2/modules/mod_xsendfile.so"); err != nil {
-					t.Skip("mod_xsendfile is not installed (Debian package libapache2-mod-xsendfile)")
-				}
-			}
-			up := fetchtest.New(t, fetchtest.File{Project: "a-b", Filename: file, Data: data})
-			servers := func(s *liveSite) (some []kind) {
-				for _, k := range s.webFallbacks() {
-					if strings.HasPrefix(k.name, tt.server) {
-						some = append(some, k)
-					}
-				}
-				return some
-			}
-			t.Run("by", func(t *testing.T) {
-				behind(t, servers, onDemand(up.URL+fetchtest.Index)+"sendfile = \""+tt.by+"\"\n", func(t *testing.T, s *liveSite, start func() *server) {
-					srv := start()
-					_, page, err := ask(t, "GET", srv.URL+"/simple/a-b/", nil, "Accept", "application/vnd.pypi.simple.v1+json")
-					var p struct{ Files []struct{ URL string } }
-					if err := json.Unmarshal(page, &p); err != nil || len(p.Files) != 1 {
-						t.Fatalf("%v, %s", err, page)
-					}
-					if err != nil {
-						t.Fatal(err)
-					}
-					url := srv.URL + "/simple/a-b/" + p.Files[0].URL
-					resp, got, err := ask(t, "GET", url, nil, "Range", "bytes=100-199")
-					if err != nil || resp.StatusCode != http.StatusPartialContent || !bytes.Equal(got, data[100:200]) {
-						t.Fatalf("%v, %v, %d bytes", err, resp, len(got))
-					}
-					if log := srv.log(); !log[len(log)-1].fallback {
-						t.Errorf("the fallback was not asked: %+v", log)
-					}
-					parted := resp.Header
-					resp, got, err = ask(t, "GET", url, nil)
-					if err != nil || resp.StatusCode != http.StatusOK || !bytes.Equal(got, data) {
-						t.Fatalf("%v, %v, %d bytes", err, resp, len(got))
-					}
-					names := []string{"Content-Type", "Cache-Control", "Content-Security-Policy", "X-Content-Type-Options"}
-					if tt.by == "x-accel" { // mod_xsendfile makes an ETag of its own
-						names = append(names, "ETag")
-					}
-					for _, name := range names {
-						if a, b := parted.Values(name), resp.Header.Values(name); len(a) != 1 || len(b) != 1 || a[0] != b[0] {
-							t.Errorf("%s: %q by the fallback, %q from the tree", name, a, b)
-						}
-					}
-					if !strings.Contains(fmt.Sprint(resp.Header), "immutable") {
-						t.Errorf("%v", resp.Header)
-					}
-					for name := range parted {
-						if strings.HasPrefix(name, "X-Sendfile") || strings.HasPrefix(name, "X-Accel") {
-							t.Errorf("the client is told %s", name)
-						}
-					}
-					// The location that it goes by is for nobody else.
-					if got := status(t, srv.URL+"/-nest-file/"+regexp.MustCompile(`packages/.*`).FindString(p.Files[0].URL)); got != http.StatusNotFound {
-						t.Errorf("the internal address: %d", got)
-					}
-				})
-			})
-		})
-	}
 }
 
 // systemd reads the units, and finds the service confined.

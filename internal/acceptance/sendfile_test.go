@@ -27,7 +27,7 @@ func TestSendfile(t *testing.T) {
 			switch _, err := os.Stat(xsendfile); {
 			case strings.HasPrefix(k.name, "nginx"):
 				how = "x-accel"
-			case strings.Contains(k.name, "mod_cgid") && err == nil: // contrib/ has it for CGI programs
+			case strings.HasPrefix(k.name, "Apache") && err == nil:
 				how = "x-sendfile"
 			}
 			sendfile(t, i, how)

@@ -304,9 +304,6 @@ func startApache(t *testing.T, k kind, site string) *server {
 		}
 		head := apacheHead(dir, port, modules...)
 		write(t, filepath.Join(dir, "apache.conf"), fmt.Appendf(nil, `%[1]s%[2]s
-<IfFile /usr/lib/apache2/modules/mod_xsendfile.so>
-    LoadModule xsendfile_module /usr/lib/apache2/modules/mod_xsendfile.so
-</IfFile>
 CustomLog %[3]s test
 TypesConfig %[4]s/mime.types
 AddType application/x-gzip .gz .tgz
