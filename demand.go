@@ -267,6 +267,7 @@ func (l *Live) project(ctx context.Context, n packaging.Name) error {
 			return storage(err)
 		}
 	} else if current == nil {
+		s.report.Problems = nil // any client can ask for a name that nobody has
 		return notHere()
 	} else if l.hasPage(n) {
 		// Somebody may have died between the catalog and the page.
