@@ -276,7 +276,7 @@ func TestQuiet(t *testing.T) {
 		{"left alone", time.Millisecond, false},
 	} {
 		v, e := one(t, Options{Quiet: tt.quiet})
-		check(t, os.Chmod(filepath.Dir(filepath.Dir(e.Dir)), 0o755))
+		check(t, os.Chmod(filepath.Dir(e.Dir), 0o755))
 		time.Sleep(5 * time.Millisecond)
 		f, err := v.Open(e)
 		if err != nil {
@@ -297,7 +297,7 @@ func TestQuiet(t *testing.T) {
 
 func TestUnreadableFile(t *testing.T) {
 	v, e := one(t, Options{})
-	check(t, os.Chmod(filepath.Dir(filepath.Dir(e.Dir)), 0o755))
+	check(t, os.Chmod(filepath.Dir(e.Dir), 0o755))
 	check(t, os.Chmod(e.Name(), 0))
 	v.Close()
 	v = scanned(t, filepath.Join(t.TempDir(), "c"), e.Dir)
