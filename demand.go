@@ -166,8 +166,9 @@ func (l *Live) elsewhere(ctx context.Context, n packaging.Name) error {
 	if ours, err := l.ours(ctx, n, owner); ours || err != nil {
 		return cmp.Or(err, notHere())
 	}
-	only := l.config.exception(n).Upstream
-	if only == "" && owner == catalog.Direct {
+	e := l.config.exception(n)
+	only := e.Upstream
+	if only == "" && e.Sources == "" && owner == catalog.Direct {
 		return notHere() // no upstream has been asked for it
 	}
 	if only == "" {
@@ -238,7 +239,7 @@ func (l *Live) project(ctx context.Context, n packaging.Name) error {
 	switch {
 	case s.intent.partial && owner == "":
 		return busy(time.Minute, errors.New("a part of the allowlist cannot be read that may have a say"))
-	case s.onDemand(n) == "list" && !asksIndex(s.intent.wants[n]):
+	case s.onDemand(n) == "list" && !asksIndex(s.intent.wants[n]), s.onlyAddressed(n, owner):
 		return notHere()
 	}
 	if err := l.config.mustHaveRoom(l.config.Site, 0); err != nil {
@@ -276,6 +277,17 @@ func (l *Live) project(ctx context.Context, n packaging.Name) error {
 		}
 	}
 	return s.publishAlone(ctx, n)
+}
+
+// onlyAddressed reports whether all that people want of a name is what the
+// allowlist gives an address of. A build asks no index for it then, so that a
+// private name stays one.
+func (s *site) onlyAddressed(n packaging.Name, owner string) bool {
+	e := s.intent.projects[n]
+	if e.Sources != "" || e.Upstream != "" || asksIndex(s.intent.wants[n]) {
+		return false
+	}
+	return owner == catalog.Direct || owner == "" && len(s.intent.wants[n])+len(s.intent.links[n]) > 0
 }
 
 // onlyAnnounce leaves of what was decided what a request does: nothing is fetched

@@ -31,3 +31,26 @@ func TestRedirectToTheUpstreamOfAProject(t *testing.T) {
 	w.Projects = nil
 	w.cause(w.join().Project(t.Context(), "owned"), NotHere)
 }
+
+// What the allowlist gives an address of, and nothing else, is found there. No
+// index is asked for the name, which may be a private one: neither before the
+// first build nor after it.
+func TestNamesOfAddressesStayHere(t *testing.T) {
+	private := wheelFile(t, "given", "1.0")
+	intranet := fetchtest.New(t, private)
+	public := fetchtest.New(t, wheelFile(t, "given", "9.9"), wheelFile(t, "repo", "9.9"), wheelFile(t, "both", "9.9"))
+	w := lazy(t, "fetch", public)
+	w.Projects = []ProjectConfig{{Name: "both", Sources: "both"}}
+	w.write("allowlist.txt", "given @ "+intranet.URL+intranet.Path(private.Filename)+"#sha256="+fetchtest.SHA256(private.Data)+
+		"\ngit+https://git.example/repo.git#egg=repo\ngit+https://git.example/both.git#egg=both\n")
+	w.ask(w.join(), "given", NotHere)
+	w.ask(w.join(), "repo", NotHere)
+	w.build(0)
+	w.remove("state/demand") // nothing is remembered
+	w.ask(w.join(), "given", NotHere)
+	w.ask(w.join(), "repo", NotHere)
+	if r := public.Requests(""); len(r) > 0 {
+		t.Errorf("asked outside: %v", r[0].Path)
+	}
+	w.ask(w.join(), "both", 0) // somebody has said so
+}
