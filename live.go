@@ -118,6 +118,9 @@ func (l *Live) asking(ctx context.Context) (*site, error) {
 		return nil, err
 	}
 	s.report.Problems = nil // of the allowlist, which builds tell of
+	if s.anyRefusal, err = s.catalog.AnyRefusal(ctx); err != nil {
+		return nil, storage(err)
+	}
 	return s, nil
 }
 

@@ -58,7 +58,11 @@ func (c *Catalog) Update(ctx context.Context, now time.Time, change func(*Tx) er
 }
 
 // event numbers and keeps an event, and makes its project's pages out of date.
-func (t *Tx) event(e Event) error {
+func (t *Tx) event(e Event) error { return t.eventCounting(e, 0, 0) }
+
+// eventCounting is event for one that changes how many files the project has, and
+// how many of their bytes are here.
+func (t *Tx) eventCounting(e Event, files int, bytes int64) error {
 	t.made++
 	e.Serial, e.Time = t.made, t.now
 	var sha []byte
@@ -69,7 +73,7 @@ func (t *Tx) event(e Event) error {
 		e.Serial, e.Time, e.Verb, e.Project, e.Filename, sha, e.Source, e.Reason); err != nil {
 		return err
 	}
-	return t.q.exec(t.ctx, "UPDATE projects SET serial = ? WHERE name = ?", e.Serial, e.Project)
+	return t.q.exec(t.ctx, "UPDATE projects SET serial = ?, files = files + ?, bytes = bytes + ? WHERE name = ?", e.Serial, files, bytes, e.Project)
 }
 
 // Claim makes a project known under an owner and a spelling. A name that has
@@ -156,21 +160,10 @@ func (t *Tx) Put(f File, reason string) error {
 	default:
 		e.Verb = Change
 	}
-	if err := t.event(e); err != nil {
-		return err
-	}
 	if listed {
-		return t.count(f.Project, 0, f.Held()-old.Held())
+		return t.eventCounting(e, 0, f.Held()-old.Held())
 	}
-	return t.count(f.Project, 1, f.Held())
-}
-
-// count notes that a project has more files and bytes, or fewer.
-func (t *Tx) count(n packaging.Name, files int, bytes int64) error {
-	if files == 0 && bytes == 0 {
-		return nil
-	}
-	return t.q.exec(t.ctx, "UPDATE projects SET files = files + ?, bytes = bytes + ? WHERE name = ?", files, bytes, n)
+	return t.eventCounting(e, 1, f.Held())
 }
 
 func (t *Tx) file(n packaging.Name, filename string) (File, bool, error) {
@@ -201,10 +194,7 @@ func (t *Tx) Withdraw(n packaging.Name, filename, reason string, now time.Time, 
 	if err := t.q.exec(t.ctx, "INSERT OR REPLACE INTO due VALUES (?, ?)", f.Path, max(t.now, now.UnixMicro())+grace.Microseconds()); err != nil {
 		return err
 	}
-	if err := t.event(Event{Verb: Withdraw, Project: n, Filename: filename, SHA256: f.SHA256, Source: f.Source, Reason: reason}); err != nil {
-		return err
-	}
-	return t.count(n, -1, -f.Held())
+	return t.eventCounting(Event{Verb: Withdraw, Project: n, Filename: filename, SHA256: f.SHA256, Source: f.Source, Reason: reason}, -1, -f.Held())
 }
 
 // SetStatus sets a project's status marker and note.

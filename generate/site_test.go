@@ -35,12 +35,18 @@ func TestCheckSite(t *testing.T) {
 		}
 		return s
 	}
+	// Another set than the built-in one is tried, whatever is in it.
+	same, err := templates.Load(fstest.MapFS{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		about string
 		site  generate.Site
 		want  string
 	}{
 		{"zero", generate.Site{}, ""},
+		{"the built-in templates", generate.Site{Templates: same}, ""},
 		{"https below a prefix", generate.Site{BaseURL: "https://x.example/a/b/"}, ""},
 		{"http with a port", generate.Site{BaseURL: "http://x.example:8080"}, ""},
 		{"no scheme", generate.Site{BaseURL: "x.example/a"}, `base URL "x.example/a": want http:// or https:// and a host`},
