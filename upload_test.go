@@ -490,8 +490,8 @@ func TestUploadsOfOneName(t *testing.T) {
 	w.verifies()
 }
 
-// Many projects at once, through several processes' worth of doors: all are there,
-// and the pages about all projects were not made anew for each.
+// Many projects at once, through several processes' worth of doors: each is there
+// when its upload is answered.
 func TestUploadsOfManyProjects(t *testing.T) {
 	w := newUploadWorld(t)
 	w.Fallback.Deadline = Duration(10 * time.Minute) // the machine may be slow
