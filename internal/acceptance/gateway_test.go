@@ -130,11 +130,15 @@ func listening(t *testing.T, dir string, cmd *exec.Cmd, graceful bool) (socket s
 	cmd.Stdin = f
 	var said bytes.Buffer
 	cmd.Stderr = &said
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = new(syscall.SysProcAttr)
+	}
+	cmd.SysProcAttr.Setpgid = true // the processes that fcgiwrap begins outlive it
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) // it may be gone
 		err := cmd.Wait()
 		if graceful && err != nil {
 			t.Errorf("after SIGTERM: %v\n%s", err, said.Bytes())

@@ -134,7 +134,7 @@ func (s *liveSite) nginxFastCGI(t *testing.T, dir string) []byte {
 func (s *liveSite) nginxFcgiwrap(t *testing.T, dir string) []byte {
 	t.Helper()
 	cgi := filepath.Join(s.bin, "nestgen-cgi")
-	cmd := exec.Command(program(t, "fcgiwrap", "fcgiwrap"), "-f", "-p", cgi)
+	cmd := exec.Command(program(t, "fcgiwrap", "fcgiwrap"), "-f", "-c", "16", "-p", cgi)
 	cmd.Env = []string{"PATH=/usr/bin:/bin"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.owner}
 	socket := listening(t, dir, cmd, false)
