@@ -75,7 +75,7 @@ bench:
 microbench:
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
-## killsweep: kill builds at every system call that changes a file, and run them again
+## killsweep: kill builds and requests at every system call that changes a file, and run them again
 # First the binary itself, on the example's site; then every scene of the tests,
 # with power cuts where this user may mount a file system. POINTS=60 takes that
 # many points of each scene instead of all; all take hours.
@@ -91,7 +91,7 @@ killsweep: build
 		echo "== a new site, mode $$mode"; \
 		build/killsweep -q -points $(POINTS) -mode $$mode -setup 'cp -r "$$EXAMPLE"/. .' -run '"$$NESTGEN_BIN" build -q' || exit 1; \
 	done
-	KILLSWEEP_POINTS=$(POINTS) $(GO) test -count=1 -timeout 3h -run 'TestNestgen|TestReaders|PowerCut' -v ./internal/killsweep/sweep
+	KILLSWEEP_POINTS=$(POINTS) $(GO) test -count=1 -timeout 3h -run 'TestNestgen|TestRequests|TestReaders|PowerCut' -v ./internal/killsweep/sweep
 
 ## man: the manual pages, in build/man
 .PHONY: man

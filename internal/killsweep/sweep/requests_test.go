@@ -494,6 +494,9 @@ func TestRequests(t *testing.T) {
 					if once {
 						name += ", once"
 					}
+					if once && !long && h.mode != Kill {
+						continue
+					}
 					t.Run(name, func(t *testing.T) {
 						s := c.sweep(t, h.mode, memory(t))
 						s.Errno, s.Lasting, s.Points, s.Once = h.errno, h.lasts, points, once

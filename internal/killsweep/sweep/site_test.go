@@ -5,7 +5,9 @@ package sweep
 import (
 	"compress/gzip"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -105,5 +107,55 @@ func TestCheckSite(t *testing.T) {
 	}
 	if err := CheckSite(filepath.Join(t.TempDir(), "none")); err != nil {
 		t.Errorf("no site: %v", err)
+	}
+}
+
+// What is announced need not be there, but must be what pages say.
+func TestCheckLazySite(t *testing.T) {
+	content := "content"
+	sum := sha256.Sum256([]byte(content))
+	file, hash := layout.File(sum, "foo-1.tar.gz"), fmt.Sprintf("%x", sum)
+	nothing := map[string]string{}
+	all := map[string]string{file: hash, file + ".metadata": hash}
+	tests := []struct {
+		name      string
+		announced map[string]string
+		files     map[string]string
+		want      string // in the error; empty for none
+	}{
+		{"announced", all, nil, ""},
+		{"metadata came first", all, map[string]string{file + ".metadata": content}, ""},
+		{"all came", nothing, map[string]string{file: content, file + ".metadata": content}, ""},
+		{"not announced", nothing, nil, "dangling"},
+		{"announced with another hash", map[string]string{file: strings.Repeat("0", 64), file + ".metadata": hash}, nil, "has sha256"},
+		{"metadata not announced", map[string]string{file: hash}, nil, "dangling"},
+		{"metadata with another hash", map[string]string{file: hash, file + ".metadata": strings.Repeat("0", 64)}, nil, "has sha256"},
+		{"metadata of nothing", nothing, map[string]string{file + ".metadata": content}, "stands beside no file"},
+		{"half a file", all, map[string]string{file: "con"}, "other bytes"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := stage{t.TempDir()}
+			links := `<a href="../../flat/">files</a><a href="../../simple/">projects</a><a href="../../` + file + `#sha256=` + hash + `" data-core-metadata="sha256=` + hash + `">x</a>`
+			err := s.write("simple/foo/index.html", "<!DOCTYPE html><html><body>"+links+"</body></html>\n")
+			for path, text := range tt.files {
+				err = errors.Join(err, s.write(path, text))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = CheckLazySite(s.dir, func(path string) (string, error) {
+				if tt.announced[path] == "" {
+					return "", fs.ErrNotExist
+				}
+				return tt.announced[path], nil
+			})
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("CheckLazySite = %v, want %q", err, tt.want)
+			}
+			if err := CheckSite(s.dir); err == nil {
+				t.Error("CheckSite takes it")
+			}
+		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -65,6 +66,7 @@ var programs = map[string]func() error{
 	"not the same":   notTheSame,
 	"hangs":          hangs,
 	"never synced":   func() error { return byHand(true, false, replaceUnsynced) },
+	"boasts":         func() error { fmt.Println("done"); return byHand(true, true, replace) },
 	"publish":        withPublish,
 }
 
@@ -420,6 +422,86 @@ func TestFinal(t *testing.T) {
 	}
 	if r := run(t, s); len(r.Failures) != r.Cases || r.Failures[0].When != "in the end" {
 		t.Errorf("%d cases, %d failures", r.Cases, len(r.Failures))
+	}
+}
+
+// takeUp ends what a program has begun as a later build would, if it finds the page
+// of a project that the program makes last; if not it takes back what was done.
+func takeUp(page string) func(dir string) error {
+	return func(dir string) error {
+		b, err := os.ReadFile(filepath.Join(dir, "site", page))
+		if err != nil {
+			return err
+		}
+		if strings.Contains(string(b), "-2.tar.gz") {
+			self, err := os.Executable()
+			if err != nil {
+				return err
+			}
+			cmd := exec.Command(self)
+			cmd.Dir, cmd.Env = dir, append(os.Environ(), "KILLSWEEP_PROGRAM=right")
+			return cmd.Run()
+		}
+		return errors.Join(os.RemoveAll(filepath.Join(dir, "site")), setup(dir))
+	}
+}
+
+// A command that is not run again has been done in the end, or never was; and what
+// could be seen stays.
+func TestOnce(t *testing.T) {
+	s := planted(t, "right", Kill)
+	s.Once = true
+	if r := run(t, s); len(r.Failures) == 0 || r.Failures[0].When != "in the end" {
+		t.Error("half of the work was not seen")
+	}
+	s = planted(t, "right", Kill)
+	s.Once, s.Settle = true, takeUp("simple/foo/index.html") // the first that can be seen
+	if r := run(t, s); len(r.Failures) > 0 || r.Undone == 0 || r.Undone == r.Cases {
+		t.Errorf("%d failures, %d of %d undone", len(r.Failures), r.Undone, r.Cases)
+	}
+	s = planted(t, "right", Kill)
+	s.Once, s.Settle = true, takeUp("simple/bar/index.v1_json") // the last
+	vanished := func(f Failure) bool { return strings.Contains(f.Err.Error(), "could be seen") }
+	if r := run(t, s); !slices.ContainsFunc(r.Failures, vanished) {
+		t.Error("what could be seen and went again was not noticed")
+	}
+}
+
+// What is said to be done must be, also if the command dies later.
+func TestDone(t *testing.T) {
+	boast := func(e End) bool { return e.Stdout == "done\n" }
+	s := planted(t, "boasts", Kill)
+	s.Done = boast
+	if r := run(t, s); len(r.Failures) != r.Cases || r.Failures[0].When != "with the fault" {
+		t.Errorf("of %d runs that said too early that all was done, %d were seen", r.Cases, len(r.Failures))
+	}
+	s = planted(t, "right", Kill)
+	s.Done = boast
+	_, err := s.Run(context.Background())
+	forbidden(t, err)
+	if err == nil || !strings.Contains(err.Error(), "has not done all") {
+		t.Errorf("a program that does not say that all is done: %v", err)
+	}
+}
+
+// The command reads its input from the beginning each time, and writing what it
+// has to say is no call that counts.
+func TestInput(t *testing.T) {
+	s := planted(t, "", Kill)
+	s.Command, s.Env, s.Input = []string{"sh", "-c", "tee site/copy"}, nil, "site/simple/foo/index.html"
+	s.Done = func(e End) bool { return e.Status == 0 && strings.HasSuffix(e.Stdout, "</html>\n") }
+	s.Check = func(dir string) error {
+		want, err := os.ReadFile(filepath.Join(dir, s.Input))
+		if err != nil {
+			return err
+		}
+		if got, err := os.ReadFile(filepath.Join(dir, "site/copy")); err == nil && len(got) > 0 && string(got) != string(want) {
+			return fmt.Errorf("copied: %q", got)
+		}
+		return nil
+	}
+	if r := run(t, s); len(r.Failures) > 0 || r.Calls != 2 {
+		t.Errorf("%d calls, %d failures", r.Calls, len(r.Failures))
 	}
 }
 
