@@ -487,7 +487,7 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 		d.Fetch = nil
 	}
 	if s.intent.partial {
-		d.Fetch = nil // what is missing of the allowlist may forbid it
+		d.Fetch, d.Announce = nil, nil // what is missing of the allowlist may forbid it
 	}
 	d.Problems = append(told, d.Problems...)
 	return d, nil

@@ -34,11 +34,12 @@ func (p *Project) announce(in Input, c candidate, have catalog.File) {
 }
 
 // CanAnnounce reports whether a file may be listed before its bytes are here: its
-// upstream must say which bytes they are.
+// upstream must say which bytes they are, and nobody else something of them that
+// only the bytes can be held against.
 func CanAnnounce(c Choice) bool {
 	sha, err := catalog.ParseDigest(c.Offer.Hashes["sha256"])
 	_, verr := packaging.ParseVersion(c.Filename.Version)
-	return err == nil && verr == nil && !sha.IsZero()
+	return err == nil && verr == nil && !sha.IsZero() && c.Allowed == nil
 }
 
 // Announced gives the file that a choice announces. It must be one that
