@@ -141,6 +141,13 @@ func (l *Live) file(ctx, waiting context.Context, owner, path string, follow *fo
 		l.log.Info("the policy blocks it", "file", f.Filename, "reason", reason)
 		return notHere()
 	}
+	current, err := s.catalog.Project(ctx, f.Project)
+	if err != nil {
+		return storage(err)
+	}
+	if s.intent.policy.Status(f.Project, current.Status).State == catalog.Quarantined {
+		return notHere()
+	}
 	leave, err := l.demand.Fetch(waiting)
 	if err != nil {
 		return l.late(err, "")
@@ -160,7 +167,7 @@ func (l *Live) file(ctx, waiting context.Context, owner, path string, follow *fo
 		s.follow, follow.want = follow.begun, f.SHA256
 		defer follow.stop()
 	}
-	if err := s.bringAnnounced(ctx, f); err != nil {
+	if err := s.bringAnnounced(ctx, f, current); err != nil {
 		return l.upstreamFault(err)
 	}
 	if !l.has(path) {
@@ -196,16 +203,12 @@ func (s *site) bringMetadata(ctx context.Context, f catalog.File) error {
 	return storage(err)
 }
 
-// bringAnnounced brings a file that was announced, through the gate and into the
-// store. One that does not pass the gate leaves the index.
-func (s *site) bringAnnounced(ctx context.Context, f catalog.File) error {
+// bringAnnounced brings a file of a project that was announced, through the gate
+// and into the store. One that does not pass the gate leaves the index.
+func (s *site) bringAnnounced(ctx context.Context, f catalog.File, current *catalog.Project) error {
 	name, err := packaging.ParseFilename(f.Filename, f.Project)
 	if err != nil {
 		return err
-	}
-	current, err := s.catalog.Project(ctx, f.Project)
-	if err != nil {
-		return storage(err)
 	}
 	d := &decided{Project: &plan.Project{Name: f.Project, Current: current}}
 	c := plan.Choice{Source: f.Source, Offer: offerOf(f), Filename: name, Path: f.Path, Why: []string{"on demand"}}
