@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"net/url"
 	"os"
 	"slices"
@@ -59,8 +60,8 @@ func (s *site) noteDemand(in plan.Input, a asked) {
 // Project sees to it that the pages of a project are published, if it may come
 // on demand. After nil the pages of the tree are what there is to say. A
 // [Refusal] is for NotHere, where the tree may have a page all the same, as of a
-// project of this site's own; for Elsewhere; or, if there is no older page to be
-// content with, for Busy and NoSpace.
+// project of this site's own; for Elsewhere; or for Busy or NoSpace, if there is no
+// older page to be content with.
 func (l *Live) Project(ctx context.Context, n packaging.Name) error {
 	switch l.config.onDemand(n) {
 	case "never":
@@ -76,13 +77,12 @@ func (l *Live) Project(ctx context.Context, n packaging.Name) error {
 	defer cancel()
 	v, err := l.demand.Enter(ctx, what)
 	if err != nil {
-		return l.late(err, n)
+		return l.orOlder(l.late(err, n), n)
 	}
 	defer v.Leave()
 	if known, err := l.knownProject(n); known {
 		return err // whoever was here before has seen to it
 	}
-	older := l.hasPage(n)
 	err = l.project(ctx, n)
 	var outcome demand.Outcome
 	switch {
@@ -90,23 +90,35 @@ func (l *Live) Project(ctx context.Context, n packaging.Name) error {
 		outcome = demand.Present
 	case err == nil, isRefusal(err, NotHere):
 		outcome, err = demand.Absent, notHere()
-	case isRefusal(err, Busy):
-		outcome = demand.Failed
-	case ctx.Err() == nil && older:
-		l.log.Error("an older page is served, as there can be no new one", "project", n, "error", err)
-		return nil
+	case errors.Is(ctx.Err(), context.Canceled):
+		return err // who leaves says nothing of the upstream
+	case isRefusal(err, Busy), ctx.Err() != nil:
+		if _, refused := errors.AsType[*Refusal](err); !refused {
+			err = busy(0, err)
+		}
+		outcome, err = demand.Failed, l.orOlder(err, n)
 	default:
-		// Of a client that has gone and of this site's own faults the next request
-		// hears nothing.
-		return err
-	}
-	if outcome == demand.Failed && older {
-		err = nil // an older page is better than none
+		// Of this site's own faults the next request hears nothing.
+		return l.orOlder(err, n)
 	}
 	if nerr := v.Note(demand.Answer{Outcome: outcome, At: trueNow()}); nerr != nil {
 		l.log.Warn("not remembered", "project", n, "error", nerr)
 	}
 	return err
+}
+
+// orOlder makes no error of one that keeps a page from being made anew: an older
+// one is better than none.
+func (l *Live) orOlder(err error, n packaging.Name) error {
+	if err == nil || isRefusal(err, NotHere) || errors.Is(err, context.Canceled) || !l.hasPage(n) {
+		return err
+	}
+	level := slog.LevelWarn
+	if _, refused := errors.AsType[*Refusal](err); !refused {
+		level = slog.LevelError
+	}
+	l.log.Log(context.Background(), level, "the page that is here is served as it is", "project", n, "error", err)
+	return nil
 }
 
 // knownProject answers from what was found out lately.
@@ -245,6 +257,9 @@ func (l *Live) project(ctx context.Context, n packaging.Name) error {
 	if err := l.config.mustHaveRoom(l.config.Site, 0); err != nil {
 		return err
 	}
+	if err := l.config.mustHaveRoom(l.config.State, 0); err != nil {
+		return err
+	}
 	leave, err := l.demand.Fetch(ctx)
 	if err != nil {
 		return l.late(err, "")
@@ -271,8 +286,8 @@ func (l *Live) project(ctx context.Context, n packaging.Name) error {
 		s.report.Problems = nil // any client can ask for a name that nobody has
 		return notHere()
 	} else if l.hasPage(n) {
-		// Somebody may have died between the catalog and the page.
-		if outdated, err := l.catalog.IsOutdated(ctx, n); err != nil || !outdated {
+		// A request may have died, or waited in vain, before it had published.
+		if outdated, err := s.catalog.IsOutdated(ctx, n); err != nil || !outdated {
 			return storage(err)
 		}
 	}

@@ -1,11 +1,17 @@
 package nestgen
 
 import (
+	"context"
+	"crypto/sha512"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"nestgen/fetch/fetchtest"
 	"nestgen/packaging"
+	"nestgen/publish"
 )
 
 // A name that has an upstream is sent to no other one, which would hear of it and
@@ -53,4 +59,142 @@ func TestNamesOfAddressesStayHere(t *testing.T) {
 		t.Errorf("asked outside: %v", r[0].Path)
 	}
 	w.ask(w.join(), "both", 0) // somebody has said so
+}
+
+// A file of which the allowlist has digests and the upstream says others comes with
+// a build, which holds it against them.
+func TestDigestsOfTheAllowlist(t *testing.T) {
+	foo := wheelFile(t, "foo", "1.0")
+	srv := fetchtest.New(t, foo)
+	for _, mode := range []string{"list", "fetch"} {
+		w := lazy(t, mode, srv)
+		w.write("allowlist.txt", "foo==1.0 --hash=sha512:"+strings.Repeat("ab", 64)+"\n")
+		w.ask(w.join(), "foo", NotHere)
+		w.build(3)
+		w.lists()
+		w.write("allowlist.txt", fmt.Sprintf("foo==1.0 --hash=sha512:%x\n", sha512.Sum512(foo.Data)))
+		w.build(0)
+		w.lists(foo.Filename)
+	}
+}
+
+// While a part of the allowlist is missing that may forbid it, nothing new of a
+// project is announced, whoever asks.
+func TestAPartOfTheAllowlistIsMissing(t *testing.T) {
+	one, two, three := wheelFile(t, "foo", "1.0"), wheelFile(t, "foo", "2.0"), wheelFile(t, "foo", "2.1")
+	srv := fetchtest.New(t, one)
+	w := lazy(t, "list", srv)
+	w.write("constraints.txt", "foo<2\n")
+	w.write("allowlist.txt", "-c constraints.txt\nfoo\n")
+	setClock(t, "1900000000")
+	w.ask(w.join(), "foo", 0)
+	w.build(0)
+	srv.SetFiles(one, two, three)
+	w.remove("constraints.txt")
+	setClock(t, "1900100000")
+	w.ask(w.join(), "foo", 0)
+	w.build(3)
+	w.lists(one.Filename)
+	setClock(t, "1900200000")
+	w.build(3)
+	w.lists(one.Filename)
+	w.write("constraints.txt", "foo<2\n")
+	w.build(0)
+	w.lists(one.Filename)
+	w.write("constraints.txt", "foo<3\n")
+	w.build(0)
+	w.lists(one.Filename, two.Filename, three.Filename)
+}
+
+// Nothing comes of a project that is quarantined, also for those who know the
+// addresses of its files.
+func TestNothingComesOfAQuarantine(t *testing.T) {
+	foo := wheelFile(t, "foo", "1.0")
+	srv := fetchtest.New(t, foo)
+	w := lazy(t, "fetch", srv)
+	w.ask(w.join(), "foo", 0)
+	path := w.pathOf("foo", foo.Filename)
+	w.write("policy.toml", "[[status]]\nproject = \"foo\"\nstatus = \"quarantined\"\n")
+	srv.Forget()
+	for range 2 { // before a build has seen it, and after
+		for _, p := range []string{path, path + ".metadata"} {
+			w.cause(w.join().File(t.Context(), p, nil), NotHere)
+			if w.exists("site/" + p) {
+				t.Errorf("%s has come", p)
+			}
+		}
+		w.build(0)
+		w.remove("state/demand")
+	}
+	if r := srv.Requests(srv.Path(foo.Filename)); len(r) > 0 {
+		t.Errorf("%d requests", len(r))
+	}
+}
+
+// With too little room no page comes either, or names that strangers think of
+// would fill what is left; what is here is served.
+func TestNoRoomForPages(t *testing.T) {
+	srv := fetchtest.New(t, wheelFile(t, "foo", "1.0"), wheelFile(t, "bar", "1.0"))
+	w := lazy(t, "fetch", srv)
+	setClock(t, "1900000000")
+	w.ask(w.join(), "foo", 0)
+	srv.Forget()
+	w.Fallback.Free = 1 << 60
+	setClock(t, "1900100000")
+	w.ask(w.join(), "foo", 0)
+	w.ask(w.join(), "bar", NoSpace)
+	if r := srv.Requests(""); len(r) > 0 {
+		t.Errorf("%d requests", len(r))
+	}
+}
+
+// A build that makes pages for longer than a request waits costs those who ask
+// nothing but news.
+func TestRequestsDuringALongPublication(t *testing.T) {
+	srv := fetchtest.New(t, wheelFile(t, "foo", "1.0"), wheelFile(t, "bar", "1.0"))
+	w := lazy(t, "fetch", srv)
+	setClock(t, "1900000000")
+	w.ask(w.join(), "foo", 0)
+	srv.SetFiles(wheelFile(t, "foo", "1.0"), wheelFile(t, "foo", "2.0"), wheelFile(t, "bar", "1.0"))
+	setClock(t, "1900100000")
+	tree, err := publish.Join(publish.Options{Site: w.Site, State: w.State})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tree.Close()
+	turn, err := tree.Turn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Fallback.Deadline = Duration(500 * time.Millisecond)
+	w.ask(w.join(), "foo", 0)
+	w.ask(w.join(), "bar", Busy)
+	if err := turn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.Fallback.Deadline = Duration(patience)
+	setClock(t, "1900200000")
+	w.ask(w.join(), "foo", 0)
+	w.ask(w.join(), "bar", 0)
+	w.lists("bar-1.0-py3-none-any.whl", "foo-1.0-py3-none-any.whl", "foo-2.0-py3-none-any.whl")
+}
+
+// Who leaves before the answer keeps nobody else from asking at once.
+func TestWhoLeavesSaysNothingOfTheUpstream(t *testing.T) {
+	srv := fetchtest.New(t, wheelFile(t, "foo", "1.0"))
+	w := lazy(t, "fetch", srv)
+	page := srv.Page(fetchtest.Index, "foo")
+	srv.Always(page, fetchtest.StallBeforeHeaders)
+	ctx, leave := context.WithCancel(t.Context())
+	go func() {
+		for len(srv.Requests(page)) == 0 && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+		leave()
+	}()
+	if err := w.join().Project(ctx, "foo"); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	srv.Heal()
+	w.ask(w.join(), "foo", 0)
 }

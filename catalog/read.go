@@ -113,10 +113,10 @@ func (c *Catalog) Outdated(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
-// IsOutdated reports whether the pages of a project do not show its last event
-// yet. One that is not there has no pages to be out of date.
+// IsOutdated reports whether the pages of a project may not show its last event
+// yet. A name that the catalog has never heard of has none.
 func (c *Catalog) IsOutdated(ctx context.Context, n packaging.Name) (is bool, err error) {
-	err = c.db.QueryRowContext(ctx, "SELECT serial <> published FROM projects WHERE name = ?", n).Scan(&is)
+	err = c.one.QueryRowContext(ctx, "SELECT serial <> published FROM projects WHERE name = ?", n).Scan(&is)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
