@@ -268,7 +268,7 @@ func ownStorage(err error) bool {
 	return errors.Is(err, ErrStorage) || isStorage(err)
 }
 
-func (s *site) download(ctx context.Context, d *decided, c plan.Choice) (*arrival, error) {
+func (s *site) download(ctx context.Context, d *decided, c plan.Choice) (_ *arrival, err error) {
 	src, err := s.sourceOf(c.Source, c.Offer.URL)
 	if err != nil {
 		return nil, err
@@ -277,6 +277,11 @@ func (s *site) download(ctx context.Context, d *decided, c plan.Choice) (*arriva
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			os.Remove(temp) // the stage of a process that answers requests is not emptied soon
+		}
+	}()
 	f, err := os.Open(temp)
 	if err != nil {
 		return nil, err

@@ -108,7 +108,7 @@ func (s *Source) download(ctx context.Context, o catalog.Offer, dest string, lim
 	if name, ok := s.localPath(o.URL); ok {
 		return s.copyLocal(ctx, o, name, dest, limit, meter)
 	}
-	part, release := s.parts.claim(s.opts.Partials, o.URL, dest, o.Size)
+	part, release := claim(s.opts.Partials, o.URL, dest, o.Size)
 	defer release()
 	t := transfer{s: s, offer: o, part: part, limit: limit, meter: meter, begun: begun}
 	r, err = retry(ctx, s, o.Filename, func(int) (Result, error) { return t.attempt(ctx) })

@@ -9,9 +9,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
+	"time"
 
 	"github.com/google/renameio/v2"
+	"golang.org/x/sys/unix"
 )
 
 // A record stands beside a partial download and says of what it is a part. A
@@ -34,36 +35,50 @@ type partial struct {
 	recorded bool
 }
 
-// partials hands out places.
-type partials struct {
-	mu   sync.Mutex
-	used map[string]bool
-}
-
 // claim gives the place for a download of address to dest, and a function that
 // gives it back. In the folder for partials it depends on the address only, so
-// that a later run finds it.
-func (p *partials) claim(folder, address, dest string, size int64) (partial, func()) {
+// that a later run finds it. Whoever comes while another has it, in this process
+// or in another one, does without.
+func claim(folder, address, dest string, size int64) (partial, func()) {
 	recorded := size < 0 || size >= minPartial
 	beside := partial{dest + ".part", recorded}
 	if folder == "" || !recorded {
 		return beside, func() {}
 	}
 	name := filepath.Join(folder, digestOf(address)+".part")
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.used[name] {
-		return beside, func() {}
+	lock, err := lockFile(name + ".lock")
+	if err != nil {
+		return beside, func() { beside.remove() } // nobody would find it
 	}
-	if p.used == nil {
-		p.used = map[string]bool{}
-	}
-	p.used[name] = true
 	return partial{name, true}, func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		delete(p.used, name)
+		os.Remove(lock.Name()) // as long as it is locked: see lockFile
+		lock.Close()
 	}
+}
+
+// lockFile makes a file and locks it, unless somebody else has it locked. The
+// kernel unlocks it when it is closed, or its process dies.
+func lockFile(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	var st unix.Stat_t
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil {
+		err = unix.Fstat(int(f.Fd()), &st)
+	}
+	if err == nil && st.Nlink == 0 {
+		err = fs.ErrNotExist // whoever had it has just taken it away
+	}
+	if err == nil {
+		err = os.Chtimes(name, time.Time{}, time.Now()) // it is not left over any more
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // digestOf stands for an address.

@@ -10,8 +10,7 @@ import (
 // What a run leaves for the next one has no token in it, and is found again.
 func TestARecordHasNoAddress(t *testing.T) {
 	const address = "https://up.example/a-1.0.tar.gz?token=canary"
-	var places partials
-	part, release := places.claim(t.TempDir(), address, "", 2<<20)
+	part, release := claim(t.TempDir(), address, "", 2<<20)
 	defer release()
 	if err := part.save(record{address, `"tag"`, 2 << 20}); err != nil {
 		t.Fatal(err)
@@ -26,7 +25,7 @@ func TestARecordHasNoAddress(t *testing.T) {
 			t.Errorf("%s: %s, %v", name, data, err)
 		}
 	}
-	if r, have, ok := part.load(address, 2<<20); !ok || have != 5 || r.ETag != `"tag"` || len(files) != 2 {
+	if r, have, ok := part.load(address, 2<<20); !ok || have != 5 || r.ETag != `"tag"` || len(files) != 3 {
 		t.Errorf("%+v, %d, %v of %q", r, have, ok, files)
 	}
 	if _, _, ok := part.load(address+"x", 2<<20); ok {

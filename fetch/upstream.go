@@ -198,7 +198,6 @@ type Source struct {
 	probe sync.Mutex    // held while the form is found out
 	flat  flatPage
 	onces sync.Map // warnings that were given
-	parts partials
 
 	requests atomic.Int64
 	bytes    atomic.Int64
