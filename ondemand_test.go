@@ -5,7 +5,10 @@ import (
 	"crypto/sha512"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -197,4 +200,41 @@ func TestWhoLeavesSaysNothingOfTheUpstream(t *testing.T) {
 	}
 	srv.Heal()
 	w.ask(w.join(), "foo", 0)
+}
+
+// A process that answers requests for months keeps nothing of what was rejected.
+func TestWhatIsRejectedIsNotKept(t *testing.T) {
+	bad := fetchtest.File{Project: "foo", Filename: "foo-2.0-py3-none-any.whl", Data: []byte("PK no archive")}
+	w := lazy(t, "fetch", fetchtest.New(t, bad))
+	l := w.join()
+	w.ask(l, "foo", 0)
+	w.cause(l.File(t.Context(), w.pathOf("foo", bad.Filename), nil), BadUpstream)
+	left, err := filepath.Glob(w.path("state/stage/*/*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left: %q, %v", left, err)
+	}
+}
+
+// Several processes may find at once that what broke off long ago is old.
+func TestOldPartialsGoOnce(t *testing.T) {
+	dir := t.TempDir()
+	old := time.Now().Add(-time.Hour)
+	for i := range 2000 {
+		name := filepath.Join(dir, fmt.Sprint(i))
+		if err := errors.Join(os.WriteFile(name, nil, 0o600), os.Chtimes(name, old, old)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if err := sweepPartials(dir, time.Minute); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("%d left, %v", len(left), err)
+	}
 }

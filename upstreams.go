@@ -126,7 +126,8 @@ func sweepPartials(dir string, old time.Duration) error {
 	}
 	for _, e := range entries {
 		if fi, err := e.Info(); err == nil && time.Since(fi.ModTime()) > old {
-			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+			// Others may sweep at the same time.
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
 				return err
 			}
 		}
