@@ -223,16 +223,26 @@ func (s *site) bringAnnounced(ctx context.Context, f catalog.File, current *cata
 	if err := s.arriving(ctx, f.Path); err != nil {
 		return err
 	}
+	// Whoever has asked may leave now. The catalog must not miss what the store has.
+	ctx = context.WithoutCancel(ctx)
 	if err := s.expose(ctx, []*arrival{a}); err != nil {
 		return err
 	}
 	if a.refused {
 		return storage(publish.ErrAltered)
 	}
-	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
+	err = s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
 		_, err := tx.Arrive(a.file, "on demand")
 		return errors.Join(err, setArriving(tx, f.Path, false))
-	}))
+	})
+	if err != nil || f.Metadata.IsZero() || a.file.Metadata == f.Metadata {
+		return storage(err)
+	}
+	// The page has a promise that what lies beside the file does not keep.
+	if err := s.publishAlone(ctx, f.Project); err != nil {
+		s.log.Warn("the page names other metadata than the file has, until a build", "project", f.Project, "error", err)
+	}
+	return nil
 }
 
 // dismiss takes a file out of the index that was announced and does not pass the
@@ -240,6 +250,7 @@ func (s *site) bringAnnounced(ctx context.Context, f catalog.File, current *cata
 func (s *site) dismiss(ctx context.Context, f catalog.File, c plan.Choice, reason error) error {
 	r := refusalOf(c)
 	r.Reason = reason.Error()
+	ctx = context.WithoutCancel(ctx)
 	err := s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
 		return errors.Join(tx.Refuse(r), tx.Withdraw(f.Project, f.Filename, "it did not pass the gate: "+r.Reason, trueNow(), time.Duration(s.Grace)))
 	})

@@ -325,7 +325,7 @@ func (s *site) publishAlone(ctx context.Context, n packaging.Name) error {
 		return err
 	}
 	g.Releases = false
-	turn, err := s.tree.Turn(ctx)
+	turn, err := s.turn(ctx)
 	if err != nil {
 		return storage(err)
 	}

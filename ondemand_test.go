@@ -1,10 +1,12 @@
 package nestgen
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha512"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -237,4 +239,106 @@ func TestOldPartialsGoOnce(t *testing.T) {
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("%d left, %v", len(left), err)
 	}
+}
+
+// What a page says of metadata is what lies beside the file, also if the upstream
+// has announced other metadata than the file holds, or says something else later.
+func TestMetadataThatWasAnnouncedWrong(t *testing.T) {
+	foo := wheelFile(t, "foo", "1.0")
+	own := foo.Metadata
+	foo.Metadata = []byte("Metadata-Version: 2.1\nName: foo\nVersion: 1.0\nSummary: another\n")
+	check := func(w *world, want []byte) {
+		t.Helper()
+		f := w.page("foo").Files[0]
+		data, err := w.fetch(w.join(), w.pathOf("foo", foo.Filename)+".metadata")
+		if err != nil || !bytes.Equal(data, want) {
+			t.Errorf("%q, %v", data, err)
+		}
+		if got := f.Metadata; fmt.Sprint(got) != "map[sha256:"+fetchtest.SHA256(want)+"]" {
+			t.Errorf("the page says %v", got)
+		}
+		w.checkTree()
+	}
+
+	// The file comes first, and brings its own.
+	w := lazy(t, "fetch", fetchtest.New(t, foo))
+	w.ask(w.join(), "foo", 0)
+	if _, err := w.fetch(w.join(), w.pathOf("foo", foo.Filename)); err != nil {
+		t.Fatal(err)
+	}
+	check(w, own)
+	w.build(0)
+	w.verifies()
+
+	// The metadata come first, and stay.
+	srv := fetchtest.New(t, foo)
+	w = lazy(t, "fetch", srv)
+	setClock(t, "1900000000")
+	w.ask(w.join(), "foo", 0)
+	check(w, foo.Metadata)
+	later := foo
+	later.Metadata = append([]byte("\n"), foo.Metadata...)
+	srv.SetFiles(later)
+	setClock(t, "1900100000")
+	w.ask(w.join(), "foo", 0)
+	check(w, foo.Metadata)
+	if _, err := w.fetch(w.join(), w.pathOf("foo", foo.Filename)); err != nil {
+		t.Fatal(err)
+	}
+	check(w, foo.Metadata)
+	w.build(0)
+	check(w, foo.Metadata)
+	w.verifies()
+
+	// The upstream has mended what nobody had asked for.
+	srv = fetchtest.New(t, foo)
+	w = lazy(t, "fetch", srv)
+	w.ask(w.join(), "foo", 0)
+	later.Metadata = own
+	srv.SetFiles(later)
+	path := w.pathOf("foo", foo.Filename)
+	if _, err := w.fetch(w.join(), path+".metadata"); err != nil {
+		t.Fatal(err)
+	}
+	check(w, own)
+}
+
+// A leaver is the context of somebody who leaves as soon as something has come
+// about.
+type leaver struct {
+	context.Context
+	leaves func() bool
+	once   *sync.Once
+	done   chan struct{}
+}
+
+func (l leaver) Done() <-chan struct{} {
+	if l.leaves() {
+		l.once.Do(func() { close(l.done) })
+	}
+	return l.done
+}
+
+func (l leaver) Err() error {
+	select {
+	case <-l.Done():
+		return context.Canceled
+	default:
+		return l.Context.Err()
+	}
+}
+
+// Who leaves while a file is put into the store does not keep the catalog from
+// knowing of it.
+func TestWhoLeavesWhileAFileArrives(t *testing.T) {
+	foo := wheelFile(t, "foo", "1.0")
+	w := lazy(t, "fetch", fetchtest.New(t, foo))
+	w.ask(w.join(), "foo", 0)
+	path := w.pathOf("foo", foo.Filename)
+	ctx := leaver{t.Context(), func() bool { return w.exists("site/" + path) }, new(sync.Once), make(chan struct{})}
+	w.join().File(ctx, path, func(int64) io.Writer { return io.Discard })
+	if !w.exists("site/" + path) {
+		t.Fatal("it has not come")
+	}
+	w.verifies()
 }

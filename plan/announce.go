@@ -66,7 +66,10 @@ func announced(f catalog.File, o catalog.Offer) catalog.File {
 	if o.Uploaded != 0 {
 		f.Uploaded = o.Uploaded
 	}
-	f.Metadata, _ = catalog.ParseDigest(o.Metadata.Hashes["sha256"])
+	if f.Metadata.IsZero() {
+		// What was said first stays: it may have come already, by itself.
+		f.Metadata, _ = catalog.ParseDigest(o.Metadata.Hashes["sha256"])
+	}
 	if f.Kind != packaging.Wheel {
 		f.Metadata = catalog.Digest{} // as for every file that is here (contract API-16)
 	}
