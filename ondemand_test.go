@@ -342,3 +342,42 @@ func TestWhoLeavesWhileAFileArrives(t *testing.T) {
 	}
 	w.verifies()
 }
+
+// What a build takes out of the index while a request waits for an upstream does
+// not come back with the answer.
+func TestABuildWithdrawsWhileARequestAsks(t *testing.T) {
+	one, two := wheelFile(t, "foo", "1.0"), wheelFile(t, "foo", "2.0")
+	srv := fetchtest.New(t, one, two)
+	w := lazy(t, "fetch", srv)
+	setClock(t, "1900000000")
+	w.ask(w.join(), "foo", 0)
+	if _, err := w.fetch(w.join(), w.pathOf("foo", two.Filename)); err != nil {
+		t.Fatal(err)
+	}
+	w.build(0)
+	srv.SetFiles(yanked(one, "old"), yanked(two, "bad"))
+	setClock(t, "1900100000")
+	s, err := w.join().asking(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.over()
+	if err := s.upstream.open(s); err != nil {
+		t.Fatal(err)
+	}
+	d, err := s.decideUpstream(t.Context(), "foo", "up1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.onlyAnnounce()
+	w.write("policy.toml", "[[block]]\nproject = \"foo\"\nversions = \"==2.0\"\nreason = \"malware\"\n")
+	w.build(0)
+	w.lists(one.Filename)
+	if err := s.record(t.Context(), []*decided{d}, part{last: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.publishAlone(t.Context(), "foo"); err != nil {
+		t.Fatal(err)
+	}
+	w.lists(one.Filename)
+}

@@ -138,10 +138,13 @@ func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival, la
 		if !k.Changed {
 			continue
 		}
-		if err := tx.Put(k.File, ""); err != nil {
+		changed, err := tx.Change(k.File)
+		if err != nil {
 			return err
 		}
-		s.report.Changed.add(k.File, k.Why)
+		if changed { // it may have left since it was decided about
+			s.report.Changed.add(k.File, k.Why)
+		}
 	}
 	if d.Restated() {
 		if err := tx.SetStatus(d.Name, d.Status, d.Note, d.StatedBy); err != nil {

@@ -115,6 +115,15 @@ func (t *Tx) Arrive(f File, reason string) (arrived bool, err error) {
 	return true, t.Put(f, reason)
 }
 
+// Change changes what is said of a file as [Tx.Put] does, unless the index does not
+// list it any more: then nothing changes, and there is no event.
+func (t *Tx) Change(f File) (changed bool, err error) {
+	if _, listed, err := t.file(f.Project, f.Filename); err != nil || !listed {
+		return false, err
+	}
+	return true, t.Put(f, "")
+}
+
 // Put lists a file, or changes what is said of it. The project must have been
 // claimed. The error matches [ErrAltered] if the name once stood for other
 // bytes, whether or not the index still lists them, and [ErrMoved] if the index
