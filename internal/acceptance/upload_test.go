@@ -267,7 +267,11 @@ func TestUploads(t *testing.T) {
 		srv := start()
 		url, token, revoked := srv.URL+"/legacy/", s.token(t, "by-*"), s.revoked(t)
 		bad := spoiling(t, url)
-		for _, u := range uploaders() {
+		clients := uploaders()
+		if strings.HasSuffix(t.Name(), "nestgen_serve") || strings.HasSuffix(t.Name(), "below_a_prefix") {
+			clients = clients[:1] // what the others meet there, they meet behind another server
+		}
+		for _, u := range clients {
 			t.Run(u.name, func(t *testing.T) {
 				dir := t.TempDir()
 				u.prepare(t, dir)
