@@ -133,6 +133,7 @@ type site struct {
 	mu       sync.Mutex // held to note in a decided what came of a file
 
 	joined bool                          // builds come and go beside it: see Live
+	left   func()                        // gives the tree back, for one that has joined
 	follow func(part string, size int64) // reads along with a download; may be nil
 	home   func() string                 // the folder of the settings
 

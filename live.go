@@ -24,8 +24,9 @@ type Live struct {
 	log    *slog.Logger
 	demand *demand.Table
 
-	mu      sync.Mutex    // held to open
-	tree    *publish.Tree // nil until something is asked for that has to be looked up
+	mu      sync.Mutex            // held to open
+	tree    *publish.Tree         // nil until something is asked for that has to be looked up
+	users   map[*publish.Tree]int // requests at work on each, the one before it too
 	catalog *catalog.Catalog
 }
 
@@ -35,7 +36,7 @@ func Join(c Config, log *slog.Logger) *Live {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Live{config: c, log: log, demand: c.demandTable()}
+	return &Live{config: c, log: log, demand: c.demandTable(), users: map[*publish.Tree]int{}}
 }
 
 // demandTable is where requests that want the same meet.
@@ -45,10 +46,20 @@ func (c *Config) demandTable() *demand.Table {
 
 // Open opens the site, if no request has done so before, and makes what there is
 // not yet of its folders. A later call tries again what failed.
-func (l *Live) Open() (err error) {
+func (l *Live) Open() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.catalog != nil {
+	return l.open()
+}
+
+// open runs under mu.
+func (l *Live) open() (err error) {
+	if l.tree != nil && l.tree.Failed() != nil {
+		failed := l.tree
+		l.tree = nil // the requests that are at work on it find out themselves
+		l.release(failed)
+	}
+	if l.tree != nil && l.catalog != nil {
 		return nil
 	}
 	if l.tree == nil {
@@ -59,8 +70,21 @@ func (l *Live) Open() (err error) {
 			return storage(err)
 		}
 	}
-	l.catalog, err = catalog.Open(l.config.catalogFile())
+	if l.catalog == nil {
+		l.catalog, err = catalog.Open(l.config.catalogFile())
+	}
 	return storage(err)
+}
+
+// release closes a tree that is no longer the site's, once no request is at work on
+// it. It runs under mu.
+func (l *Live) release(t *publish.Tree) {
+	if t == l.tree || l.users[t] > 0 {
+		return
+	}
+	if err := t.Close(); err != nil {
+		l.log.Warn("what a failed sync has left could not be removed", "error", err)
+	}
 }
 
 // Close gives back what a Live holds.
@@ -96,12 +120,16 @@ func (l *Live) Leave() error {
 // request gives the site as one request sees it. It has read nothing of what
 // people want yet. The request ends with [site.over].
 func (l *Live) request() (*site, error) {
-	if err := l.Open(); err != nil {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.open(); err != nil {
 		return nil, err
 	}
+	tree := l.tree
+	l.users[tree]++
 	return &site{
 		Config: l.config, log: l.log, progress: noProgress{}, report: new(Report),
-		tree: l.tree, catalog: l.catalog, joined: true, seenBefore: true, anyRefusal: true,
+		tree: tree, left: func() { l.left(tree) }, catalog: l.catalog, joined: true, seenBefore: true, anyRefusal: true,
 		leaving: map[packaging.Name]*departure{}, unmet: map[packaging.Name]bool{},
 		home: sync.OnceValue(func() string { return homeOf(l.config.File) }),
 	}, nil
@@ -114,18 +142,30 @@ func (l *Live) asking(ctx context.Context) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.readIntent(ctx); err != nil {
-		return nil, err
+	if err = s.readIntent(ctx); err == nil {
+		s.report.Problems = nil // of the allowlist, which builds tell of
+		s.anyRefusal, err = s.catalog.AnyRefusal(ctx)
 	}
-	s.report.Problems = nil // of the allowlist, which builds tell of
-	if s.anyRefusal, err = s.catalog.AnyRefusal(ctx); err != nil {
+	if err != nil {
+		s.left()
 		return nil, storage(err)
 	}
 	return s, nil
 }
 
+// left notes that a request is no longer at work on a tree.
+func (l *Live) left(t *publish.Tree) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.users[t]--; l.users[t] == 0 {
+		delete(l.users, t)
+		l.release(t)
+	}
+}
+
 // over ends a request: what there was to tell goes to the log.
 func (s *site) over() {
+	defer s.left()
 	s.upstream.close()
 	for _, p := range s.report.Problems {
 		level := slog.LevelWarn

@@ -18,22 +18,26 @@ import (
 	"nestgen/internal/killsweep/sweep"
 )
 
+// sweepPoints gives how many calls a sweep tries: as many as KILLSWEEP_POINTS says,
+// 0 for all of them.
+func sweepPoints(points, short int) int {
+	switch v := os.Getenv("KILLSWEEP_POINTS"); {
+	case v == "all":
+		return 0
+	case v != "":
+		points, _ = strconv.Atoi(v)
+	case testing.Short():
+		return short
+	}
+	return points
+}
+
 // An upload that is killed before any system call that changes a file, or in the
 // middle of a write, or has any such call fail, leaves a site that is whole; the
 // next upload of the same, or the next build, makes good; and it never says that
 // all is well before it is. KILLSWEEP_POINTS says how many calls are tried.
 func TestUploadDiesAnywhere(t *testing.T) {
-	points := 3
-	switch v := os.Getenv("KILLSWEEP_POINTS"); v {
-	case "":
-		if testing.Short() {
-			points = 2
-		}
-	case "all":
-		points = 0
-	default:
-		points, _ = strconv.Atoi(v)
-	}
+	points := sweepPoints(3, 2)
 	file, data := intaketest.Wheel("foo", "1.0", intaketest.Opts{Pad: 3000})
 	older, olderData := intaketest.Wheel("foo", "0.9", plain)
 	settings := "uploads = \"uploads\"\ndrop = [\"drop\"]\n[fallback]\nfree = \"0\"\n"

@@ -40,6 +40,7 @@ func (l *Live) Stage(ctx context.Context) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer s.over()
 	f, err := s.stageUpload(ctx)
 	return f, refusalFor(err)
 }

@@ -328,6 +328,11 @@ func (t *Tree) release() {
 	}
 }
 
+// Failed gives the error of the sync that has ended all work on the tree, or nil.
+// What was staged is lost; a process that goes on closes the tree and joins the
+// site anew.
+func (t *Tree) Failed() error { return t.usable() }
+
 // usable gives the error that has ended all work on the tree, if there is one.
 func (t *Tree) usable() error {
 	if e := t.failed.Load(); e != nil {
