@@ -505,3 +505,28 @@ func TestSpellingOf(t *testing.T) {
 		}
 	}
 }
+
+// The end of a context ends a change between two statements, and nothing of the
+// change is kept.
+func TestUpdateEndsWithItsContext(t *testing.T) {
+	c := newCatalog(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	err := c.Update(ctx, noon, func(tx *Tx) error {
+		f := aFile("foo", "foo-1.0-py3-none-any.whl", "1.0", 1)
+		if err := errors.Join(tx.Claim("foo", "foo", Local), tx.Put(f, "test")); err != nil {
+			t.Errorf("before: %v", err)
+		}
+		cancel()
+		_, err := tx.Owner("foo")
+		return errors.Join(err, tx.Put(aFile("foo", "foo-2.0-py3-none-any.whl", "2.0", 1), "test"))
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("Update: %v, want %v", err, context.Canceled)
+	}
+	if _, err := c.Project(t.Context(), "foo"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Project: %v, want that there is none", err)
+	}
+	if _, err := c.FirstSeen(ctx, "foo-1.0-py3-none-any.whl"); !errors.Is(err, context.Canceled) {
+		t.Errorf("FirstSeen: %v, want %v", err, context.Canceled)
+	}
+}

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -31,10 +32,20 @@ func (s statements) exec(ctx context.Context, query string, args ...any) error {
 	if err != nil {
 		return err
 	}
-	if _, err := p.ExecContext(ctx, args...); err != nil {
-		return fmt.Errorf("write catalog: %w", err)
+	if _, err := p.ExecContext(unwatched(ctx), args...); err != nil {
+		return fmt.Errorf("write catalog: %w", cmp.Or(ctx.Err(), err))
 	}
 	return nil
+}
+
+// unwatched is the context for one statement about one row or one project. Its end
+// is looked at before and after: the driver starts a goroutine to interrupt each
+// statement whose context can end, which costs more than the statement.
+func unwatched(ctx context.Context) context.Context {
+	if ctx.Err() != nil {
+		return ctx
+	}
+	return context.WithoutCancel(ctx)
 }
 
 // QueryContext and QueryRowContext make statements a querier.
@@ -43,7 +54,7 @@ func (s statements) QueryContext(ctx context.Context, query string, args ...any)
 	if err != nil {
 		return nil, err
 	}
-	return p.QueryContext(ctx, args...)
+	return p.QueryContext(unwatched(ctx), args...)
 }
 
 // QueryRowContext is QueryContext for one row.
@@ -52,7 +63,7 @@ func (s statements) QueryRowContext(ctx context.Context, query string, args ...a
 	if err != nil {
 		return s.tx.QueryRowContext(ctx, query, args...) // its Row carries the error
 	}
-	return p.QueryRowContext(ctx, args...)
+	return p.QueryRowContext(unwatched(ctx), args...)
 }
 
 // reads are the questions about one project that are asked outside of
@@ -84,7 +95,7 @@ func (r *reads) QueryContext(ctx context.Context, query string, args ...any) (*s
 	if err != nil {
 		return nil, err
 	}
-	return p.QueryContext(ctx, args...)
+	return p.QueryContext(unwatched(ctx), args...)
 }
 
 // QueryRowContext is QueryContext for one row.
@@ -93,5 +104,5 @@ func (r *reads) QueryRowContext(ctx context.Context, query string, args ...any) 
 	if err != nil {
 		return r.db.QueryRowContext(ctx, query, args...) // its Row carries the error
 	}
-	return p.QueryRowContext(ctx, args...)
+	return p.QueryRowContext(unwatched(ctx), args...)
 }
