@@ -158,6 +158,22 @@ func (s *site) input(ctx context.Context, n packaging.Name) (plan.Input, error) 
 	return in, nil
 }
 
+// known gives the digests that the files of a listing were first seen with.
+func (s *site) known(ctx context.Context, l *catalog.Listing) (func(filename string) (catalog.Digest, bool), error) {
+	names := make([]string, len(l.Offers))
+	for i := range l.Offers {
+		names[i] = l.Offers[i].Filename
+	}
+	first, err := s.catalog.FirstDigests(ctx, names)
+	if err != nil {
+		return nil, storage(err)
+	}
+	return func(filename string) (catalog.Digest, bool) {
+		d, seen := first[filename]
+		return d, seen
+	}, nil
+}
+
 // refusalOf names an upstream's file for the list of those that did not pass
 // the gate.
 func refusalOf(c plan.Choice) catalog.Refusal {
@@ -443,6 +459,12 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 		}
 		s.noteDemand(in, a)
 		in.Source, in.Listing, told = a.source, a.listing, a.problems
+		if in.OnDemand && a.listing != nil && s.seenBefore {
+			// All of it will be looked up.
+			if in.Known, err = s.known(ctx, a.listing); err != nil {
+				return nil, err
+			}
+		}
 		d.lacks = a.listing == nil && !a.nobody && !a.absent
 		d.answers, d.heard = a.answers, a.listing != nil
 		in.Lacks = func(f catalog.File, o catalog.Offer) bool {

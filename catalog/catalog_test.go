@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -528,5 +529,43 @@ func TestUpdateEndsWithItsContext(t *testing.T) {
 	}
 	if _, err := c.FirstSeen(ctx, "foo-1.0-py3-none-any.whl"); !errors.Is(err, context.Canceled) {
 		t.Errorf("FirstSeen: %v, want %v", err, context.Canceled)
+	}
+}
+
+// The first bytes under a name count, wherever that was listed and whatever came of
+// it. A name may have anything in it.
+func TestFirstDigests(t *testing.T) {
+	c := newCatalog(t)
+	first := aFile("foo", "foo-1.0-py3-none-any.whl", "1.0", 1)
+	odd := aFile("foo", `foo "é", \'-1.0.tar.gz`, "1.0", 2)
+	list(t, c, first, odd, aFile("foo", "foo-2.0-py3-none-any.whl", "2.0", 3))
+	update(t, c, func(tx *Tx) error { return tx.Withdraw("foo", first.Filename, "test", noon, 0) })
+	got, err := c.FirstDigests(t.Context(), []string{first.Filename, odd.Filename, "foo-3.0-py3-none-any.whl"})
+	if want := map[string]Digest{first.Filename: first.SHA256, odd.Filename: odd.SHA256}; err != nil || !maps.Equal(got, want) {
+		t.Errorf("FirstDigests: %v, %v, want %v", got, err, want)
+	}
+	if got, err := c.FirstDigests(t.Context(), nil); err != nil || len(got) > 0 {
+		t.Errorf("FirstDigests of nothing: %v, %v", got, err)
+	}
+	// Each is looked up in the ledger, however long that is.
+	var plan []string
+	rows, err := c.db.Query("EXPLAIN QUERY PLAN "+firstDigests, "[]")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+			t.Fatal(err)
+		}
+		plan = append(plan, detail)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(plan, func(s string) bool { return strings.Contains(s, "SEARCH events USING INDEX ledger (filename=?)") }) {
+		t.Errorf("plan %q: want a search by the ledger", plan)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -430,6 +431,37 @@ func firstSeen(ctx context.Context, q querier, filename string) (Event, error) {
 	}
 	copy(e.SHA256[:], sha)
 	return e, err
+}
+
+const firstDigests = "SELECT filename, sha256 FROM events WHERE verb = 'add' AND filename IN (SELECT value FROM json_each(?)) ORDER BY serial DESC"
+
+// FirstDigests gives the digests that file names were first added with, of those
+// that ever were. To ask for many at once costs a fraction of asking for each.
+func (c *Catalog) FirstDigests(ctx context.Context, filenames []string) (map[string]Digest, error) {
+	list, err := json.Marshal(filenames)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := c.one.QueryContext(ctx, firstDigests, string(list))
+	if err != nil {
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
+	defer rows.Close()
+	first := map[string]Digest{}
+	for rows.Next() {
+		var name string
+		var sha []byte
+		if err := rows.Scan(&name, &sha); err != nil {
+			return nil, fmt.Errorf("read catalog: %w", err)
+		}
+		var d Digest
+		copy(d[:], sha)
+		first[name] = d // the first comes last
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
+	return first, nil
 }
 
 // FileAt gives the file that the index lists at a path of the store. The error
