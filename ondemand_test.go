@@ -16,6 +16,7 @@ import (
 
 	"nestgen/fetch/fetchtest"
 	"nestgen/packaging"
+	"nestgen/plan"
 	"nestgen/publish"
 )
 
@@ -380,4 +381,32 @@ func TestABuildWithdrawsWhileARequestAsks(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.lists(one.Filename)
+}
+
+// What has come in time stays, also if a build has decided that it goes because it
+// had not.
+func TestAFileComesWhileABuildWithdrawsIt(t *testing.T) {
+	one, two := wheelFile(t, "foo", "1.0"), wheelFile(t, "foo", "2.0")
+	srv := fetchtest.New(t, one, two)
+	w := lazy(t, "fetch", srv)
+	setClock(t, "1900000000")
+	l := w.join()
+	w.ask(l, "foo", 0)
+	path := w.pathOf("foo", two.Filename)
+	srv.SetFiles(one)
+	setClock(t, "1900100000")
+	w.build(0, Options{Each: func(p *plan.Project) {
+		if len(p.Withdraw) != 1 {
+			t.Errorf("%+v", p)
+		}
+		srv.SetFiles(one, two)
+		if err := l.File(t.Context(), path, nil); err != nil {
+			t.Error(err)
+		}
+		srv.SetFiles(one)
+	}})
+	w.lists(one.Filename, two.Filename)
+	w.build(0)
+	w.lists(one.Filename, two.Filename)
+	w.verifies()
 }

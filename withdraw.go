@@ -2,6 +2,7 @@ package nestgen
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"os"
 	"slices"
@@ -112,7 +113,15 @@ func (s *site) withdraw(ctx context.Context) error {
 	}
 	if !s.opts.DryRun {
 		err := s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
-			leaving = slices.DeleteFunc(leaving, s.cameMeanwhile)
+			var err error
+			leaving = slices.DeleteFunc(leaving, func(w plan.Withdrawal) bool {
+				came, cerr := s.cameMeanwhile(tx, w)
+				err = errors.Join(err, cerr)
+				return came
+			})
+			if err != nil {
+				return err
+			}
 			for i, w := range leaving {
 				n := w.File.Project
 				if err := tx.Withdraw(n, w.File.Filename, w.Reason, trueNow(), time.Duration(s.Grace)); err != nil {
@@ -136,18 +145,22 @@ func (s *site) withdraw(ctx context.Context) error {
 	return nil
 }
 
-// cameMeanwhile reports whether a file that no drop folder had when they were read
-// was uploaded since then. An upload puts its file there before it notes it in the
-// catalog, which nobody does at the moment.
-func (s *site) cameMeanwhile(w plan.Withdrawal) bool {
-	if w.Reason != plan.Gone || s.Uploads == "" {
-		return false
+// cameMeanwhile reports whether a file has come by a request since it was decided
+// that it goes because it is not here. An upload puts its file into its folder
+// before it notes it in the catalog, which nobody does at the moment.
+func (s *site) cameMeanwhile(tx *catalog.Tx, w plan.Withdrawal) (bool, error) {
+	switch {
+	case w.Reason == plan.NeverCame:
+		waits, err := tx.Announced(w.File.Project, w.File.Filename)
+		return err == nil && !waits, err
+	case w.Reason != plan.Gone || s.Uploads == "":
+		return false, nil
 	}
 	if _, err := os.Lstat(s.uploadPlace(w.File.Project, w.File.Filename)); err != nil {
-		return false
+		return false, nil
 	}
 	s.local.told[w.File.Project] = true // the next run looks again
-	return true
+	return true, nil
 }
 
 // The brake: more than this many projects, or files of drop folders, or more

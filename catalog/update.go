@@ -115,6 +115,12 @@ func (t *Tx) Arrive(f File, reason string) (arrived bool, err error) {
 	return true, t.Put(f, reason)
 }
 
+// Announced reports whether the index lists a file whose bytes are not here.
+func (t *Tx) Announced(n packaging.Name, filename string) (bool, error) {
+	f, _, err := t.file(n, filename)
+	return f.Announced, err
+}
+
 // Change changes what is said of a file as [Tx.Put] does, unless the index does not
 // list it any more: then nothing changes, and there is no event.
 func (t *Tx) Change(f File) (changed bool, err error) {

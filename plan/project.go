@@ -178,6 +178,10 @@ type Withdrawal struct {
 // Gone is the Reason of the withdrawal of a file that no drop folder has any more.
 const Gone = "it is no longer in a drop folder"
 
+// NeverCame is the Reason of the withdrawal of a file that was announced, and that
+// nobody can ask for any more.
+const NeverCame = "it had not come, and the upstream no longer has it"
+
 // A Project is what a build will do for one project.
 type Project struct {
 	Name     packaging.Name
@@ -463,7 +467,7 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 		case in.KeepOthers && f.Source != in.Source && f.Source != catalog.Direct:
 			p.stay(in, f, f.Source+" was not asked")
 		case f.Announced && !offers(in.Listing, f.Filename):
-			p.Withdraw = append(p.Withdraw, Withdrawal{f, "it had not come, and the upstream no longer has it", false})
+			p.Withdraw = append(p.Withdraw, Withdrawal{f, NeverCame, false})
 		case len(in.Wants) > 0:
 			p.Withdraw = append(p.Withdraw, Withdrawal{f, "the allowlist keeps other versions", false})
 		default:
