@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"nestgen/intake/intaketest"
 )
@@ -40,6 +39,7 @@ pattern = "*"
 mode = "fetch"
 [fallback]
 free = "1MB"
+deadline = "3m" # for slow machines
 `
 	for i, k := range new(liveSite).fallbacks() {
 		t.Run(k.name, func(t *testing.T) {
@@ -110,7 +110,7 @@ func TestWrongFileBreaksOff(t *testing.T) {
 				}
 			}))
 			t.Cleanup(upstream.Close)
-			s := newLiveSite(t, onDemand(upstream.URL+"/simple/")+"deadline = \"2m\"\n")
+			s := newLiveSite(t, onDemand(upstream.URL+"/simple/"))
 			k := s.fallbacks()[i]
 			srv := k.start(t, k, s.dir)
 			resp, page, err := ask(t, "GET", srv.URL+"/simple/foo/", nil)
@@ -120,7 +120,7 @@ func TestWrongFileBreaksOff(t *testing.T) {
 				t.Fatalf("%v, %v\n%s", resp, err, page)
 			}
 
-			client := &http.Client{Timeout: 2 * time.Minute}
+			client := &http.Client{Timeout: patience}
 			defer client.CloseIdleConnections()
 			resp, err = client.Get(srv.URL + path)
 			if err != nil {

@@ -133,6 +133,7 @@ const byUsers = `uploads = "uploads"
 [fallback]
 remote_user = true
 free = 1
+deadline = "3m" # for slow machines
 [[owner]]
 user = "alice"
 projects = ["by-*"]

@@ -30,6 +30,7 @@ mode = "fetch"
 
 [fallback]
 free = "1MB"
+deadline = "3m" # for slow machines
 `, upstream)
 }
 
@@ -188,8 +189,7 @@ func TestOneFetchForAHundred(t *testing.T) {
 		for i, k := range new(liveSite).fallbacks() {
 			t.Run(k.name, func(t *testing.T) {
 				up := fetchtest.New(t, fetchtest.File{Project: "foo", Filename: file, Data: data})
-				// A slow machine must not make it too late for some.
-				s := newLiveSite(t, onDemand(up.URL+fetchtest.Index)+"deadline = \"3m\"\n")
+				s := newLiveSite(t, onDemand(up.URL+fetchtest.Index))
 				k := s.fallbacks()[i]
 				srv := k.start(t, k, s.dir)
 				get := func(path string, right func([]byte) bool) {

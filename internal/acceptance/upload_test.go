@@ -262,7 +262,7 @@ func TestUploads(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it runs real clients; run without -short")
 	}
-	behind(t, (*liveSite).fallbacks, "uploads = \"uploads\"\n[fallback]\nfree = 1\n", func(t *testing.T, s *liveSite, start func() *server) {
+	behind(t, (*liveSite).fallbacks, "uploads = \"uploads\"\n[fallback]\nfree = 1\ndeadline = \"3m\"\n", func(t *testing.T, s *liveSite, start func() *server) {
 		s.nestgen(t, "build", "-q")
 		srv := start()
 		url, token, revoked := srv.URL+"/legacy/", s.token(t, "by-*"), s.revoked(t)
