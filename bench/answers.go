@@ -56,7 +56,7 @@ func quantile(list []time.Duration, share float64) float64 {
 var client = &http.Client{
 	Transport:     &http.Transport{DisableKeepAlives: true, DisableCompression: true},
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	Timeout:       time.Minute,
+	Timeout:       patience,
 }
 
 // asJSON is what pip names in Accept first.

@@ -157,7 +157,7 @@ func (v *visitor) visit(ctx context.Context, x *index, p *dataset.Project) error
 // second counts how many of the second requests nestgen-cgi got, by the log of the
 // web server.
 func (v *visitor) second(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	all, err := v.web.settled(ctx, v.asked)
 	if err != nil {

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
-	"time"
 
 	"nestgen/bench/dataset"
 )
@@ -206,7 +205,7 @@ func (t *installs) untilEnd(ctx context.Context, w *web) ([]access, error) {
 	if _, _, err := get(ctx, w.url+end, 404); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
 		all, err := w.accesses()

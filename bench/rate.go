@@ -106,7 +106,7 @@ func (l *lab) rateOf(ctx context.Context, way way, name string, x *index, known 
 // allAsked holds the log of a web server against what was measured: nestgen-cgi
 // was asked each time.
 func allAsked(ctx context.Context, w *web, sent int) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	all, err := w.settled(ctx, sent)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -110,6 +111,7 @@ pattern = "*"
 mode = "fetch"
 [fallback]
 free = "0"
+deadline = "3m"
 `
 	return s, os.WriteFile(s.config, fmt.Appendf(nil, settings, x.url), 0o644)
 }
@@ -287,23 +289,54 @@ Listen 127.0.0.1:%[2]s
 	})
 }
 
-// attempt starts a web server at a free port. Somebody else may take that before
-// the server does; then it tries again.
+// patience is how long anything may take that is only waited for; it ends what
+// hangs.
+const patience = 5 * time.Minute
+
+// reserve gives an address of the loopback whose port nobody else is given until it
+// is released. A server can listen there all the same: all sockets that are bound to
+// it allow that (SO_REUSEADDR), and only it listens.
+func reserve() (address string, release func(), err error) {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return "", nil, err
+	}
+	release = sync.OnceFunc(func() { _ = syscall.Close(fd) })
+	if err = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err == nil {
+		err = syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+	}
+	var at syscall.Sockaddr
+	if err == nil {
+		at, err = syscall.Getsockname(fd)
+	}
+	if err != nil {
+		release()
+		return "", nil, err
+	}
+	return fmt.Sprintf("127.0.0.1:%d", at.(*syscall.SockaddrInet4).Port), release, nil
+}
+
+// attempt starts a web server at a port of its own, the last time without keeping
+// that until the server has it, should that be in its way.
 func (w *web) attempt(ctx context.Context, prepare func(port string) (*exec.Cmd, error)) error {
 	var faults []error
-	for range 3 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for try := range 3 {
+		address, release, err := reserve()
 		if err != nil {
 			return err
 		}
-		address := l.Addr().String()
-		l.Close()
+		if try > 1 {
+			release()
+		}
 		_, port, _ := net.SplitHostPort(address) // it was put together from both
 		cmd, err := prepare(port)
 		if err != nil {
+			release()
 			return err
 		}
-		if err = w.run(ctx, cmd, "tcp", address); err == nil {
+		err = w.run(ctx, cmd, "tcp", address)
+		release()
+		if err == nil {
 			w.url = "http://" + address
 			return nil
 		}
@@ -333,10 +366,10 @@ func (w *web) run(ctx context.Context, cmd *exec.Cmd, network, address string) e
 	}
 	r := &running{cmd, make(chan error, 1)}
 	go func() { r.ended <- cmd.Wait() }()
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		if c, err := net.DialTimeout(network, address, time.Second); err == nil {
+		if c, err := net.DialTimeout(network, address, patience); err == nil {
 			c.Close()
 			w.running = append(w.running, r)
 			return nil
@@ -358,7 +391,7 @@ func (r *running) end() {
 	_ = syscall.Kill(-r.cmd.Process.Pid, syscall.SIGTERM) // it may be gone
 	select {
 	case <-r.ended:
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		_ = syscall.Kill(-r.cmd.Process.Pid, syscall.SIGKILL)
 		<-r.ended
 	}
