@@ -80,14 +80,21 @@ func TestInstallOnDemand(t *testing.T) {
 						k := servers[slices.IndexFunc(servers, func(k kind) bool { return k.name == name })]
 						srv := k.start(t, k, s.dir)
 						c.install(t, s.site, srv)
-						if !slices.ContainsFunc(srv.log(), func(a access) bool { return a.fallback && a.status == http.StatusOK }) {
+						if !srv.logged(func(a access) bool { return a.fallback && a.status == http.StatusOK }) {
 							t.Errorf("the fallback was not asked: %+v", srv.log())
 						}
-						before := len(srv.log())
 						c.install(t, s.site, srv)
-						for _, a := range srv.log()[before:] {
+						// Where a line stands in the log says little: Apache writes one
+						// when the program that has answered has ended.
+						asked := map[string]int{}
+						for _, a := range srv.log() {
 							if a.fallback && a.status == http.StatusOK {
-								t.Errorf("the fallback was asked again for %s", a.path)
+								asked[a.path]++
+							}
+						}
+						for path, n := range asked {
+							if n > 1 {
+								t.Errorf("the fallback was asked %d times for %s", n, path)
 							}
 						}
 						if !strings.HasPrefix(c.name, "pip 2") {
@@ -95,7 +102,7 @@ func TestInstallOnDemand(t *testing.T) {
 						}
 						s.nestgen(t, "build", "-q")
 						s.nestgen(t, "verify")
-						before = len(srv.log())
+						before := len(srv.log())
 						c.install(t, s.site, srv)
 						for _, a := range srv.log()[before:] {
 							if a.fallback || a.status != http.StatusOK {
