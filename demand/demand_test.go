@@ -47,6 +47,31 @@ func TestOneAtATime(t *testing.T) {
 	}
 }
 
+// A place that was given back twice is still one place, for whoever asks by the
+// same table.
+func TestFetchPlacesOfOneTable(t *testing.T) {
+	table := New(t.TempDir(), 1)
+	leave, err := table.Fetch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	leave()
+	leave()
+	if leave, err = table.Fetch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := table.Fetch(ctx); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	leave()
+	if leave, err = table.Fetch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	leave()
+}
+
 func TestEnterWaits(t *testing.T) {
 	table := New(t.TempDir(), 1)
 	v, err := table.Enter(t.Context(), "a")

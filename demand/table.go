@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,11 +22,14 @@ import (
 type Table struct {
 	dir     string
 	fetches int
+	places  chan struct{} // one for each place that this Table has, or waits for
 }
 
 // New gives the table in a folder, which is made by its first use, for this user
 // alone. No more than fetches of its users fetch something at once.
-func New(dir string, fetches int) *Table { return &Table{dir, fetches} }
+func New(dir string, fetches int) *Table {
+	return &Table{dir, fetches, make(chan struct{}, fetches)}
+}
 
 // A key is what a request wants, as a name for files.
 type key [32]byte
@@ -81,8 +85,15 @@ func (v *Visit) Leave() error {
 }
 
 // Fetch waits for one of the places of those who fetch, or for the end of the
-// context. The caller gives the place back.
+// context. The caller gives the place back; to do so twice does no harm.
 func (t *Table) Fetch(ctx context.Context) (leave func(), err error) {
+	// However many wait in a process, no more than could have a place try and try
+	// again whether one is free.
+	select {
+	case t.places <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	var held *os.File
 	err = wait(ctx, func() (bool, error) {
 		first := rand.IntN(t.fetches)
@@ -92,6 +103,9 @@ func (t *Table) Fetch(ctx context.Context) (leave func(), err error) {
 				return false, err
 			}
 			ok, err := lock(f)
+			if ok {
+				ok, err = named(f)
+			}
 			if ok {
 				held = f
 				return true, nil
@@ -104,9 +118,10 @@ func (t *Table) Fetch(ctx context.Context) (leave func(), err error) {
 		return false, nil
 	})
 	if err != nil {
+		<-t.places
 		return nil, err
 	}
-	return func() { held.Close() }, nil
+	return sync.OnceFunc(func() { held.Close(); <-t.places }), nil
 }
 
 // Sweep removes what processes that died left behind some time ago.
@@ -141,6 +156,9 @@ func sweep(name string) error {
 	defer f.Close()
 	if ok, err := lock(f); !ok || err != nil {
 		return err
+	}
+	if is, err := named(f); !is || err != nil {
+		return err // its owner has just taken it away, and the name may be another's
 	}
 	if err := os.Remove(name); !errors.Is(err, fs.ErrNotExist) {
 		return err
