@@ -201,6 +201,7 @@ func (s *site) decideLocal(ctx context.Context, n packaging.Name, owner string, 
 	if err != nil {
 		return nil, err
 	}
+	owner = nowOf(owner, in.Current)
 	if in.Current != nil && in.Current.Serial > s.local.serial {
 		// Something was uploaded after the folders were read, as it may be.
 		in.KeepLocal, s.local.told[n] = true, true
@@ -294,6 +295,15 @@ func spoiltFiles(entries []drop.Entry) map[string]bool {
 		}
 	}
 	return names
+}
+
+// nowOf gives the owner of a name that a moment ago had this one, or none: a request
+// may have given it one since then.
+func nowOf(owner string, current *catalog.Project) string {
+	if current != nil {
+		return current.Owner
+	}
+	return owner
 }
 
 func hasFiles(entries []drop.Entry) bool {
@@ -446,6 +456,7 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 	if err != nil {
 		return nil, err
 	}
+	owner = nowOf(owner, in.Current)
 	in.SkipLocal, in.Leaving = true, leaving
 	if s.intent.partial && owner == "" {
 		in.Wants = nil // nobody is asked for it in this run

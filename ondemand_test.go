@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"nestgen/fetch/fetchtest"
+	"nestgen/intake/intaketest"
 	"nestgen/packaging"
 	"nestgen/plan"
 	"nestgen/publish"
@@ -409,4 +410,37 @@ func TestAFileComesWhileABuildWithdrawsIt(t *testing.T) {
 	w.build(0)
 	w.lists(one.Filename, two.Filename)
 	w.verifies()
+}
+
+// A name that a request has claimed for an upstream is not this site's own as well
+// because a build had seen it free a moment before.
+func TestANameIsClaimedWhileABuildDecides(t *testing.T) {
+	first, second := fetchtest.New(t), fetchtest.New(t, wheelFile(t, "foo", "1.0"))
+	w := lazy(t, "fetch", first, second)
+	w.ask(w.join(), "foo", 0)
+	first.SetFiles(wheelFile(t, "foo", "9.9"))
+	w.drop("foo", "2.0", intaketest.Opts{})
+	s, err := open(w.Config, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	if err := errors.Join(s.readIntent(t.Context()), s.scanDrop(t.Context()), s.upstream.open(s)); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := s.entriesOf([]packaging.Name{"foo"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const before = "" // whose it was when the build began to decide
+	d, err := s.decideLocal(t.Context(), "foo", before, entries["foo"])
+	if err != nil || len(entries["foo"]) != 1 || len(d.Take) > 0 {
+		t.Errorf("the build takes %+v, %v", d.Take, err)
+	}
+	s.local.mine["foo"] = false
+	setClock(t, "2000000000") // long enough to ask again
+	d, err = s.decideUpstream(t.Context(), "foo", before, nil)
+	if err != nil || d.owner != "up2" || len(d.Announce)+len(d.Fetch) > 0 {
+		t.Errorf("the build has %+v of %s, %v", d.Announce, d.owner, err)
+	}
 }
