@@ -73,6 +73,16 @@ func (s *site) begin(ctx context.Context) error {
 	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.SetMeta(metaBegun, "1") }))
 }
 
+// beginRequest is begin for a request that is about to change the site.
+func (s *site) beginRequest(ctx context.Context) error {
+	serial, err := s.catalog.Serial(ctx)
+	if err != nil {
+		return storage(err)
+	}
+	s.seenBefore = serial > 0
+	return s.begin(ctx)
+}
+
 // beginBehind has every page made anew by a catalog from a backup. The report
 // that shows it is soon that of this run.
 func (s *site) beginBehind(ctx context.Context) error {

@@ -260,6 +260,9 @@ func (l *Live) project(ctx context.Context, n packaging.Name) error {
 	if err := l.config.mustHaveRoom(l.config.State, 0); err != nil {
 		return err
 	}
+	if err := s.beginRequest(ctx); err != nil {
+		return err
+	}
 	leave, err := l.demand.Fetch(ctx)
 	if err != nil {
 		return l.late(err, "")

@@ -16,6 +16,7 @@ import (
 
 	"nestgen/fetch/fetchtest"
 	"nestgen/intake/intaketest"
+	"nestgen/layout"
 	"nestgen/packaging"
 	"nestgen/plan"
 	"nestgen/publish"
@@ -442,5 +443,26 @@ func TestANameIsClaimedWhileABuildDecides(t *testing.T) {
 	d, err = s.decideUpstream(t.Context(), "foo", before, nil)
 	if err != nil || d.owner != "up2" || len(d.Announce)+len(d.Fetch) > 0 {
 		t.Errorf("the build has %+v of %s, %v", d.Announce, d.owner, err)
+	}
+}
+
+// A request does not begin a new state beside a site that another state made, as it
+// would hide that the other one is lost.
+func TestRequestsAtASiteOfAnotherState(t *testing.T) {
+	srv := fetchtest.New(t, wheelFile(t, "foo", "1.0"))
+	w := lazy(t, "fetch", srv)
+	l := w.join()
+	if err := l.Open(); err != nil { // which makes a catalog
+		t.Fatal(err)
+	}
+	w.write("site/"+layout.RootJSON, "{}")
+	if err := l.Project(t.Context(), "foo"); !errors.Is(err, ErrAlarm) {
+		t.Errorf("%v", err)
+	}
+	if r := srv.Requests(""); len(r) > 0 || w.exists("site/simple/foo") {
+		t.Errorf("%d requests", len(r))
+	}
+	if _, err := Build(t.Context(), w.Config, Options{}); !errors.Is(err, ErrAlarm) {
+		t.Errorf("%v", err)
 	}
 }

@@ -147,12 +147,7 @@ func (u *uploading) identify() (err error) {
 
 // beginUpload makes sure that the site may be changed, and reads what it forbids.
 func (u *uploading) beginUpload(ctx context.Context) error {
-	serial, err := u.catalog.Serial(ctx)
-	if err != nil {
-		return err
-	}
-	u.seenBefore = serial > 0
-	if err := u.begin(ctx); err != nil {
+	if err := u.beginRequest(ctx); err != nil {
 		return err
 	}
 	if err := u.mustBeTheUploads(ctx); err != nil {
