@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -372,6 +373,27 @@ func TestAFileThatDoesNotPassTheGate(t *testing.T) {
 	w.cause(w.join().File(t.Context(), path, nil), NotHere)
 	w.build(3)
 	w.lists(good.Filename)
+}
+
+// A name is spent with the first bytes that were announced under it.
+func TestASpentNameIsNotAnnouncedAgain(t *testing.T) {
+	good := wheelFile(t, "foo", "1.0")
+	first := fetchtest.File{Project: "foo", Filename: "foo-2.0-py3-none-any.whl", Data: []byte("PK no archive")}
+	srv := fetchtest.New(t, good, first)
+	w := lazy(t, "fetch", srv)
+	w.ask(w.join(), "foo", 0)
+	_, err := w.fetch(w.join(), w.pathOf("foo", first.Filename))
+	w.cause(err, BadUpstream)
+	srv.SetFiles(good, wheelFile(t, "foo", "2.0"))
+	setClock(t, "2000000000")
+	var log bytes.Buffer
+	l := Join(w.Config, slog.New(slog.NewTextHandler(&log, nil)))
+	defer l.Close()
+	w.ask(l, "foo", 0)
+	w.lists(good.Filename)
+	if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "but it was first seen with sha256") {
+		t.Errorf("log:\n%s", log.Bytes())
+	}
 }
 
 func TestPathsThatAreNoFile(t *testing.T) {
