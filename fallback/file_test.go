@@ -40,7 +40,7 @@ func TestFileStreams(t *testing.T) {
 			}
 			select {
 			case <-halfRead:
-			case <-time.After(30 * time.Second):
+			case <-time.After(5 * time.Minute):
 				t.Error("the client does not get the first half")
 			}
 			put(t, dir, path, whole)
@@ -318,7 +318,7 @@ func TestFileWhenTheClientLeaves(t *testing.T) {
 	resp.Body.Close()
 	select {
 	case <-wrote:
-	case <-time.After(30 * time.Second):
+	case <-time.After(5 * time.Minute):
 		t.Error("it is still being written to")
 	}
 	srv.Close() // waits for the handler

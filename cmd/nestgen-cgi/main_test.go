@@ -122,7 +122,7 @@ func TestChangedSettings(t *testing.T) {
 	d.log.Reset()
 
 	// What cannot be used changes nothing, and is said once.
-	write(t, d.file, "titel = 'two'\n")
+	write(t, d.file, "titel = 'another'\n")
 	for range 3 {
 		if w := d.ask("GET", "/simple/foo/"); w.Code != http.StatusOK {
 			t.Errorf("with broken settings: %d, want 200", w.Code)
