@@ -61,7 +61,9 @@ func (l *Live) File(ctx context.Context, path string, begin func(size int64) io.
 		ctx = waiting
 	}
 	err = l.file(ctx, waiting, owner, path, f)
-	if outcome, failed := fileOutcome(err); failed {
+	// Who could not wait says nothing of the upstream.
+	late := waiting.Err() != nil && (f == nil || fetch.KindOf(err) == 0)
+	if outcome, failed := fileOutcome(err); failed && !late {
 		if nerr := v.Note(demand.Answer{Outcome: outcome, At: trueNow()}); nerr != nil {
 			l.log.Warn("not remembered", "file", path, "error", nerr)
 		}

@@ -466,3 +466,22 @@ func TestRequestsAtASiteOfAnotherState(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A file that takes longer than somebody waits who can be sent nothing meanwhile is
+// not refused to those who can.
+func TestWhoCannotWaitKeepsNobodyOut(t *testing.T) {
+	foo := wheelFile(t, "foo", "1.0")
+	srv := fetchtest.New(t, foo)
+	w := lazy(t, "fetch", srv)
+	setClock(t, "1900000000")
+	w.ask(w.join(), "foo", 0)
+	path := w.pathOf("foo", foo.Filename)
+	srv.Always(srv.Path(foo.Filename), fetchtest.StallInBody)
+	w.Fallback.Deadline = Duration(300 * time.Millisecond)
+	w.cause(w.join().File(t.Context(), path, nil), Busy)
+	srv.Heal()
+	w.Fallback.Deadline = Duration(patience)
+	if data, err := w.fetch(w.join(), path); err != nil || !bytes.Equal(data, foo.Data) {
+		t.Errorf("%d bytes, %v", len(data), err)
+	}
+}
