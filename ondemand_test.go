@@ -485,3 +485,38 @@ func TestWhoCannotWaitKeepsNobodyOut(t *testing.T) {
 		t.Errorf("%d bytes, %v", len(data), err)
 	}
 }
+
+// An interlude is a Progress that has something done in the middle of a run, once.
+type interlude func()
+
+func (interlude) Stage(string, int64) {}
+
+func (f *interlude) Step(int64, int64) {
+	if do := *f; do != nil {
+		*f = nil
+		do()
+	}
+}
+
+// What a request brings while a site is verified is no finding, and is not taken
+// away.
+func TestARequestWhileTheSiteIsVerified(t *testing.T) {
+	srv := fetchtest.New(t, wheelFile(t, "foo", "1.0"), wheelFile(t, "bar", "1.0"))
+	w := lazy(t, "fetch", srv)
+	w.ask(w.join(), "foo", 0)
+	w.build(0)
+	do := interlude(func() {
+		srv.SetFiles(wheelFile(t, "foo", "1.0"), wheelFile(t, "foo", "2.0"), wheelFile(t, "bar", "1.0"))
+		w.remove("state/demand") // nothing is remembered
+		w.ask(w.join(), "foo", 0)
+		w.ask(w.join(), "bar", 0)
+	})
+	v, err := Verify(t.Context(), w.Config, Options{Progress: &do}, true)
+	if err != nil || len(v.Findings) > 0 || do != nil {
+		t.Errorf("%+v, %v", v, err)
+	}
+	if !w.exists("site/simple/bar/index.html") {
+		t.Error("the page is gone")
+	}
+	w.lists("bar-1.0-py3-none-any.whl", "foo-1.0-py3-none-any.whl", "foo-2.0-py3-none-any.whl")
+}

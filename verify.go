@@ -87,8 +87,10 @@ type verifier struct {
 	came  []lost // files that were announced and are here
 
 	// waits names the projects that requests have changed since the last build.
-	// Their pages, and those about all projects, are the next build's.
-	waits map[packaging.Name]bool
+	// Their pages, and those about all projects, are the next build's. serial is
+	// that of the last event before the site was read.
+	waits  map[packaging.Name]bool
+	serial int64
 }
 
 // A lost is a file of the catalog that is not as it should be in the store: its
@@ -117,6 +119,9 @@ func (v *verifier) verify(ctx context.Context) error {
 		return storage(err)
 	}
 	v.progress.Stage("verifying", n.Files)
+	if v.serial, err = v.catalog.Serial(ctx); err != nil {
+		return storage(err)
+	}
 	due, err := v.catalog.Due(ctx, 1<<62)
 	if err != nil {
 		return storage(err)
@@ -282,6 +287,28 @@ func (v *verifier) lose(f catalog.File, path, fault string) {
 	v.lost = append(v.lost, lost{f, path, v.find(path, "%s", fault)})
 }
 
+// changedMeanwhile reports whether a page is of a project that a request has changed
+// since the site was read, or about all projects when there is any such. The
+// catalog knows of it before there is a page.
+func (v *verifier) changedMeanwhile(path string) bool {
+	var serial int64
+	top, rest, _ := strings.Cut(path, "/")
+	name, _, below := strings.Cut(rest, "/")
+	switch {
+	case top == layout.Packages || top == layout.Static:
+		return false
+	case below && (top == layout.Simple || top == layout.People || top == layout.Legacy):
+		p, err := v.catalog.Project(context.Background(), packaging.NormalizeName(name))
+		if err != nil {
+			return false
+		}
+		serial = p.Serial
+	default:
+		serial, _ = v.catalog.Serial(context.Background())
+	}
+	return serial > v.serial
+}
+
 func reasonOf(err error) string {
 	if errors.Is(err, fs.ErrNotExist) {
 		return "it is not there"
@@ -340,12 +367,14 @@ func (c *comparing) compare(path string, data []byte) {
 	c.found.Pages++
 	live, err := c.read(path)
 	switch {
+	case err == nil && bytes.Equal(live, data):
+		return
+	case c.changedMeanwhile(path):
+		return
 	case err != nil:
 		c.find(path, "%s", reasonOf(err))
-	case !bytes.Equal(live, data):
-		c.find(path, "not the page that the catalog makes")
 	default:
-		return
+		c.find(path, "not the page that the catalog makes")
 	}
 	c.differs()
 }
@@ -382,12 +411,14 @@ func (d *digesting) Close() error {
 		f.Close()
 	}
 	switch {
+	case err == nil && bytes.Equal(live.Sum(nil), d.hash.Sum(nil)):
+		return nil
+	case d.changedMeanwhile(d.path):
+		return nil
 	case err != nil:
 		d.find(d.path, "%s", reasonOf(err))
-	case !bytes.Equal(live.Sum(nil), d.hash.Sum(nil)):
-		d.find(d.path, "not the page that the catalog makes")
 	default:
-		return nil
+		d.find(d.path, "not the page that the catalog makes")
 	}
 	d.differs()
 	return nil
@@ -417,7 +448,7 @@ func (v *verifier) strangers(ctx context.Context) error {
 		}
 		// What people put beside the rooms of the tree is theirs.
 		room, _, _ := strings.Cut(path, "/")
-		if !layout.IsRoom(room) || room == layout.Packages && e.Type().IsRegular() {
+		if !layout.IsRoom(room) || room == layout.Packages && e.Type().IsRegular() || v.changedMeanwhile(path) {
 			return nil
 		}
 		v.extra = append(v.extra, path)
