@@ -123,16 +123,8 @@ func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival, la
 	if !last {
 		return nil
 	}
-	for _, f := range announced {
-		switch err := tx.Put(f, "on demand"); {
-		case errors.Is(err, catalog.ErrAltered):
-			s.report.problem(plan.Alarm, f.Filename, "find out why before you trust this upstream", "%v", err)
-		case errors.Is(err, catalog.ErrMoved): // it has come meanwhile
-		case err != nil:
-			return err
-		default:
-			s.report.Added.add(f, []string{"on demand"})
-		}
+	if err := s.recordAnnounced(tx, d, announced); err != nil {
+		return err
 	}
 	for _, k := range d.Keep {
 		if !k.Changed {
@@ -154,6 +146,24 @@ func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival, la
 	if d.relink {
 		s.report.Relinked++
 		return tx.SetLinks(d.Name, d.links)
+	}
+	return nil
+}
+
+// recordAnnounced lists what is announced. What has come meanwhile stays as it is.
+func (s *site) recordAnnounced(tx *catalog.Tx, d *decided, files []catalog.File) error {
+	if len(files) == 0 {
+		return nil
+	}
+	added, altered, err := tx.Announce(d.Name, files[0].Source, files, "on demand")
+	if err != nil {
+		return err
+	}
+	for _, f := range added {
+		s.report.Added.add(f, []string{"on demand"})
+	}
+	for _, f := range altered {
+		s.report.problem(plan.Alarm, f.Filename, "find out why before you trust this upstream", "%s announces sha256 %s: %v", f.Source, f.SHA256, catalog.ErrAltered)
 	}
 	return nil
 }

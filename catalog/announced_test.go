@@ -2,8 +2,10 @@ package catalog
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
+	"reflect"
 	"testing"
 	"time"
 
@@ -84,4 +86,87 @@ func TestAnnounced(t *testing.T) {
 	if n, cerr := c.Counts(ctx); err != nil || cerr != nil || n != (Counts{}) {
 		t.Errorf("%+v, %v, %v", n, err, cerr)
 	}
+}
+
+// Announcing many files at once does what listing each of them does.
+func TestAnnounceAtOnce(t *testing.T) {
+	var files []File
+	for i := range 50 {
+		name := fmt.Sprintf("demo-1.%d.tar.gz", i)
+		files = append(files, File{
+			Project: "demo", Filename: name, Version: fmt.Sprintf("1.%d", i), Size: int64(i), SHA256: Digest{1, byte(i)}, Announced: true,
+			Path: layout.File(Digest{2, byte(i)}, name), Source: "up", URL: `https://up.example/"é\` + name, Uploaded: int64(i),
+			Yanked: Yank{true, "why \" not"}, SourceYank: Yank{true, "why \" not"},
+		})
+	}
+	gone, other, listed := files[3], files[4], files[5]
+	other.SHA256 = Digest{9}
+	listed.Announced, listed.BLAKE2b, listed.Size = false, Digest{7}, 70
+	var all [2]*Catalog
+	for i := range all {
+		c := newCatalog(t)
+		all[i] = c
+		update(t, c, func(tx *Tx) error {
+			return errors.Join(tx.Claim("demo", "demo", "up"), tx.Put(gone, ""), tx.Put(other, ""), tx.Put(listed, ""))
+		})
+		update(t, c, func(tx *Tx) error {
+			return errors.Join(tx.Withdraw("demo", gone.Filename, "", noon, 0), tx.Withdraw("demo", other.Filename, "", noon, 0))
+		})
+	}
+	update(t, all[0], func(tx *Tx) error {
+		for _, f := range files {
+			if err := tx.Put(f, "on demand"); err != nil && !errors.Is(err, ErrAltered) {
+				return err
+			}
+		}
+		return nil
+	})
+	update(t, all[1], func(tx *Tx) error {
+		added, altered, err := tx.Announce("demo", "up", files, "on demand")
+		if len(added) != 48 || len(altered) != 1 || altered[0] != files[4] {
+			t.Errorf("%d added, altered %+v", len(added), altered)
+		}
+		return err
+	})
+	if again, _, err := announceAgain(t, all[1], files); err != nil || len(again) > 0 {
+		t.Errorf("again: %+v, %v", again, err)
+	}
+	type state struct {
+		Project *Project
+		Events  []Event
+		Counts  Counts
+		Stored  Stored
+	}
+	var states [2]state
+	for i, c := range all {
+		s := &states[i]
+		var err error
+		if s.Project, err = c.Project(t.Context(), "demo"); err != nil {
+			t.Fatal(err)
+		}
+		for e, err := range c.Events(t.Context(), 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Events = append(s.Events, e)
+		}
+		if s.Counts, err = c.Counts(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if s.Stored, err = c.Stored(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !reflect.DeepEqual(states[0], states[1]) {
+		t.Errorf("one by one\n%+v\nat once\n%+v", states[0], states[1])
+	}
+}
+
+func announceAgain(t *testing.T, c *Catalog, files []File) (added, altered []File, err error) {
+	t.Helper()
+	update(t, c, func(tx *Tx) error {
+		added, altered, err = tx.Announce("demo", "up", files, "on demand")
+		return err
+	})
+	return added, altered, err
 }

@@ -438,11 +438,15 @@ const firstDigests = "SELECT filename, sha256 FROM events WHERE verb = 'add' AND
 // FirstDigests gives the digests that file names were first added with, of those
 // that ever were. To ask for many at once costs a fraction of asking for each.
 func (c *Catalog) FirstDigests(ctx context.Context, filenames []string) (map[string]Digest, error) {
+	return firstSeenOf(ctx, c.one, filenames)
+}
+
+func firstSeenOf(ctx context.Context, q querier, filenames []string) (map[string]Digest, error) {
 	list, err := json.Marshal(filenames)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := c.one.QueryContext(ctx, firstDigests, string(list))
+	rows, err := q.QueryContext(ctx, firstDigests, string(list))
 	if err != nil {
 		return nil, fmt.Errorf("read catalog: %w", err)
 	}
