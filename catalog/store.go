@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"strconv"
 	"sync/atomic"
+	"time"
 
 	"modernc.org/sqlite" // also the "sqlite" driver of database/sql
 	sqlite3 "modernc.org/sqlite/lib"
@@ -29,6 +31,18 @@ const idleConnections = 8
 func opened(db *sql.DB, file string) *Catalog {
 	db.SetMaxIdleConns(idleConnections)
 	return &Catalog{db, &reads{db: db, made: map[string]*sql.Stmt{}}, file}
+}
+
+// patience is how long a process waits for others that have the database locked,
+// and pollBusy how often it looks where the database does not do so itself.
+const (
+	patience = 20 * time.Second
+	pollBusy = 5 * time.Millisecond
+)
+
+func isBusy(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
 // schemaVersion is kept in the database as its user_version.
@@ -140,12 +154,19 @@ func OpenReadOnly(file string) (*Catalog, error) {
 func open(file, more string) (*Catalog, error) {
 	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath()}
 	db, err := sql.Open("sqlite", u.String()+
-		"?_pragma=busy_timeout(20000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate"+more)
+		"?_pragma=busy_timeout("+strconv.FormatInt(patience.Milliseconds(), 10)+")&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate"+more)
 	if err != nil {
 		return nil, fmt.Errorf("open catalog: %w", err)
 	}
 	c := opened(db, file)
-	if err := c.prepare(more == ""); err != nil {
+	err = c.prepare(more == "")
+	// The database waits for nobody while it changes to its journal, which those
+	// who open a new one at once all do.
+	for until := time.Now().Add(patience); isBusy(err) && time.Now().Before(until); {
+		time.Sleep(pollBusy)
+		err = c.prepare(more == "")
+	}
+	if err != nil {
 		db.Close()
 		return nil, fmt.Errorf("open catalog %s: %w", file, err)
 	}
