@@ -46,7 +46,7 @@ func (l *Live) File(ctx context.Context, path string, begin func(size int64) io.
 	if err := l.Open(); err != nil {
 		return err
 	}
-	if _, err := l.announced(ctx, owner, path); err != nil {
+	if _, here, err := l.announced(ctx, owner, path); here || err != nil {
 		return err
 	}
 	waiting, cancel := context.WithTimeout(ctx, time.Duration(l.config.Fallback.Deadline))
@@ -99,26 +99,29 @@ func (l *Live) knownFile(path string) (known bool, err error) {
 }
 
 // announced gives the file that the index announces at a path, if it may come on
-// demand; asked is what of it is asked for.
-func (l *Live) announced(ctx context.Context, path, asked string) (catalog.File, error) {
-	f, err := l.catalog.FileAt(ctx, path)
+// demand; asked is what of it is asked for. here says that this has come since
+// somebody has looked for it.
+func (l *Live) announced(ctx context.Context, path, asked string) (f catalog.File, here bool, err error) {
+	f, err = l.catalog.FileAt(ctx, path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return f, notHere()
+		return f, false, notHere()
 	case err != nil:
-		return f, storage(err)
+		return f, false, storage(err)
+	case !f.Announced && l.has(asked):
+		return f, true, nil
 	case !f.Announced:
 		if path == asked {
 			l.log.Error("the index lists a file that is not there", "path", path, "hint", `run "nestgen verify"`)
 		}
-		return f, notHere()
+		return f, false, notHere()
 	case asked != path && (asked != layout.CoreMetadata(path) || f.Metadata.IsZero()):
-		return f, notHere()
+		return f, false, notHere()
 	}
 	if m := l.config.onDemand(f.Project); m != "list" && m != "fetch" {
-		return f, notHere()
+		return f, false, notHere()
 	}
-	return f, nil
+	return f, false, nil
 }
 
 // file brings what is asked for into the store. waiting ends at the deadline, ctx
@@ -127,8 +130,8 @@ func (l *Live) file(ctx, waiting context.Context, owner, path string, follow *fo
 	if l.has(path) {
 		return nil // whoever was here before has brought it
 	}
-	f, err := l.announced(ctx, owner, path)
-	if err != nil {
+	f, here, err := l.announced(ctx, owner, path)
+	if here || err != nil {
 		return err
 	}
 	if err := l.config.mustHaveRoom(l.config.Site, max(f.Size, 0)); err != nil {

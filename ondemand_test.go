@@ -520,3 +520,27 @@ func TestARequestWhileTheSiteIsVerified(t *testing.T) {
 	}
 	w.lists("bar-1.0-py3-none-any.whl", "foo-1.0-py3-none-any.whl", "foo-2.0-py3-none-any.whl")
 }
+
+// Who looks for a file just before it is there, and into the catalog just after, gets
+// it.
+func TestAFileComesWhileSomebodyLooks(t *testing.T) {
+	foo := wheelFile(t, "foo", "1.0")
+	for _, ending := range []string{"", ".metadata"} {
+		w := lazy(t, "fetch", fetchtest.New(t, foo))
+		w.ask(w.join(), "foo", 0)
+		path := w.pathOf("foo", foo.Filename)
+		other := w.join()
+		var once, never sync.Once
+		ctx := leaver{t.Context(), func() bool { // the catalog is about to be asked
+			once.Do(func() {
+				if err := other.File(t.Context(), path, nil); err != nil {
+					t.Error(err)
+				}
+			})
+			return false
+		}, &never, make(chan struct{})}
+		if err := w.join().File(ctx, path+ending, nil); err != nil {
+			t.Errorf("%q: %v", ending, err)
+		}
+	}
+}
