@@ -60,7 +60,7 @@ func (l *Live) File(ctx context.Context, path string, begin func(size int64) io.
 		f = nil
 		ctx = waiting
 	}
-	err = l.file(ctx, waiting, owner, path, f)
+	err = refusalFor(l.file(ctx, waiting, owner, path, f))
 	// Who could not wait says nothing of the upstream.
 	late := waiting.Err() != nil && (f == nil || fetch.KindOf(err) == 0)
 	if outcome, failed := fileOutcome(err); failed && !late {

@@ -83,7 +83,7 @@ func (l *Live) Project(ctx context.Context, n packaging.Name) error {
 	if known, err := l.knownProject(n); known {
 		return err // whoever was here before has seen to it
 	}
-	err = l.project(ctx, n)
+	err = refusalFor(l.project(ctx, n))
 	var outcome demand.Outcome
 	switch {
 	case err == nil && l.hasPage(n):
@@ -190,14 +190,18 @@ func (l *Live) elsewhere(ctx context.Context, n packaging.Name) error {
 		}
 		only = homeUpstream(owner, current, list)
 	}
-	for _, u := range l.config.Upstreams {
-		to, err := url.Parse(u.URL)
-		if only != "" && u.Name != only || err != nil || to.Scheme != "https" && to.Scheme != "http" || u.Form == "page" || secret.Query(to.RawQuery) {
-			continue
-		}
-		return &Refusal{Cause: Elsewhere, Text: "it is elsewhere", To: to.JoinPath(string(n), "/").String()}
+	i := slices.IndexFunc(l.config.Upstreams, func(u Upstream) bool { return only == "" || u.Name == only })
+	if i < 0 {
+		return notHere()
 	}
-	return notHere()
+	// The first may have the name. If nobody can be sent there, no other one is to
+	// hear of it, or to give something else.
+	u := l.config.Upstreams[i]
+	to, err := url.Parse(u.URL)
+	if err != nil || to.Scheme != "https" && to.Scheme != "http" || u.Form == "page" || secret.Query(to.RawQuery) {
+		return notHere()
+	}
+	return &Refusal{Cause: Elsewhere, Text: "it is elsewhere", To: to.JoinPath(string(n), "/").String()}
 }
 
 func ownerOf(ctx context.Context, c *catalog.Catalog, n packaging.Name) (string, *catalog.Project, error) {

@@ -242,14 +242,21 @@ func TestPrivateNamesStayHere(t *testing.T) {
 
 func TestRedirect(t *testing.T) {
 	w := lazy(t, "redirect")
-	w.Upstreams = []Upstream{{Name: "links", URL: "https://links.example/", Form: "page"}, {Name: "up", URL: "https://up.example/simple/"}}
+	w.Upstreams = []Upstream{{Name: "up", URL: "https://up.example/simple/"}, {Name: "other", URL: "https://other.example/simple/"}}
 	err := w.join().Project(t.Context(), "foo-bar")
 	w.cause(err, Elsewhere)
 	if r, _ := errors.AsType[*Refusal](err); r.To != "https://up.example/simple/foo-bar/" {
 		t.Errorf("to %s", r.To)
 	}
-	w.Upstreams[1].URL = "https://up.example/simple/?token=hidden"
-	w.cause(w.join().Project(t.Context(), "foo-bar"), NotHere)
+	// Where nobody can be sent to the first, the second does not hear of it.
+	for _, first := range []Upstream{
+		{Name: "up", URL: "https://up.example/simple/?token=hidden"},
+		{Name: "up", URL: "https://up.example/", Form: "page"},
+		{Name: "up", URL: "/srv/mirror"},
+	} {
+		w.Upstreams[0] = first
+		w.cause(w.join().Project(t.Context(), "foo-bar"), NotHere)
+	}
 }
 
 // What an upstream does not have is not asked for again for a while; what it has
