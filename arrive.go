@@ -244,7 +244,7 @@ func (s *site) bringAnnounced(ctx context.Context, f catalog.File, current *cata
 		return storage(err)
 	}
 	// The page has a promise that what lies beside the file does not keep.
-	if err := s.publishAlone(ctx, f.Project); err != nil {
+	if err := s.publishAnew(ctx, f.Project); err != nil {
 		s.log.Warn("the page names other metadata than the file has, until a build", "project", f.Project, "error", err)
 	}
 	return nil
@@ -262,7 +262,7 @@ func (s *site) dismiss(ctx context.Context, f catalog.File, c plan.Choice, reaso
 	if err != nil {
 		return storage(err)
 	}
-	return s.publishAlone(ctx, f.Project)
+	return s.publishAnew(ctx, f.Project)
 }
 
 // upstreamFault makes the answer of an error that an upstream may have caused.

@@ -275,6 +275,7 @@ func (l *Live) project(ctx context.Context, n packaging.Name) error {
 	if err := s.upstream.open(s); err != nil {
 		return err
 	}
+	pages := later(s.pages) // while the upstream is waited for
 	d, err := s.decideUpstream(ctx, n, owner, nil)
 	if err != nil {
 		return l.late(err, "")
@@ -298,7 +299,11 @@ func (l *Live) project(ctx context.Context, n packaging.Name) error {
 			return storage(err)
 		}
 	}
-	return s.publishAlone(ctx, n)
+	g, err := pages()
+	if err != nil {
+		return err
+	}
+	return s.publishAlone(ctx, n, g)
 }
 
 // onlyAddressed reports whether all that people want of a name is what the
@@ -326,11 +331,7 @@ func (d *decided) onlyAnnounce() {
 // publishAlone publishes the pages of one project. To the catalog they stay out
 // of date: the next build puts the project on the pages about all projects, and
 // under the other spellings of its name.
-func (s *site) publishAlone(ctx context.Context, n packaging.Name) error {
-	g, err := s.pages()
-	if err != nil {
-		return err
-	}
+func (s *site) publishAlone(ctx context.Context, n packaging.Name, g *generate.Site) error {
 	g.Releases = false
 	turn, err := s.turn(ctx)
 	if err != nil {
@@ -358,6 +359,15 @@ func (s *site) publishAlone(ctx context.Context, n packaging.Name) error {
 		return storage(err)
 	}
 	return storage(b.publish(ctx))
+}
+
+// publishAnew is publishAlone for a project whose page says what is no longer so.
+func (s *site) publishAnew(ctx context.Context, n packaging.Name) error {
+	g, err := s.pages()
+	if err != nil {
+		return err
+	}
+	return s.publishAlone(ctx, n, g)
 }
 
 // ownSpelling takes the pages of a project but those under other spellings of its

@@ -1,10 +1,12 @@
 package nestgen
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -62,18 +64,47 @@ func (l *Live) open() (err error) {
 	if l.tree != nil && l.catalog != nil {
 		return nil
 	}
-	if l.tree == nil {
-		if err := checkState(l.config, Options{}); err != nil {
-			return err
-		}
-		if l.tree, err = publish.Join(publish.Options{Site: l.config.Site, State: l.config.State, Log: l.log, Clock: Now}); err != nil {
+	if l.tree != nil {
+		l.catalog, err = catalog.Open(l.config.catalogFile())
+		return storage(err)
+	}
+	if err := checkState(l.config, Options{}); err != nil {
+		return err
+	}
+	join := func() (*publish.Tree, error) {
+		return publish.Join(publish.Options{Site: l.config.Site, State: l.config.State, Log: l.log, Clock: Now})
+	}
+	if l.catalog != nil {
+		l.tree, err = join()
+		return storage(err)
+	}
+	if _, err := os.Stat(l.config.State); err != nil {
+		if l.tree, err = join(); err != nil { // it makes the folder
 			return storage(err)
 		}
+		return l.open()
 	}
-	if l.catalog == nil {
-		l.catalog, err = catalog.Open(l.config.catalogFile())
+	// A client waits for this, and there is another processor.
+	tree := later(join)
+	l.catalog, err = catalog.Open(l.config.catalogFile())
+	var terr error
+	l.tree, terr = tree()
+	return storage(cmp.Or(terr, err))
+}
+
+// later begins to find something out, and gives what waits for it.
+func later[T any](f func() (T, error)) func() (T, error) {
+	var v T
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		v, err = f()
+	}()
+	return func() (T, error) {
+		<-done
+		return v, err
 	}
-	return storage(err)
 }
 
 // release closes a tree that is no longer the site's, once no request is at work on

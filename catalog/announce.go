@@ -1,22 +1,17 @@
 package catalog
 
 import (
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"nestgen/packaging"
 )
 
-// The statements that list many files of one project at once, each file an array of
-// its name, its facts, its digest and the verb of its event. Sent one by one, most of
-// the time of a first request for a project would go to them.
-const (
-	announceFiles  = "INSERT INTO files SELECT ?1, json_extract(value, '$[0]'), unhex(json_extract(value, '$[1]')) FROM json_each(?2)"
-	announceEvents = "INSERT INTO events SELECT ?1 + key, ?2, json_extract(value, '$[3]'), ?3, json_extract(value, '$[0]'), unhex(json_extract(value, '$[2]')), ?4, ?5 FROM json_each(?6)"
-	announceDue    = "DELETE FROM due WHERE path IN (SELECT value FROM json_each(?))"
-	announceCount  = "UPDATE projects SET serial = ?, files = files + ? WHERE name = ?"
-)
+// announceRows is how many files one statement lists. Listed one by one, most of the
+// time of a first request for a project would go to them.
+const announceRows = 100
 
 // Announce lists files of a project and a source that are not here, as Put does
 // for each; the project must have been claimed. A file that the index lists already
@@ -38,7 +33,7 @@ func (t *Tx) Announce(n packaging.Name, source string, files []File, reason stri
 	if err != nil {
 		return nil, nil, err
 	}
-	var rows [][4]string
+	var rows, events []any
 	var paths []string
 	for _, f := range files {
 		verb := Add
@@ -54,35 +49,40 @@ func (t *Tx) Announce(n packaging.Name, source string, files []File, reason stri
 		}
 		listed[f.Filename] = true
 		added = append(added, f)
-		rows = append(rows, [4]string{f.Filename, hex.EncodeToString(encodeFacts(f)), f.SHA256.String(), string(verb)})
+		rows = append(rows, n, f.Filename, encodeFacts(f))
+		events = append(events, t.made+int64(len(added)), t.now, verb, n, f.Filename, f.SHA256[:], source, reason)
 		paths = append(paths, f.Path)
 	}
 	if len(added) == 0 {
 		return nil, altered, nil
 	}
-	data, err := json.Marshal(rows)
-	if err != nil {
-		return nil, nil, err
-	}
 	due, err := json.Marshal(paths)
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, s := range []struct {
-		query string
-		args  []any
-	}{
-		{announceFiles, []any{n, string(data)}},
-		{announceDue, []any{string(due)}},
-		{announceEvents, []any{t.made + 1, t.now, n, source, reason, string(data)}},
-		{announceCount, []any{t.made + int64(len(added)), len(added), n}},
-	} {
-		if err := t.q.exec(t.ctx, s.query, s.args...); err != nil {
-			return nil, nil, err
-		}
+	if err := t.insert("INSERT INTO files VALUES ", 3, rows); err != nil {
+		return nil, nil, err
+	}
+	if err := t.insert("INSERT INTO events VALUES ", 8, events); err != nil {
+		return nil, nil, err
+	}
+	if err := t.q.exec(t.ctx, "DELETE FROM due WHERE path IN (SELECT value FROM json_each(?))", string(due)); err != nil {
+		return nil, nil, err
 	}
 	t.made += int64(len(added))
-	return added, altered, nil
+	return added, altered, t.q.exec(t.ctx, "UPDATE projects SET serial = ?, files = files + ? WHERE name = ?", t.made, len(added), n)
+}
+
+// insert puts rows of so many values into a table.
+func (t *Tx) insert(into string, columns int, values []any) error {
+	row := "(" + strings.Repeat("?, ", columns-1) + "?)"
+	for chunk := range slices.Chunk(values, announceRows*columns) {
+		query := into + row + strings.Repeat(", "+row, len(chunk)/columns-1)
+		if err := t.q.exec(t.ctx, query, chunk...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // filenames gives the names of the files that the index lists for a project.
