@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -68,7 +67,7 @@ func (s *site) afterRequests(ctx context.Context) error {
 func (s *site) adoptAt(ctx context.Context, path string) error {
 	atOnce, cancel := context.WithCancel(ctx)
 	cancel()
-	visit, err := s.demandTable().Enter(atOnce, fileDemand(path))
+	visit, err := s.demandTable().Enter(atOnce, path)
 	if errors.Is(err, context.Canceled) {
 		return ctx.Err()
 	}
@@ -94,14 +93,7 @@ func (s *site) adoptAt(ctx context.Context, path string) error {
 
 // adopt notes in the catalog that a file is here which was announced.
 func (s *site) adopt(ctx context.Context, f catalog.File, why string) error {
-	fi, err := os.Lstat(s.file(f.Path))
-	if err != nil {
-		return err
-	}
-	if !fi.Mode().IsRegular() {
-		return errors.New("it is not a regular file")
-	}
-	h, err := os.Open(s.file(f.Path))
+	h, err := s.openRegular(f.Path)
 	if err != nil {
 		return err
 	}

@@ -102,7 +102,7 @@ func TestMarksOfWhatArrives(t *testing.T) {
 	}
 
 	w, path = made(nil)
-	visit, err := w.demandTable().Enter(t.Context(), fileDemand(path)) // a request is at it
+	visit, err := w.demandTable().Enter(t.Context(), path) // a request is at it
 	if err != nil {
 		t.Fatal(err)
 	}

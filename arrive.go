@@ -51,9 +51,9 @@ func (l *Live) File(ctx context.Context, path string, begin func(size int64) io.
 	}
 	waiting, cancel := context.WithTimeout(ctx, time.Duration(l.config.Fallback.Deadline))
 	defer cancel()
-	v, err := l.demand.Enter(waiting, fileDemand(owner))
+	v, err := l.demand.Enter(waiting, owner)
 	if err != nil {
-		return l.late(err, "")
+		return late(err)
 	}
 	f := &follower{begin: begin}
 	if begin == nil || path != owner {
@@ -72,7 +72,8 @@ func (l *Live) File(ctx context.Context, path string, begin func(size int64) io.
 	if lerr := v.Leave(); lerr != nil {
 		l.log.Warn("a lock could not be given back", "error", lerr)
 	}
-	return f.end(err, func() (*os.File, error) { return l.regular(path) })
+	tree := &site{Config: l.config}
+	return f.end(err, func() (*os.File, error) { return tree.openRegular(path) })
 }
 
 // fileOutcome says what there is to remember of a file that was not brought.
@@ -88,7 +89,7 @@ func fileOutcome(err error) (demand.Outcome, bool) {
 
 // knownFile answers from what was found out lately.
 func (l *Live) knownFile(path string) (known bool, err error) {
-	last, now := l.demand.Look(fileDemand(layout.Owner(path))), trueNow()
+	last, now := l.demand.Look(layout.Owner(path)), trueNow()
 	switch {
 	case last.Younger(demand.Absent, time.Duration(l.config.Fallback.Unknown), now):
 		return true, notHere()
@@ -155,7 +156,7 @@ func (l *Live) file(ctx, waiting context.Context, owner, path string, follow *fo
 	}
 	leave, err := l.demand.Fetch(waiting)
 	if err != nil {
-		return l.late(err, "")
+		return late(err)
 	}
 	defer leave()
 	if err := s.upstream.open(s); err != nil {
@@ -244,7 +245,7 @@ func (s *site) bringAnnounced(ctx context.Context, f catalog.File, current *cata
 		return storage(err)
 	}
 	// The page has a promise that what lies beside the file does not keep.
-	if err := s.publishAnew(ctx, f.Project); err != nil {
+	if err := s.publishAlone(ctx, f.Project); err != nil {
 		s.log.Warn("the page names other metadata than the file has, until a build", "project", f.Project, "error", err)
 	}
 	return nil
@@ -262,7 +263,7 @@ func (s *site) dismiss(ctx context.Context, f catalog.File, c plan.Choice, reaso
 	if err != nil {
 		return storage(err)
 	}
-	return s.publishAnew(ctx, f.Project)
+	return s.publishAlone(ctx, f.Project)
 }
 
 // upstreamFault makes the answer of an error that an upstream may have caused.
@@ -288,10 +289,4 @@ func (l *Live) upstreamFault(err error) error {
 		return busy(failurePause, err)
 	}
 	return err
-}
-
-// regular opens a file of the tree for reading.
-func (l *Live) regular(path string) (*os.File, error) {
-	s := site{Config: l.config}
-	return os.Open(s.file(path))
 }

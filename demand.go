@@ -24,9 +24,8 @@ import (
 // failurePause is how long an upstream that failed is left alone.
 const failurePause = 15 * time.Second
 
-// projectDemand and fileDemand name what is wanted in the table of demand.
+// projectDemand names a project in the table of demand. A file is there by its path.
 func projectDemand(n packaging.Name) string { return layout.Simple + "/" + string(n) }
-func fileDemand(path string) string         { return path }
 
 // mustAsk reports whether the upstreams are to be asked for a project: for a line
 // of the allowlist always; for what came on demand when the last answer is old,
@@ -77,7 +76,7 @@ func (l *Live) Project(ctx context.Context, n packaging.Name) error {
 	defer cancel()
 	v, err := l.demand.Enter(ctx, what)
 	if err != nil {
-		return l.orOlder(l.late(err, n), n)
+		return l.orOlder(late(err), n)
 	}
 	defer v.Leave()
 	if known, err := l.knownProject(n); known {
@@ -140,12 +139,9 @@ func (l *Live) knownProject(n packaging.Name) (known bool, err error) {
 }
 
 // late makes the answer for a request that has waited in vain.
-func (l *Live) late(err error, n packaging.Name) error {
+func late(err error) error {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		return err
-	}
-	if n != "" && l.hasPage(n) {
-		return nil
 	}
 	return busy(0, err)
 }
@@ -168,15 +164,9 @@ func (l *Live) hasPage(n packaging.Name) bool { return l.has(layout.ProjectHTML(
 // elsewhere sends whoever asks for a project to its page at the upstream: the one
 // that the name belongs to, or the first.
 func (l *Live) elsewhere(ctx context.Context, n packaging.Name) error {
-	if err := l.Open(); err != nil {
-		return err
-	}
-	owner, current, err := ownerOf(ctx, l.catalog, n)
+	owner, current, err := l.notOurs(ctx, n)
 	if err != nil {
 		return err
-	}
-	if ours, err := l.ours(ctx, n, owner); ours || err != nil {
-		return cmp.Or(err, notHere())
 	}
 	e := l.config.exception(n)
 	only := e.Upstream
@@ -204,15 +194,24 @@ func (l *Live) elsewhere(ctx context.Context, n packaging.Name) error {
 	return &Refusal{Cause: Elsewhere, Text: "it is elsewhere", To: to.JoinPath(string(n), "/").String()}
 }
 
-func ownerOf(ctx context.Context, c *catalog.Catalog, n packaging.Name) (string, *catalog.Project, error) {
-	p, err := c.Project(ctx, n)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil, nil
+// notOurs gives the owner of a name that others may be told of, empty if it has
+// none, and what the index has of it, or nil. One that is this site's own is not
+// here for a request.
+func (l *Live) notOurs(ctx context.Context, n packaging.Name) (owner string, current *catalog.Project, err error) {
+	if err := l.Open(); err != nil {
+		return "", nil, err
 	}
-	if err != nil {
+	current, err = l.catalog.Project(ctx, n)
+	switch {
+	case err == nil:
+		owner = current.Owner
+	case !errors.Is(err, fs.ErrNotExist):
 		return "", nil, storage(err)
 	}
-	return p.Owner, p, nil
+	if ours, err := l.ours(ctx, n, owner); ours || err != nil {
+		return "", nil, cmp.Or(err, notHere())
+	}
+	return owner, current, nil
 }
 
 // ours reports whether a name is this site's own, so that nobody outside is told
@@ -229,23 +228,16 @@ func (l *Live) ours(ctx context.Context, n packaging.Name, owner string) (bool, 
 	}
 	found, err := drop.Has(ctx, l.config.Drop, n)
 	if err != nil {
-		// Whose name it is cannot be known.
-		return true, &Refusal{Cause: Busy, Text: "it cannot be had at the moment", After: time.Minute, Err: err}
+		return true, busy(time.Minute, err) // whose name it is cannot be known
 	}
 	return found, nil
 }
 
 // project asks the upstreams for a project and publishes what they say.
 func (l *Live) project(ctx context.Context, n packaging.Name) error {
-	if err := l.Open(); err != nil {
-		return err
-	}
-	owner, current, err := ownerOf(ctx, l.catalog, n)
+	owner, current, err := l.notOurs(ctx, n)
 	if err != nil {
 		return err
-	}
-	if ours, err := l.ours(ctx, n, owner); ours || err != nil {
-		return cmp.Or(err, notHere())
 	}
 	s, err := l.asking(ctx)
 	if err != nil {
@@ -258,10 +250,7 @@ func (l *Live) project(ctx context.Context, n packaging.Name) error {
 	case s.onDemand(n) == "list" && !asksIndex(s.intent.wants[n]), s.onlyAddressed(n, owner):
 		return notHere()
 	}
-	if err := l.config.mustHaveRoom(l.config.Site, 0); err != nil {
-		return err
-	}
-	if err := l.config.mustHaveRoom(l.config.State, 0); err != nil {
+	if err := l.config.mustHaveRoom(l.config.State, 0); err != nil { // the site is on the same disk
 		return err
 	}
 	if err := s.beginRequest(ctx); err != nil {
@@ -269,16 +258,15 @@ func (l *Live) project(ctx context.Context, n packaging.Name) error {
 	}
 	leave, err := l.demand.Fetch(ctx)
 	if err != nil {
-		return l.late(err, "")
+		return late(err)
 	}
 	defer leave()
 	if err := s.upstream.open(s); err != nil {
 		return err
 	}
-	pages := later(s.pages) // while the upstream is waited for
 	d, err := s.decideUpstream(ctx, n, owner, nil)
 	if err != nil {
-		return l.late(err, "")
+		return late(err)
 	}
 	leave()
 	s.report.planned(d.Problems)
@@ -299,11 +287,7 @@ func (l *Live) project(ctx context.Context, n packaging.Name) error {
 			return storage(err)
 		}
 	}
-	g, err := pages()
-	if err != nil {
-		return err
-	}
-	return s.publishAlone(ctx, n, g)
+	return s.publishAlone(ctx, n)
 }
 
 // onlyAddressed reports whether all that people want of a name is what the
@@ -331,7 +315,11 @@ func (d *decided) onlyAnnounce() {
 // publishAlone publishes the pages of one project. To the catalog they stay out
 // of date: the next build puts the project on the pages about all projects, and
 // under the other spellings of its name.
-func (s *site) publishAlone(ctx context.Context, n packaging.Name, g *generate.Site) error {
+func (s *site) publishAlone(ctx context.Context, n packaging.Name) error {
+	g, err := s.pages()
+	if err != nil {
+		return err
+	}
 	g.Releases = false
 	turn, err := s.turn(ctx)
 	if err != nil {
@@ -359,15 +347,6 @@ func (s *site) publishAlone(ctx context.Context, n packaging.Name, g *generate.S
 		return storage(err)
 	}
 	return storage(b.publish(ctx))
-}
-
-// publishAnew is publishAlone for a project whose page says what is no longer so.
-func (s *site) publishAnew(ctx context.Context, n packaging.Name) error {
-	g, err := s.pages()
-	if err != nil {
-		return err
-	}
-	return s.publishAlone(ctx, n, g)
 }
 
 // ownSpelling takes the pages of a project but those under other spellings of its

@@ -1,12 +1,10 @@
 package nestgen
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -61,50 +59,19 @@ func (l *Live) open() (err error) {
 		l.tree = nil // the requests that are at work on it find out themselves
 		l.release(failed)
 	}
-	if l.tree != nil && l.catalog != nil {
-		return nil
-	}
-	if l.tree != nil {
-		l.catalog, err = catalog.Open(l.config.catalogFile())
-		return storage(err)
-	}
-	if err := checkState(l.config, Options{}); err != nil {
-		return err
-	}
-	join := func() (*publish.Tree, error) {
-		return publish.Join(publish.Options{Site: l.config.Site, State: l.config.State, Log: l.log, Clock: Now})
-	}
-	if l.catalog != nil {
-		l.tree, err = join()
-		return storage(err)
-	}
-	if _, err := os.Stat(l.config.State); err != nil {
-		if l.tree, err = join(); err != nil { // it makes the folder
+	if l.tree == nil {
+		if err := checkState(l.config, Options{}); err != nil {
+			return err
+		}
+		// It makes the folder that the catalog is in.
+		if l.tree, err = publish.Join(publish.Options{Site: l.config.Site, State: l.config.State, Log: l.log, Clock: Now}); err != nil {
 			return storage(err)
 		}
-		return l.open()
 	}
-	// A client waits for this, and there is another processor.
-	tree := later(join)
-	l.catalog, err = catalog.Open(l.config.catalogFile())
-	var terr error
-	l.tree, terr = tree()
-	return storage(cmp.Or(terr, err))
-}
-
-// later begins to find something out, and gives what waits for it.
-func later[T any](f func() (T, error)) func() (T, error) {
-	var v T
-	var err error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		v, err = f()
-	}()
-	return func() (T, error) {
-		<-done
-		return v, err
+	if l.catalog == nil {
+		l.catalog, err = catalog.Open(l.config.catalogFile())
 	}
+	return storage(err)
 }
 
 // release closes a tree that is no longer the site's, once no request is at work on

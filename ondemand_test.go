@@ -379,7 +379,7 @@ func TestABuildWithdrawsWhileARequestAsks(t *testing.T) {
 	if err := s.record(t.Context(), []*decided{d}, part{last: true}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.publishAnew(t.Context(), "foo"); err != nil {
+	if err := s.publishAlone(t.Context(), "foo"); err != nil {
 		t.Fatal(err)
 	}
 	w.lists(one.Filename)

@@ -174,6 +174,18 @@ func (s *site) former(path string) (io.ReadCloser, error) {
 // file is where a path of the site is on disk.
 func (s *site) file(path string) string { return filepath.Join(s.Site, filepath.FromSlash(path)) }
 
+// openRegular opens a file of the site for reading; a symbolic link is none.
+func (s *site) openRegular(path string) (*os.File, error) {
+	fi, err := os.Lstat(s.file(path))
+	if err != nil {
+		return nil, err
+	}
+	if !fi.Mode().IsRegular() {
+		return nil, errors.New("it is not a regular file")
+	}
+	return os.Open(s.file(path))
+}
+
 // exists reports whether there is something at a path of the site.
 func (s *site) exists(path string) bool {
 	_, err := os.Lstat(s.file(path))

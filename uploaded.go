@@ -61,10 +61,7 @@ func (l *Live) Upload(ctx context.Context, u Uploaded) error {
 	defer s.over()
 	up := &uploading{site: s, Uploaded: u, staged: u.File.Name()}
 	defer up.discard()
-	if err = refusalFor(up.upload(ctx)); err == nil {
-		up.log.Info("uploaded", "file", u.Filename, "sha256", u.SHA256, "by", u.By)
-	}
-	return err
+	return refusalFor(up.upload(ctx))
 }
 
 // An uploading is an uploaded file on its way into the index.

@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -182,7 +181,7 @@ func (v *verifier) file(f catalog.File) {
 	v.found.Files++
 	v.found.Bytes += f.Size
 	fault := ""
-	h, err := v.open(f.Path)
+	h, err := v.openRegular(f.Path)
 	if err != nil {
 		fault = reasonOf(err)
 	} else {
@@ -216,7 +215,7 @@ func (v *verifier) file(f catalog.File) {
 // announced holds what may be here of a file that was announced against what was
 // announced.
 func (v *verifier) announced(f catalog.File) {
-	if h, err := v.open(f.Path); err == nil {
+	if h, err := v.openRegular(f.Path); err == nil {
 		h.Close()
 		v.came = append(v.came, lost{file: f, path: f.Path})
 	}
@@ -253,7 +252,7 @@ func (v *verifier) arrived(ctx context.Context) error {
 // lookAgain looks while no request is bringing the file: whether the catalog
 // knows it by now, and if not, whether it is the one that was announced.
 func (v *verifier) lookAgain(ctx context.Context, f catalog.File) (known, right bool, err error) {
-	visit, err := v.demandTable().Enter(ctx, fileDemand(f.Path))
+	visit, err := v.demandTable().Enter(ctx, f.Path)
 	if err != nil {
 		return false, false, storage(err)
 	}
@@ -262,7 +261,7 @@ func (v *verifier) lookAgain(ctx context.Context, f catalog.File) (known, right 
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, false, storage(err)
 	}
-	h, oerr := v.open(f.Path)
+	h, oerr := v.openRegular(f.Path)
 	if err != nil || !now.Announced || oerr != nil {
 		return true, false, nil
 	}
@@ -319,21 +318,8 @@ func reasonOf(err error) string {
 	return err.Error()
 }
 
-// open opens a file of the tree; a symbolic link is none.
-func (v *verifier) open(path string) (*os.File, error) {
-	name := filepath.Join(v.Site, filepath.FromSlash(path))
-	fi, err := os.Lstat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !fi.Mode().IsRegular() {
-		return nil, errors.New("it is not a regular file")
-	}
-	return os.Open(name)
-}
-
 func (v *verifier) read(path string) ([]byte, error) {
-	f, err := v.open(path)
+	f, err := v.openRegular(path)
 	if err != nil {
 		return nil, err
 	}
@@ -405,7 +391,7 @@ func (d *digesting) Close() error {
 	}
 	d.found.Pages++
 	live := sha256.New()
-	f, err := d.verifier.open(d.path)
+	f, err := d.openRegular(d.path)
 	if err == nil {
 		_, err = io.Copy(live, f)
 		f.Close()
@@ -545,7 +531,7 @@ func (v *verifier) restore(ctx context.Context, damaged []lost, e drop.Entry) er
 		return slices.ContainsFunc(damaged, func(l lost) bool { return l.path == path })
 	}
 	x := publish.Exposure{Target: f.Path}
-	h, err := v.open(f.Path)
+	h, err := v.openRegular(f.Path)
 	if is(f.Path) {
 		if err == nil {
 			h.Close()
