@@ -18,6 +18,14 @@ func appendText(b []byte, s string) []byte {
 	return append(b, s...)
 }
 
+func appendTexts(b []byte, list []string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(list)))
+	for _, s := range list {
+		b = appendText(b, s)
+	}
+	return b
+}
+
 func appendHashes(b []byte, h map[string]string) []byte {
 	b = binary.AppendUvarint(b, uint64(len(h)))
 	for _, alg := range slices.Sorted(maps.Keys(h)) {
@@ -78,6 +86,13 @@ func (d *decoder) text() string {
 	s := string(d.rest[:n])
 	d.rest = d.rest[n:]
 	return s
+}
+
+func (d *decoder) texts() (list []string) {
+	for range d.count() {
+		list = append(list, d.text())
+	}
+	return list
 }
 
 // textLike is text that is likely to be the same as another.

@@ -47,10 +47,7 @@ func (l *Listing) encode() []byte {
 	b = appendText(b, l.FinalURL)
 	b = appendText(b, string(l.Status.State))
 	b = appendText(b, l.Status.Reason)
-	b = binary.AppendUvarint(b, uint64(len(l.Versions)))
-	for _, v := range l.Versions {
-		b = appendText(b, v)
-	}
+	b = appendTexts(b, l.Versions)
 	b = binary.AppendUvarint(b, uint64(len(l.Offers)))
 	for i := range l.Offers {
 		o := &l.Offers[i]
@@ -103,9 +100,7 @@ func (l *Listing) decode(b []byte) error {
 	l.FinalURL = d.text()
 	l.Status.State = State(d.text())
 	l.Status.Reason = d.text()
-	for range d.count() {
-		l.Versions = append(l.Versions, d.text())
-	}
+	l.Versions = d.texts()
 	n := d.count()
 	l.Offers = make([]Offer, 0, n)
 	for range n {

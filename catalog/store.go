@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"os"
 	"strconv"
@@ -44,91 +43,6 @@ func isBusy(err error) bool {
 	e, ok := errors.AsType[*sqlite.Error](err)
 	return ok && e.Code()&0xff == sqlite3.SQLITE_BUSY
 }
-
-// schemaVersion is kept in the database as its user_version.
-const schemaVersion = 2
-
-// The files and links of a project lie together (WITHOUT ROWID), because the
-// project is what is read, rendered and published. What is said of a file is
-// one value (facts.go): a full render reads all of them, and the database asks
-// for none. A project counts its files, so that nobody has to, and "other" says
-// what else it is listed for. The index on added files is the ledger of file names: the first
-// bytes under a name are the only ones.
-const schema = `
-CREATE TABLE meta (
-	key   TEXT PRIMARY KEY,
-	value TEXT NOT NULL
-) WITHOUT ROWID;
-
-CREATE TABLE projects (
-	name      TEXT PRIMARY KEY,
-	display   TEXT NOT NULL,
-	owner     TEXT NOT NULL,
-	state     TEXT NOT NULL,
-	reason    TEXT NOT NULL,
-	note      TEXT NOT NULL,
-	files     INTEGER NOT NULL,
-	bytes     INTEGER NOT NULL,
-	other     INTEGER NOT NULL,
-	serial    INTEGER NOT NULL,
-	published INTEGER NOT NULL,
-	shown     BLOB NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX projects_unpublished ON projects (name) WHERE serial <> published;
-
-CREATE TABLE files (
-	project  TEXT NOT NULL,
-	filename TEXT NOT NULL,
-	facts    BLOB NOT NULL,
-	PRIMARY KEY (project, filename)
-) WITHOUT ROWID;
-
-CREATE TABLE links (
-	project TEXT NOT NULL,
-	url     TEXT NOT NULL,
-	egg     TEXT NOT NULL,
-	version TEXT NOT NULL,
-	source  TEXT NOT NULL,
-	PRIMARY KEY (project, url, egg, version)
-) WITHOUT ROWID;
-
-CREATE TABLE events (
-	serial   INTEGER PRIMARY KEY,
-	time     INTEGER NOT NULL,
-	verb     TEXT NOT NULL,
-	project  TEXT NOT NULL,
-	filename TEXT NOT NULL,
-	sha256   BLOB,
-	source   TEXT NOT NULL,
-	reason   TEXT NOT NULL
-);
-CREATE INDEX history ON events (project, serial);
-CREATE INDEX ledger ON events (filename) WHERE verb = 'add';
-
-CREATE TABLE due (
-	path   TEXT PRIMARY KEY,
-	due    INTEGER NOT NULL
-) WITHOUT ROWID;
-
-CREATE TABLE refusals (
-	source   TEXT NOT NULL,
-	filename TEXT NOT NULL,
-	digest   TEXT NOT NULL,
-	rules    TEXT NOT NULL,
-	reason   TEXT NOT NULL,
-	PRIMARY KEY (source, filename)
-) WITHOUT ROWID;
-
-CREATE TABLE listings (
-	upstream      TEXT NOT NULL,
-	project       TEXT NOT NULL,
-	etag          TEXT NOT NULL,
-	last_modified TEXT NOT NULL,
-	serial        INTEGER NOT NULL,
-	body          BLOB NOT NULL,
-	PRIMARY KEY (upstream, project)
-) WITHOUT ROWID;
-`
 
 // Open opens the catalog in file, and makes an empty one where there is none.
 // The folder must exist. An error says what stands in the way; a catalog that
@@ -171,38 +85,6 @@ func open(file, more string) (*Catalog, error) {
 		return nil, fmt.Errorf("open catalog %s: %w", file, err)
 	}
 	return c, nil
-}
-
-// prepare checks the version of the schema, and makes it in an empty database.
-func (c *Catalog) prepare(mayCreate bool) error {
-	var v int
-	if err := c.db.QueryRow("PRAGMA user_version").Scan(&v); err != nil {
-		return err
-	}
-	switch {
-	case v == schemaVersion:
-		return nil
-	case v != 0:
-		return fmt.Errorf("it has version %d, this nestgen knows version %d: use the nestgen that wrote it, or a newer one", v, schemaVersion)
-	case !mayCreate:
-		return fs.ErrNotExist
-	}
-	tx, err := c.db.Begin()
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	// Two first runs at once: the second finds the schema made.
-	if err := tx.QueryRow("PRAGMA user_version").Scan(&v); err != nil {
-		return err
-	}
-	if v == schemaVersion {
-		return nil
-	}
-	if _, err := tx.Exec(schema + fmt.Sprintf("PRAGMA user_version = %d", schemaVersion)); err != nil {
-		return err
-	}
-	return tx.Commit()
 }
 
 // Close closes the catalog. The last one to do so takes over into the file what

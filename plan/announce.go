@@ -13,7 +13,7 @@ import (
 // what the index says of it, if it has been announced before.
 func (p *Project) announce(in Input, c candidate, have catalog.File) {
 	if have.Filename == "" {
-		if CanAnnounce(c.Choice) && p.vet(in, c.Choice) {
+		if CanAnnounce(c.Choice) && p.vet(&in, c.Choice) {
 			p.Announce = append(p.Announce, c.Choice)
 		}
 		return

@@ -29,17 +29,20 @@ type candidate struct {
 
 	// onDemand says that no line asks for it now, but it may come.
 	onDemand bool
+
+	// against is what keeps it out of the index.
+	against *Objection
 }
 
-// choose gives the files that the allowlist asks for, in the order of their
-// versions, newest first, then of their names. What the index lists and the
-// upstream has taken down counts as on offer: an upstream's deletion is told,
-// not followed.
-func (p *Project) choose(in Input, here map[string]catalog.File) []candidate {
-	if len(in.Wants) == 0 && !in.OnDemand {
-		return nil
+// choose gives the files that are asked for, by the allowlist or by what it asks
+// for, in the order of their versions, newest first, then of their names; and
+// those that something is against. What the index lists and the upstream has taken
+// down counts as on offer: an upstream's deletion is told, not followed.
+func (p *Project) choose(in *Input, here map[string]catalog.File) (chosen, out []candidate) {
+	if len(in.Wants)+len(in.Needs) == 0 && !in.OnDemand {
+		return nil, nil
 	}
-	all, blocked := p.candidates(in, here)
+	all, out := p.leaveOut(in, in.candidates(here))
 	at := map[string]int{} // in all, by file name
 	for i := range all {
 		at[all[i].Offer.Filename] = i
@@ -61,7 +64,7 @@ func (p *Project) choose(in Input, here map[string]catalog.File) []candidate {
 			p.checkLocal(in, want)
 			continue
 		default:
-			answers = p.answer(in, want, all, blocked)
+			answers = p.answer(in, want, all, out)
 		}
 		for _, c := range answers {
 			i := at[c.Offer.Filename]
@@ -72,23 +75,75 @@ func (p *Project) choose(in Input, here map[string]catalog.File) []candidate {
 			all[i].Why = append(all[i].Why, reasonOf(want))
 		}
 	}
+	p.answerNeeds(in, all)
 	if in.OnDemand && in.Source != "" {
 		for i := range all {
 			c := &all[i]
 			if len(c.Why) == 0 && admitted(in, c) {
-				c.onDemand, c.Why = true, []string{"on demand"}
+				c.onDemand, c.Why = true, []string{onDemand}
 			}
 		}
 	}
-	return slices.DeleteFunc(all, func(c candidate) bool { return len(c.Why) == 0 })
+	return slices.DeleteFunc(all, func(c candidate) bool { return len(c.Why) == 0 }), out
+}
+
+// answerNeeds notes which candidates are of a version that something else needs.
+// What was listed before it was yanked stays beside them, as for a line.
+func (p *Project) answerNeeds(in *Input, all []candidate) {
+	if in.Source == "" {
+		return
+	}
+	why := make(map[packaging.VersionKey][]string, len(in.Needs))
+	least := packaging.VersionKey("")
+	for _, n := range in.Needs {
+		key := packaging.VersionKeyOf(n.Version)
+		why[key] = append(why[key], n.Why...)
+		if least == "" || key < least {
+			least = key
+		}
+	}
+	if len(why) == 0 {
+		return
+	}
+	for i := range all {
+		c := &all[i]
+		reasons := why[c.key]
+		if reasons == nil && c.yanked.Yanked && c.listed && c.key >= least {
+			reasons = []string{"it was listed before it was yanked"}
+		}
+		if reasons == nil || !in.fits(c) {
+			continue
+		}
+		if c.vetted = c.vetted || c.listed || c.local || p.vet(in, c.Choice); c.vetted {
+			c.Why = append(c.Why, reasons...)
+		}
+	}
+}
+
+// fits reports whether the allowlist's options want files of the candidate's kind.
+// What is built for a platform is a binary, of whatever kind.
+func (in *Input) fits(c *candidate) bool {
+	wheels, sdists := in.Options.Formats(in.Name)
+	if c.Filename.Kind == packaging.Sdist {
+		return sdists
+	}
+	return wheels
+}
+
+// specifiers gives the versions that a line allows, as the constraints narrow it.
+func (in *Input) specifiers(want allowlist.Want) packaging.Specifiers {
+	spec := want.Requirement.Specifiers
+	for _, c := range in.Constraints {
+		spec = spec.And(c.Requirement.Specifiers)
+	}
+	return spec
 }
 
 // admitted reports whether a file may come on demand: a line of the allowlist
 // fits it, or none speaks of the project. Which of several versions an installer
 // takes, and whether it is yanked or a pre-release, is the installer's matter.
-func admitted(in Input, c *candidate) bool {
-	wheels, sdists := in.Options.Formats(in.Name)
-	if fits := wheels && c.Filename.Kind != packaging.Sdist || sdists && c.Filename.Kind == packaging.Sdist; !fits {
+func admitted(in *Input, c *candidate) bool {
+	if !in.fits(c) {
 		return false
 	}
 	lines := 0
@@ -97,12 +152,8 @@ func admitted(in Input, c *candidate) bool {
 			continue
 		}
 		lines++
-		spec := want.Requirement.Specifiers
-		for _, c := range in.Constraints {
-			spec = spec.And(c.Requirement.Specifiers)
-		}
 		right, known := hashed(allowedDigests(want, in.Constraints), c.Offer)
-		if right && known && spec.MatchesString(c.Filename.Version, packaging.AllowPrereleases) {
+		if right && known && in.specifiers(want).MatchesString(c.Filename.Version, packaging.AllowPrereleases) {
 			return true
 		}
 	}
@@ -110,13 +161,13 @@ func admitted(in Input, c *candidate) bool {
 }
 
 // direct gives the file that a line names by its address.
-func (p *Project) direct(in Input, want allowlist.Want) []candidate {
+func (p *Project) direct(in *Input, want allowlist.Want) []candidate {
 	o, f, err := Direct(want)
 	if err != nil {
 		p.problem(Incomplete, want.Position.String(), "", "%v", err)
 		return nil
 	}
-	if reason, blocked := in.Policy.Blocked(in.Name, o.Filename, f.Version); blocked {
+	if reason, blocked := in.forbidden(o.Filename, f.Version); blocked {
 		p.problem(Warning, want.Position.String(), "", "not listed, because the policy blocks it: %s", reason)
 		return nil
 	}
@@ -182,7 +233,7 @@ func bare(u *url.URL) string {
 
 // checkLocal tells if a line asks for what no local file can give: the name is
 // not asked for outside.
-func (p *Project) checkLocal(in Input, want allowlist.Want) {
+func (p *Project) checkLocal(in *Input, want allowlist.Want) {
 	spec := want.Requirement.Specifiers
 	for _, d := range in.Dropped {
 		if spec.MatchesString(d.Filename.Version, packaging.AllowPrereleases) {
@@ -210,9 +261,8 @@ func reasonOf(w allowlist.Want) string {
 	return b.String()
 }
 
-// candidates gives what is on offer: what may be listed, and what only the
-// policy keeps from it.
-func (p *Project) candidates(in Input, here map[string]catalog.File) (all, blocked []candidate) {
+// candidates gives what is on offer, newest version first.
+func (in *Input) candidates(here map[string]catalog.File) (all []candidate) {
 	local := map[string]bool{}
 	if in.Current != nil {
 		for _, f := range in.Current.Files {
@@ -222,14 +272,7 @@ func (p *Project) candidates(in Input, here map[string]catalog.File) (all, block
 		}
 	}
 	add := func(c candidate) {
-		if !in.LegacyFiles && legacy(c.Filename.Kind) {
-			return
-		}
 		c.version, _ = packaging.ParseVersion(c.Filename.Version)
-		if _, is := in.Policy.Blocked(in.Name, c.Offer.Filename, c.Filename.Version); is {
-			blocked = append(blocked, c)
-			return
-		}
 		c.key = packaging.VersionKeyOf(c.Filename.Version)
 		f, have := here[c.Offer.Filename]
 		c.listed = have && !f.Announced
@@ -284,16 +327,13 @@ func (p *Project) candidates(in Input, here map[string]catalog.File) (all, block
 		}
 		return strings.Compare(a.Offer.Filename, b.Offer.Filename)
 	})
-	return all, blocked
+	return all
 }
 
 // answer gives the candidates that one line asks for, and tells if there are
-// none.
-func (p *Project) answer(in Input, want allowlist.Want, all, blocked []candidate) []candidate {
-	spec := want.Requirement.Specifiers
-	for _, c := range in.Constraints {
-		spec = spec.And(c.Requirement.Specifiers)
-	}
+// none, of those that nothing is against.
+func (p *Project) answer(in *Input, want allowlist.Want, all, out []candidate) []candidate {
+	spec := in.specifiers(want)
 	pin := spec.IsExact()
 	pre := packaging.AutoPrereleases
 	if always, never := in.Options.PreReleases(in.Name); always {
@@ -301,17 +341,11 @@ func (p *Project) answer(in Input, want allowlist.Want, all, blocked []candidate
 	} else if never {
 		pre = packaging.DenyPrereleases
 	}
-	wheels, sdists := in.Options.Formats(in.Name)
 	set := allowedDigests(want, in.Constraints)
 	var suitable, yanked []candidate
 	for _, c := range all {
-		// What is built for a platform is a binary, of whatever kind.
-		fits := wheels
-		if c.Filename.Kind == packaging.Sdist {
-			fits = sdists
-		}
 		right, known := hashed(set, c.Offer)
-		if !fits || known && !right {
+		if !in.fits(&c) || known && !right {
 			continue
 		}
 		if !known {
@@ -362,8 +396,7 @@ func (p *Project) answer(in Input, want allowlist.Want, all, blocked []candidate
 	case len(found) > 0:
 	case len(refused) > 0:
 		p.Lacks = true
-	case len(packaging.FilterFunc(spec, blocked, packaging.AllowPrereleases, version)) > 0:
-		p.problem(Warning, want.Position.String(), "", "%s: the policy blocks every file that fits", strings.TrimSpace(want.Requirement.String()))
+	case p.tellLeftOut(want, packaging.FilterFunc(spec, out, packaging.AllowPrereleases, version)):
 	default:
 		p.unanswered(in, want, all, yanked)
 	}
@@ -372,7 +405,7 @@ func (p *Project) answer(in Input, want allowlist.Want, all, blocked []candidate
 
 // vet reports whether a file that the index does not have may be fetched, and
 // tells what is known against it.
-func (p *Project) vet(in Input, c Choice) bool {
+func (p *Project) vet(in *Input, c Choice) bool {
 	if known, seen := in.Known(c.Offer.Filename); seen && altered(c.Offer, known) {
 		p.problem(Alarm, string(in.Name), "find out why before you trust this upstream",
 			"%s: %s now offers sha256 %s, but it was first seen with sha256 %s; it is not listed", c.Offer.Filename, c.Source, c.Offer.Hashes["sha256"], known)
@@ -458,8 +491,24 @@ func hashed(set map[string][]string, o catalog.Offer) (right, known bool) {
 	return false, known
 }
 
+// tellLeftOut tells that something is against every file that fits a line, if
+// there are any.
+func (p *Project) tellLeftOut(want allowlist.Want, out []candidate) bool {
+	if len(out) == 0 {
+		return false
+	}
+	line := strings.TrimSpace(want.Requirement.String())
+	if !slices.ContainsFunc(out, func(c candidate) bool { return c.against.Effect != Blocked }) {
+		p.problem(Warning, want.Position.String(), "", "%s: the policy blocks every file that fits", line)
+		return true
+	}
+	p.problem(Incomplete, want.Position.String(), "\"nestgen plan --why "+string(p.Name)+"\" shows what is against each",
+		"%s: something is against every file that fits; %s: %s", line, out[0].Offer.Filename, out[0].against)
+	return true
+}
+
 // unanswered tells why a line got nothing.
-func (p *Project) unanswered(in Input, want allowlist.Want, all, yanked []candidate) {
+func (p *Project) unanswered(in *Input, want allowlist.Want, all, yanked []candidate) {
 	where := want.Position.String()
 	line := strings.TrimSpace(want.Requirement.String())
 	switch {

@@ -68,6 +68,9 @@ type Input struct {
 	Constraints []allowlist.Want
 	Options     allowlist.Options
 
+	// Needs are the versions that something else needs which is asked for.
+	Needs []Need
+
 	// Source is the upstream that the project belongs to, empty if it belongs
 	// to none. Listing is what it says, nil if it could not be asked: then
 	// everything that came from there stays.
@@ -126,6 +129,14 @@ type Input struct {
 	// signature, that the index lists the file without and that is worth asking
 	// for. If nil, nothing is.
 	Lacks func(f catalog.File, o catalog.Offer) bool
+}
+
+// A Need is a version of a project that something else needs.
+type Need struct {
+	Version string
+
+	// Why is who needs it, for people.
+	Why []string
 }
 
 // A Choice is a file that should be fetched from an upstream, or what it lacks.
@@ -192,6 +203,9 @@ type Project struct {
 	Keep     []Kept
 	Withdraw []Withdrawal
 	Problems []Problem
+
+	// LeftOut is what is not listed though a line asks for it.
+	LeftOut []LeftOut
 
 	// Lacks says that all that a line asks for is refused, and may be what takes
 	// the place of something.
@@ -359,7 +373,7 @@ func (p *Project) yanked(in Input, f catalog.File, source catalog.Yank) catalog.
 // stay has a file stay as it is, whatever its source has now, unless the policy
 // forbids it.
 func (p *Project) stay(in Input, f catalog.File, why ...string) {
-	if reason, blocked := in.Policy.Blocked(in.Name, f.Filename, f.Version); blocked {
+	if reason, blocked := in.forbidden(f.Filename, f.Version); blocked {
 		p.Withdraw = append(p.Withdraw, Withdrawal{f, "the policy blocks it: " + reason, true})
 		return
 	}
@@ -402,7 +416,8 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 		}
 		return
 	}
-	for _, c := range p.choose(in, here) {
+	chosen, out := p.choose(&in, here)
+	for _, c := range chosen {
 		if f, ok := local[c.Offer.Filename]; ok {
 			same := !altered(c.Offer, f.SHA256)
 			if same && in.Leaving[f.Filename] {
@@ -419,7 +434,7 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 			continue
 		}
 		if !have {
-			if !c.vetted && !p.vet(in, c.Choice) {
+			if !c.vetted && !p.vet(&in, c.Choice) {
 				p.Lacks = true
 				continue
 			}
@@ -458,17 +473,22 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 		if _, left := here[f.Filename]; !left {
 			continue
 		}
-		_, blocked := in.Policy.Blocked(in.Name, f.Filename, f.Version)
+		against := objection(out, f)
+		_, forbidden := in.forbidden(f.Filename, f.Version)
 		switch {
-		case blocked:
+		case forbidden:
 			p.stay(in, f)
+		case against != nil && against.Effect == Blocked:
+			p.Withdraw = append(p.Withdraw, Withdrawal{f, against.String(), true})
 		case in.KeepMirrored:
 			p.stay(in, f, "the allowlist has errors")
 		case in.KeepOthers && f.Source != in.Source && f.Source != catalog.Direct:
 			p.stay(in, f, f.Source+" was not asked")
 		case f.Announced && !offers(in.Listing, f.Filename):
 			p.Withdraw = append(p.Withdraw, Withdrawal{f, NeverCame, false})
-		case len(in.Wants) > 0:
+		case against != nil:
+			p.Withdraw = append(p.Withdraw, Withdrawal{f, against.String(), false})
+		case len(in.Wants)+len(in.Needs) > 0:
 			p.Withdraw = append(p.Withdraw, Withdrawal{f, "the allowlist keeps other versions", false})
 		default:
 			p.Withdraw = append(p.Withdraw, Withdrawal{f, "no allowlist line asks for " + string(in.Name), false})
