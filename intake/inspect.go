@@ -51,6 +51,10 @@ type Facts struct {
 	// there is none. Pages take the summary and the like from it.
 	Core *packaging.Metadata
 
+	// Project is the pyproject.toml of an sdist, byte for byte, and nil where there
+	// is none or more than one.
+	Project []byte
+
 	// Startup names the members that Python runs at every start once they are
 	// installed: the usual hiding place of a stolen release.
 	Startup []string

@@ -23,7 +23,8 @@ type tree struct {
 	bare   level
 	beside []byte // the first of it
 
-	reading *level // whose PKG-INFO comes next
+	reading *level // whose PKG-INFO or, if project is set, pyproject.toml comes next
+	project bool
 }
 
 // A level is a folder that a source can lie in.
@@ -31,14 +32,22 @@ type level struct {
 	info  []byte
 	infos int  // how many files are called PKG-INFO
 	build bool // there is a setup.py or a pyproject.toml: an installer can build it
+
+	project  []byte
+	projects int // how many files are called pyproject.toml
 }
 
+// maxProject is how many bytes of a pyproject.toml are read. Larger ones are passed
+// over: they are nobody's core metadata.
+const maxProject = 1 << 20
+
 func (t *tree) reset(j *judge, dumb bool) {
-	*t = tree{judge: j, dumb: dumb, top: level{info: t.top.info[:0]}, bare: level{info: t.bare.info[:0]},
+	*t = tree{judge: j, dumb: dumb,
+		top: level{info: t.top.info[:0], project: t.top.project[:0]}, bare: level{info: t.bare.info[:0], project: t.bare.project[:0]},
 		name: t.name[:0], second: t.second[:0], beside: t.beside[:0]}
 }
 
-func (t *tree) member(clean []byte, dir bool, _ int64) (bool, error) {
+func (t *tree) member(clean []byte, dir bool, size int64) (bool, error) {
 	t.members++
 	if t.dumb {
 		return false, nil
@@ -60,28 +69,44 @@ func (t *tree) member(clean []byte, dir bool, _ int64) (bool, error) {
 		return false, nil
 	}
 	switch string(rest) {
-	case "setup.py", "pyproject.toml":
+	case "setup.py":
 		at.build = true
+	case "pyproject.toml":
+		at.build = true
+		at.projects++
+		t.reading, t.project = at, true
+		return at.projects == 1 && size <= maxProject, nil
 	case "PKG-INFO":
-		t.reading = at
+		t.reading, t.project = at, false
 		return true, nil
 	}
 	return false, nil
 }
 
 func (t *tree) content(data []byte) error {
+	if t.project {
+		t.reading.project = append(t.reading.project, data...)
+		return nil
+	}
 	if t.reading.infos++; t.reading.infos == 1 {
 		t.reading.info = append(t.reading.info, data...)
 	}
 	return nil
 }
 
+// root is the folder that the source lies in.
+func (t *tree) root() *level {
+	if t.bare.build {
+		return &t.bare
+	}
+	return &t.top
+}
+
 // source judges the whole and gives the PKG-INFO, or nil.
 func (t *tree) source() ([]byte, error) {
-	at := &t.top
+	at := t.root()
 	switch {
 	case t.bare.build:
-		at = &t.bare
 		if t.how == Upload {
 			return nil, reject("no top folder")
 		}
@@ -134,6 +159,9 @@ func (in *inspection) sdist(kind packaging.Kind, ext string) ([]byte, error) {
 	}
 	if t.dumb {
 		return nil, nil
+	}
+	if at := t.root(); at.projects == 1 && len(at.project) > 0 {
+		in.facts.Project = bytes.Clone(at.project)
 	}
 	return t.source()
 }

@@ -1,0 +1,73 @@
+package plan
+
+import (
+	"slices"
+
+	"nestgen/allowlist"
+	"nestgen/catalog"
+	"nestgen/packaging"
+)
+
+// An Available is a file that an installer could be given: the index has it and
+// keeps it, or may take it from its upstream.
+type Available struct {
+	Choice
+
+	// Yanked is what the index says of it, or would say.
+	Yanked catalog.Yank
+
+	// File is what the index has of it, and nil if that is nothing. One that was
+	// announced is not here.
+	File *catalog.File
+}
+
+// Choices gives what there is of a project that a build could list and that nothing
+// is against, newest version first, whether or not a line asks for it.
+func Choices(in Input) []Available {
+	var all []Available
+	here := map[string]catalog.File{}
+	if in.Current != nil {
+		for _, f := range in.Current.Files {
+			if f.Source == catalog.Local {
+				if name, err := packaging.ParseFilename(f.Filename, in.Name); err == nil && !in.Leaving[f.Filename] {
+					all = append(all, Available{Choice{Source: catalog.Local, Filename: name}, f.Yanked, &f})
+				}
+				continue
+			}
+			here[f.Filename] = f
+		}
+	}
+	var p Project // what it would tell, Decide tells
+	free, _ := p.leaveOut(&in, in.candidates(here))
+	for i := range free {
+		c := &free[i]
+		if !in.fits(c) || c.local || !in.hashed(c) || !c.listed && !p.vet(&in, c.Choice) {
+			continue
+		}
+		a := Available{c.Choice, c.yanked, nil}
+		if f, ok := here[c.Offer.Filename]; ok {
+			a.File = &f
+		}
+		all = append(all, a)
+	}
+	slices.SortStableFunc(all, func(a, b Available) int {
+		return packaging.CompareVersionStrings(b.Filename.Version, a.Filename.Version)
+	})
+	return all
+}
+
+// hashed reports whether a file has a hash that a line lists, or some line of its
+// project lists none.
+func (in *Input) hashed(c *candidate) bool {
+	lines := 0
+	for _, want := range in.Wants {
+		if want.Kind != allowlist.FromIndex {
+			continue
+		}
+		lines++
+		if right, _ := hashed(allowedDigests(want, in.Constraints), c.Offer); right {
+			return true
+		}
+	}
+	return lines == 0
+}
