@@ -50,6 +50,18 @@ func Choices(in Input) []Available {
 		}
 		all = append(all, a)
 	}
+	for _, want := range in.Wants {
+		if want.Kind != allowlist.Archive {
+			continue
+		}
+		for _, c := range p.direct(&in, want) {
+			a := Available{c.Choice, catalog.Yank{}, nil}
+			if f, ok := here[c.Offer.Filename]; ok {
+				a.File = &f
+			}
+			all = append(all, a)
+		}
+	}
 	slices.SortStableFunc(all, func(a, b Available) int {
 		return packaging.CompareVersionStrings(b.Filename.Version, a.Filename.Version)
 	})
@@ -65,7 +77,7 @@ func (in *Input) hashed(c *candidate) bool {
 			continue
 		}
 		lines++
-		if right, _ := hashed(allowedDigests(want, in.Constraints), c.Offer); right {
+		if right, known := hashed(allowedDigests(want, in.Constraints), c.Offer); right || !known {
 			return true
 		}
 	}
