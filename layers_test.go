@@ -29,6 +29,9 @@ var layers = []row{
 	{"internal/secret", nil},
 	{"internal/tame", nil},
 
+	// What a machine can install.
+	{"target", []string{"packaging"}},
+
 	// What comes in by HTTP, without knowledge of the index.
 	{"upload", []string{"packaging"}},
 	{"access", []string{"packaging"}},
@@ -113,7 +116,7 @@ var only = map[string][]string{
 }
 
 // plain packages use the standard library alone, besides what layers allows.
-var plain = []string{"packaging", "templates", "layout", "policy", "plan", "gateway", "examples/quickstart"}
+var plain = []string{"packaging", "target", "templates", "layout", "policy", "plan", "gateway", "examples/quickstart"}
 
 // A source is one Go file, read as far as its imports.
 type source struct {
