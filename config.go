@@ -52,6 +52,22 @@ type Config struct {
 	// pinned: "newest", "all" or a number. Default "newest".
 	Versions plan.Keep `toml:"versions"`
 
+	// Dependencies completes the allowlist, so that what it names installs from this
+	// index alone, on every machine of Environments: "resolve" adds for each
+	// of them the one set of versions that pip would choose, "closure" the newest
+	// versions, as many as Versions says, of everything that may be needed. true
+	// means "resolve", false adds nothing. Default false.
+	Dependencies Dependencies `toml:"dependencies"`
+
+	// Environments are the machines that dependencies are found for: presets such as
+	// "cp312-linux-x86_64" and names of [[environment]] tables. Required where
+	// Dependencies asks for any. Default none.
+	Environments []string `toml:"environments"`
+
+	// BuildRequirements adds what building an sdist takes, where a machine of
+	// Environments would get an sdist. Default false.
+	BuildRequirements bool `toml:"build_requirements"`
+
 	// BaseURL is the address of the site as clients see it, with a slash at
 	// its end. All links between pages are relative and do not need it; the
 	// legacy JSON and the attestations name it when it is given. Default none.
@@ -124,6 +140,9 @@ type Config struct {
 	// Projects are the exceptions.
 	Projects []ProjectConfig `toml:"project"`
 
+	// Targets describe machines that no preset does.
+	Targets []Environment `toml:"environment"`
+
 	// OnDemand says which projects come when somebody asks for them. The first
 	// entry whose pattern a name fits decides; a name that fits none does not
 	// come on demand. Default none.
@@ -192,6 +211,35 @@ type ProjectConfig struct {
 
 	// Upstream is the only upstream to ask. Default: all, in order.
 	Upstream string `toml:"upstream"`
+}
+
+// An Environment is a kind of machine that no preset describes.
+type Environment struct {
+	// Name is how Environments name it: letters, digits, dots, dashes and
+	// underscores. Required.
+	Name string `toml:"name"`
+
+	// Like is the preset that it differs from. Without it Tags and Markers must
+	// say everything.
+	Like string `toml:"like"`
+
+	// Python is the full version of its Python ("3.12.4"). Default: the last one
+	// that is known.
+	Python string `toml:"python"`
+
+	// Glibc, Musl and MacOS are versions of its C library or system, such as "2.31".
+	// Default: those of Like.
+	Glibc string `toml:"glibc"`
+	Musl  string `toml:"musl"`
+	MacOS string `toml:"macos"`
+
+	// Tags are all of its compatibility tags, the most wanted first (PEP 425).
+	// Default: those of Like.
+	Tags []string `toml:"tags"`
+
+	// Markers are values of environment markers by their names (PEP 508), in the
+	// place of those that follow from the rest. Default none.
+	Markers map[string]string `toml:"markers"`
 }
 
 // An OnDemand says what becomes of a request for a project that is not here.
@@ -369,6 +417,7 @@ func (c *Config) Resolve() error {
 	faults = append(faults, c.resolveUpstreams(abs)...)
 	faults = append(faults, c.resolveFallback()...)
 	faults = append(faults, c.resolveProjects()...)
+	faults = append(faults, c.resolveEnvironments()...)
 	return errors.Join(faults...)
 }
 

@@ -58,7 +58,7 @@ var layers = []row{
 	// The walk.
 	{".", []string{
 		"packaging", "templates", "layout", "allowlist", "catalog", "policy",
-		"plan", "drop", "fetch", "intake", "generate", "publish", "demand", "internal/killsweep/sweep", "internal/stricttoml", "internal/secret", "internal/tame",
+		"target", "plan", "drop", "fetch", "intake", "generate", "publish", "demand", "internal/killsweep/sweep", "internal/stricttoml", "internal/secret", "internal/tame",
 	}},
 	{"gateway", nil},
 	{"internal/confine", []string{"."}},

@@ -21,6 +21,9 @@ type Requires struct {
 	Dist   []string
 	Python string
 
+	// Extras are the names of its optional parts, as it writes them.
+	Extras []string
+
 	// Build is what building an sdist takes (PEP 518); nil for other kinds.
 	Build []string
 }
@@ -43,6 +46,7 @@ func (r *Requires) encode() []byte {
 	}
 	b = appendText(b, r.Python)
 	b = appendTexts(b, r.Dist)
+	b = appendTexts(b, r.Extras)
 	return appendTexts(b, r.Build)
 }
 
@@ -54,6 +58,7 @@ func (r *Requires) decode(b []byte) error {
 	r.Known = d.byte() == 1
 	r.Python = d.text()
 	r.Dist = d.texts()
+	r.Extras = d.texts()
 	r.Build = d.texts()
 	if d.bad || len(d.rest) > 0 {
 		return errDamaged

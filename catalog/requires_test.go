@@ -16,7 +16,7 @@ func TestRequires(t *testing.T) {
 	for i, want := range []Requires{
 		{},
 		{Known: true},
-		{Known: true, Dist: []string{"b>=1; extra == 'x'", "a"}, Python: ">=3.8"},
+		{Known: true, Dist: []string{"b>=1; extra == 'x'", "a"}, Python: ">=3.8", Extras: []string{"x"}},
 		{Known: true, Build: []string{"setuptools"}},
 	} {
 		sha := Digest{byte(i + 1)}
