@@ -6,6 +6,7 @@
 // Whatever an upstream says is taken as hostile until it has been checked:
 // sizes, counts, names, redirects and addresses have limits, and no byte of a
 // file stands under its final name before its size and its hashes were right.
-// The package never chooses which files to fetch, never opens an archive and
-// keeps nothing between runs but partial downloads.
+// The package never chooses which files to fetch, looks into no archive but for
+// the metadata of a wheel that is not here, and keeps nothing between runs but
+// partial downloads.
 package fetch

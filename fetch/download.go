@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"syscall"
 
 	"nestgen/catalog"
 )
@@ -125,8 +124,21 @@ func (s *Source) download(ctx context.Context, o catalog.Offer, dest string, lim
 
 // mayDownload says why a file is not downloaded, before anybody is asked.
 func (s *Source) mayDownload(o *catalog.Offer, limit int64, distribution bool) error {
+	if err := s.mayReach(o, limit); err != nil {
+		return err
+	}
+	switch {
+	case o.Size == 0 && distribution:
+		return fault(Invalid, "an empty file")
+	case s.up.RequireHashes && !isStrong(o.Hashes) && distribution:
+		return fault(Refused, "the upstream names no hash that nobody can forge, and the settings require one")
+	}
+	return nil
+}
+
+// mayReach says why an address is not asked for what it has.
+func (s *Source) mayReach(o *catalog.Offer, limit int64) error {
 	u, err := parseAddress(o.URL)
-	strong := isStrong(o.Hashes)
 	switch {
 	case err != nil:
 		return err
@@ -134,34 +146,22 @@ func (s *Source) mayDownload(o *catalog.Offer, limit int64, distribution bool) e
 		if _, ok := s.localPath(o.URL); !ok {
 			return fault(Refused, "not in the folder of the upstream")
 		}
-	case u.Scheme != "https" && s.root.Scheme == "https" && !strong:
+	case u.Scheme != "https" && s.root.Scheme == "https" && !isStrong(o.Hashes):
 		return fault(Refused, "the index is read by https, but the file would come by http, and no hash would show that it is the right one")
 	}
-	switch {
-	case o.Size > limit:
+	if o.Size > limit {
 		return fault(Refused, "%d bytes, more than the %d that are allowed", o.Size, limit)
-	case o.Size == 0 && distribution:
-		return fault(Invalid, "an empty file")
-	case s.up.RequireHashes && !strong && distribution:
-		return fault(Refused, "the upstream names no hash that nobody can forge, and the settings require one")
 	}
 	return nil
 }
 
 // copyLocal copies a file of a local upstream.
 func (s *Source) copyLocal(ctx context.Context, o catalog.Offer, name, dest string, limit int64, meter Meter) (Result, error) {
-	// Opening a FIFO would wait for a writer.
-	in, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if errors.Is(err, os.ErrNotExist) {
-		return Result{}, fault(NotFound, "%w", err)
-	}
+	in, _, err := openLocal(name)
 	if err != nil {
-		return Result{}, fault(Unreachable, "%w", err)
+		return Result{}, err
 	}
 	defer in.Close()
-	if info, err := in.Stat(); err != nil || !info.Mode().IsRegular() {
-		return Result{}, fault(Invalid, "not a regular file")
-	}
 	part := partial{name: dest + ".part"}
 	if err := part.remove(); err != nil {
 		return Result{}, fault(Storage, "%w", err)

@@ -199,6 +199,8 @@ type Source struct {
 	flat  flatPage
 	onces sync.Map // warnings that were given
 
+	rangeless sync.Map // hosts that send whole files for parts
+
 	requests atomic.Int64
 	bytes    atomic.Int64
 }

@@ -26,7 +26,7 @@ func (in *inspection) agree(core []byte) error {
 	if err := in.agreeName(m); err != nil {
 		return err
 	}
-	if f := &facts.Filename; !sameVersion(f.Version, m.Version) {
+	if f := &facts.Filename; !packaging.SameVersion(f.Version, m.Version) {
 		if err := in.minor("the file name says version %q and the metadata %q", f.Version, m.Version); err != nil {
 			return err
 		}
@@ -52,14 +52,14 @@ func (in *inspection) agreeName(m *packaging.Metadata) error {
 	}
 	name := packaging.NormalizeName(m.Name)
 	if name == f.Project {
-		if f.Ambiguous && sameVersion(f.Version, m.Version) {
+		if f.Ambiguous && packaging.SameVersion(f.Version, m.Version) {
 			in.reread(name) // the doubt is gone, and the warning with it
 		}
 		return nil
 	}
 	if in.hint == "" {
 		other, err := packaging.ParseFilename(in.filename, name)
-		if err == nil && sameVersion(other.Version, m.Version) {
+		if err == nil && packaging.SameVersion(other.Version, m.Version) {
 			*f = other
 			return nil
 		}
@@ -72,31 +72,4 @@ func (in *inspection) reread(name packaging.Name) {
 	if f, err := packaging.ParseFilename(in.filename, name); err == nil {
 		in.facts.Filename = f
 	}
-}
-
-// sameVersion reports whether two spellings mean one version. Versions from
-// before PEP 440 were escaped for file names in many ways, so that only their
-// letters, digits and dots count.
-func sameVersion(a, b string) bool {
-	if a == b {
-		return true
-	}
-	v, err1 := packaging.ParseVersion(a)
-	w, err2 := packaging.ParseVersion(b)
-	if err1 == nil && err2 == nil {
-		return v.Compare(w) == 0
-	}
-	return legacyForm(a) == legacyForm(b)
-}
-
-func legacyForm(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case 'A' <= r && r <= 'Z':
-			return r + 'a' - 'A'
-		case 'a' <= r && r <= 'z', '0' <= r && r <= '9', r == '.':
-			return r
-		}
-		return -1
-	}, s)
 }

@@ -3,8 +3,6 @@ package intake
 import (
 	"bytes"
 	"strings"
-
-	"nestgen/packaging"
 )
 
 // wheelInfo is where the parts of a wheel's .dist-info folder are among the
@@ -89,7 +87,7 @@ func (in *inspection) distInfo() (wheelInfo, bool, error) {
 		}
 		folder := name[:slash+1]
 		switch {
-		case info.folder == nil && in.isOurs(folder[:len(folder)-len(suffix)]):
+		case info.folder == nil && in.facts.Filename.IsInfo(string(folder[:len(folder)-len(suffix)])):
 			info.folder = folder
 		case !bytes.Equal(folder, info.folder):
 			if others++; others == 1 {
@@ -97,7 +95,7 @@ func (in *inspection) distInfo() (wheelInfo, bool, error) {
 					return info, false, err
 				}
 			}
-			if in.isOurs(folder[:len(folder)-len(suffix)]) {
+			if in.facts.Filename.IsInfo(string(folder[:len(folder)-len(suffix)])) {
 				return info, false, reject("wheel with the folders %q and %q", info.folder, folder)
 			}
 			continue
@@ -121,17 +119,6 @@ func (in *inspection) distInfo() (wheelInfo, bool, error) {
 		return info, false, in.minor("wheel without a .dist-info folder of its name")
 	}
 	return info, true, nil
-}
-
-// isOurs reports whether the stem of a .dist-info folder is name and version of
-// the file name.
-func (in *inspection) isOurs(stem []byte) bool {
-	f := &in.facts.Filename
-	if bytes.Equal(stem, []byte(f.Name+"-"+f.Version)) {
-		return true
-	}
-	name, version, ok := packaging.SplitFilename(string(stem), f.Project)
-	return ok && name != "" && sameVersion(f.Version, version)
 }
 
 // wheelVersion refuses what installers refuse: another major version of the

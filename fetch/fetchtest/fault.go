@@ -51,6 +51,7 @@ const (
 	RangeRefused      Fault = "416"
 	MultipartRange    Fault = "206 with many parts"
 	RangeReplaced     Fault = "206 of a file that was replaced"
+	SuffixRefused     Fault = "501 for a range that counts from the end"
 	HeadKiller        Fault = "HEAD ends the connection"
 
 	EndlessBody     Fault = "a body without end"

@@ -142,11 +142,8 @@ func (s *Server) spoilBody(w http.ResponseWriter, r *http.Request, a *answer, fa
 		return true
 	}
 	// Faults of an answer to a range do no harm to one without.
-	var start int
-	if ranged {
-		fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &start)
-	}
-	part := a.data[min(start, len(a.data)):]
+	start, end := rangeOf(r.Header.Get("Range"), len(a.data))
+	part := a.data[start:end]
 	inRange := func(from, to, of int) string { return fmt.Sprintf("bytes %d-%d/%d", from, to, of) }
 	switch fault {
 	case EmptyBody:
@@ -242,7 +239,7 @@ func (s *Server) spoilBody(w http.ResponseWriter, r *http.Request, a *answer, fa
 		h.Set("Content-Range", inRange(0, len(part)-1, len(a.data)))
 		return send(http.StatusPartialContent, a.data[:len(part)])
 	case WrongRangeLength:
-		h.Set("Content-Range", inRange(start, len(a.data)-1, len(a.data)))
+		h.Set("Content-Range", inRange(start, end-1, len(a.data)))
 		return send(http.StatusPartialContent, part[:len(part)/2])
 	case RangeRefused:
 		h.Set("Content-Range", fmt.Sprintf("bytes */%d", len(a.data)))
@@ -251,14 +248,35 @@ func (s *Server) spoilBody(w http.ResponseWriter, r *http.Request, a *answer, fa
 	case MultipartRange:
 		h.Set("Content-Type", "multipart/byteranges; boundary=x")
 		w.WriteHeader(http.StatusPartialContent)
-		fmt.Fprintf(w, "--x\r\nContent-Range: %s\r\n\r\n%s\r\n--x--\r\n", inRange(start, len(a.data)-1, len(a.data)), part)
+		fmt.Fprintf(w, "--x\r\nContent-Range: %s\r\n\r\n%s\r\n--x--\r\n", inRange(start, end-1, len(a.data)), part)
 		return true
 	case RangeReplaced:
 		h.Set("ETag", etag(other))
-		h.Set("Content-Range", inRange(start, len(a.data)-1, len(a.data)))
-		return send(http.StatusPartialContent, other[start:])
+		h.Set("Content-Range", inRange(start, end-1, len(a.data)))
+		return send(http.StatusPartialContent, other[start:end])
+	case SuffixRefused:
+		if strings.HasPrefix(r.Header.Get("Range"), "bytes=-") {
+			http.Error(w, "no such range", http.StatusNotImplemented)
+			return true
+		}
 	}
 	return false
+}
+
+// rangeOf reads a Range header with one range; what is wrong is the whole.
+func rangeOf(s string, size int) (start, end int) {
+	from, to, _ := strings.Cut(strings.TrimPrefix(s, "bytes="), "-")
+	a, errA := strconv.Atoi(from)
+	b, errB := strconv.Atoi(to)
+	switch {
+	case errA != nil && errB != nil:
+		return 0, size
+	case errA != nil:
+		return max(0, size-b), size
+	case errB != nil:
+		b = size - 1
+	}
+	return min(a, size), max(min(a, size), min(b+1, size))
 }
 
 // hijack writes to the connection itself, and ends it.
