@@ -38,7 +38,8 @@ var layers = []row{
 
 	// Paths, readers, the model and what is said of it.
 	{"layout", []string{"packaging"}},
-	{"allowlist", []string{"packaging", "internal/secret", "internal/tame"}},
+	{"lockfile", []string{"packaging", "internal/stricttoml", "internal/tame"}},
+	{"allowlist", []string{"packaging", "lockfile", "internal/secret", "internal/tame"}},
 	{"catalog", []string{"packaging", "layout"}},
 	{"policy", []string{"packaging", "catalog", "internal/stricttoml"}},
 
@@ -68,7 +69,7 @@ var layers = []row{
 	{"cmd/nestgen", []string{".", "packaging", "upload", "access", "catalog", "policy", "plan", "serve", "fallback", "internal/stricttoml", "internal/tame"}},
 	{"cmd/nestgen-cgi", []string{".", "packaging", "access", "gateway", "fallback", "internal/confine"}},
 	{"examples/quickstart", nil},
-	{"internal/vectors", []string{"packaging", "allowlist", "catalog", "policy", "plan", "fetch", "intake", "generate"}},
+	{"internal/vectors", []string{"packaging", "lockfile", "allowlist", "catalog", "policy", "plan", "fetch", "intake", "generate"}},
 	{"internal/killsweep", []string{"internal/killsweep/sweep"}},
 
 	// Helpers of tests.
