@@ -38,8 +38,14 @@ type listed struct {
 
 // page asks for a page, as often as is worth it, and reads it.
 func (s *Source) page(ctx context.Context, u *url.URL, accept string, prev Validators) (listed, error) {
+	if s.up.NoSerials {
+		prev.Serial = 0
+	}
+	fresh := false
 	l, err := retry(ctx, s, u.Path, func(int) (listed, error) {
-		return s.pageOnce(ctx, u, accept, prev)
+		l, err := s.pageOnce(ctx, u, accept, prev, fresh)
+		fresh = fresh || KindOf(err) == Stale
+		return l, err
 	})
 	if err != nil && err != ErrNotModified {
 		if e, ok := errors.AsType[*Error](err); ok && e.URL == "" {
@@ -49,40 +55,25 @@ func (s *Source) page(ctx context.Context, u *url.URL, accept string, prev Valid
 	return l, err
 }
 
-func (s *Source) pageOnce(ctx context.Context, u *url.URL, accept string, prev Validators) (listed, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+// pageOnce makes one request for a page; with fresh no cache may answer it.
+func (s *Source) pageOnce(ctx context.Context, u *url.URL, accept string, prev Validators, fresh bool) (listed, error) {
+	header := map[string]string{"Accept": accept, "Accept-Encoding": "gzip"}
+	prev.send(header, fresh)
+	resp, err := s.get(ctx, u.String(), header)
 	if err != nil {
-		return listed{}, fault(Invalid, "address: %v", err)
-	}
-	r.Header.Set("Accept", accept)
-	r.Header.Set("Accept-Encoding", "gzip")
-	if prev.ETag != "" {
-		r.Header.Set("If-None-Match", prev.ETag)
-	}
-	if prev.LastModified != "" {
-		r.Header.Set("If-Modified-Since", prev.LastModified)
-	}
-	resp, err := s.client.Do(r)
-	if err != nil {
-		return listed{}, classify(err)
+		return listed{}, err
 	}
 	defer resp.Body.Close()
 	final := resp.Request.URL
-	if e := statusFault(resp); e != nil {
-		io.CopyN(io.Discard, resp.Body, 64<<10) // so that the connection can be used again
-		e.URL = redact(final.String())
-		return listed{}, e
-	}
-	conditional := prev.ETag != "" || prev.LastModified != ""
 	switch {
-	case resp.StatusCode == http.StatusNotModified && conditional:
+	case resp.StatusCode == http.StatusNotModified && prev.conditional() && !fresh:
 		return listed{}, ErrNotModified
 	case resp.StatusCode != http.StatusOK:
 		return listed{}, fault(Invalid, "%s, which was not asked for", status(resp))
 	}
 	serial := headerSerial(resp.Header)
 	if serial > 0 && serial < prev.Serial {
-		return listed{}, transient(Stale, "serial %d, but %d was seen before: a cache in between is stale", serial, prev.Serial)
+		return listed{}, staleFault(serial, prev.Serial)
 	}
 	mediaType, params := contentType(resp.Header)
 	if mediaType != typeJSON && mediaType != typeHTML && mediaType != "text/html" {
@@ -125,7 +116,7 @@ func (s *Source) pageOnce(ctx context.Context, u *url.URL, accept string, prev V
 		return listed{}, e
 	}
 	if l.Serial > 0 && l.Serial < prev.Serial {
-		return listed{}, transient(Stale, "serial %d, but %d was seen before: a cache in between is stale", l.Serial, prev.Serial)
+		return listed{}, staleFault(l.Serial, prev.Serial)
 	}
 	l.Serial = max(l.Serial, serial)
 	l.ETag = headerText(resp.Header, "ETag")

@@ -59,6 +59,10 @@ type Upstream struct {
 	// RequireHashes refuses to download a file for which the upstream gives
 	// no SHA-2, SHA-3 or BLAKE2 hash.
 	RequireHashes bool
+
+	// NoSerials believes no serial: an answer may be older than the one before
+	// it, as it is where an index was made anew.
+	NoSerials bool
 }
 
 // A Form is what is at an upstream's URL.

@@ -84,6 +84,8 @@ const (
 	CutGzip          Fault = "a compressed page that breaks off"
 	WrongContentType Fault = "a page of a content type that is none"
 	StaleSerial      Fault = "an older serial than before"
+	SerialText       Fault = "serials in quotes"
+	NoSerialHeader   Fault = "no serial where there was one"
 	Unasked304       Fault = "304 without a condition"
 
 	UnclosedTags  Fault = "HTML with 20,000 elements that are not closed"

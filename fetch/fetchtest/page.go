@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"html"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -37,6 +39,9 @@ func (s *Server) page(r *http.Request, path string, fault Fault) (*answer, bool)
 			return s.listing(s.order, false), true
 		}
 		if rest == "" {
+			if form == Index && strings.Contains(r.Header.Get("Accept"), typeJSON) {
+				return s.jsonRoot(fault), true
+			}
 			return s.root(form), true
 		}
 		project, name, _ := strings.Cut(rest, "/")
@@ -63,18 +68,60 @@ func (s *Server) page(r *http.Request, path string, fault Fault) (*answer, bool)
 	return nil, false
 }
 
-func (s *Server) serialHeader() http.Header {
-	if s.serial == 0 {
+func serialHeader(serial int64, fault Fault) http.Header {
+	if fault == StaleSerial {
+		serial = 1
+	}
+	if serial == 0 || fault == NoSerialHeader {
 		return nil
 	}
-	return http.Header{"X-Pypi-Last-Serial": {strconv.FormatInt(s.serial, 10)}}
+	return http.Header{"X-Pypi-Last-Serial": {strconv.FormatInt(serial, 10)}}
+}
+
+// jsonRoot makes the page that lists all projects in JSON, with their serials if
+// the server has any.
+func (s *Server) jsonRoot(fault Fault) *answer {
+	meta := map[string]any{"api-version": "1.4"}
+	say := func(n int64) any {
+		switch fault {
+		case StaleSerial:
+			n = 1
+		case SerialText:
+			return strconv.FormatInt(n, 10)
+		}
+		return n
+	}
+	if s.serial > 0 {
+		meta["_last-serial"] = say(s.serial)
+	}
+	list := []map[string]any{}
+	for _, name := range slices.Sorted(maps.Keys(s.projects)) {
+		p := map[string]any{"name": name}
+		if n := s.serialOf(name); n > 0 {
+			p["_last-serial"] = say(n)
+		}
+		list = append(list, p)
+	}
+	page := map[string]any{"meta": meta, "projects": list}
+	switch fault {
+	case NoFilesKey:
+		delete(page, "projects")
+	case FutureAPI:
+		meta["api-version"] = "2.0"
+	}
+	data, err := json.Marshal(page)
+	if err != nil {
+		panic(err)
+	}
+	return &answer{contentType: typeJSON, header: serialHeader(s.serial, fault), data: spoilText(data, fault)}
 }
 
 // jsonPage makes a project's page in JSON.
 func (s *Server) jsonPage(project string, files []*File, fault Fault) *answer {
 	meta := map[string]any{"api-version": "1.4"}
-	if s.serial > 0 {
-		meta["_last-serial"] = s.serial
+	serial := s.serialOf(project)
+	if serial > 0 && fault != NoSerialHeader {
+		meta["_last-serial"] = serial
 	}
 	list := []map[string]any{}
 	for _, f := range files {
@@ -116,7 +163,7 @@ func (s *Server) jsonPage(project string, files []*File, fault Fault) *answer {
 	if err != nil {
 		panic(err)
 	}
-	return &answer{contentType: typeJSON, header: s.serialHeader(), data: spoilText(data, fault)}
+	return &answer{contentType: typeJSON, header: serialHeader(serial, fault), data: spoilText(data, fault)}
 }
 
 // link is the address of a file as pages give it.
@@ -160,7 +207,7 @@ func (s *Server) htmlPage(files []*File, fault Fault, flat bool) *answer {
 		fmt.Fprintf(&b, "<!--SERIAL %d-->", s.serial)
 	}
 	text, contentType := s.spoilHTML(b.String(), fault)
-	return &answer{contentType: contentType, header: s.serialHeader(), data: text}
+	return &answer{contentType: contentType, header: serialHeader(s.serial, fault), data: text}
 }
 
 // listing makes the listing of a folder.

@@ -34,6 +34,7 @@ type Server struct {
 	order    []*File
 	etags    map[*File]string
 	serial   int64
+	serials  map[string]int64 // of projects
 	scripts  map[string][]Fault
 	always   map[string]Fault
 	requests []Request
@@ -96,6 +97,26 @@ func (s *Server) SetSerial(n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.serial = n
+}
+
+// SetProjectSerial sets the serial that one project's page carries, and the root
+// page says of it.
+func (s *Server) SetProjectSerial(project string, n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.serials == nil {
+		s.serials = map[string]int64{}
+	}
+	s.serials[project] = n
+	s.serial = max(s.serial, n)
+}
+
+// serialOf gives the serial of a project.
+func (s *Server) serialOf(project string) int64 {
+	if n, ok := s.serials[project]; ok {
+		return n
+	}
+	return s.serial
 }
 
 // SetLogin makes the server ask for a user name and a password.
