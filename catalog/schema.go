@@ -16,6 +16,7 @@ const (
 // additions are the tables that came after version 2, which had those of tables.
 var additions = []string{
 	requiresTable,
+	rootsTable,
 }
 
 // The files and links of a project lie together (WITHOUT ROWID), because the
