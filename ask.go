@@ -160,13 +160,26 @@ func (s *site) list(ctx context.Context, src *fetch.Source, n packaging.Name) (*
 		return nil, false, storage(err)
 	}
 	s.upstream.ask()
-	l, err := src.List(ctx, n, fetch.Validators{ETag: old.ETag, LastModified: old.LastModified, Serial: old.Serial})
+	serial := s.upstream.serials[src][n] // 0 where no root page says it
+	if had && serial != 0 && serial == old.Serial {
+		s.upstream.unchanged()
+		return &old, false, nil
+	}
+	v := fetch.ValidatorsOf(old)
+	if serial > old.Serial {
+		// That the page is still the same only a stale cache can say.
+		v = fetch.Validators{Serial: serial}
+	}
+	l, err := src.List(ctx, n, v)
 	if errors.Is(err, fetch.ErrNotModified) && had {
 		s.upstream.unchanged()
 		return &old, false, nil
 	}
 	if err != nil {
 		return nil, false, err
+	}
+	if l.Serial == 0 {
+		l.Serial = serial // the page says nothing, and is believed
 	}
 	if had && l.Same(&old) {
 		// It came whole, because the upstream knows no conditions, and says

@@ -195,6 +195,12 @@ type Upstream struct {
 	// RequireHashes refuses files that the upstream gives no hash for.
 	// Default false: they are taken, and their first bytes are the truth.
 	RequireHashes bool `toml:"require_hashes"`
+
+	// Serials says whether one request for the upstream's root page may tell
+	// which projects have changed, so that the others are not asked about: "auto"
+	// where that page is not longer than the requests that it saves, "always", or
+	// "never", which believes no serial at all. Default "auto".
+	Serials string `toml:"serials"`
 }
 
 // A ProjectConfig is an exception for one project.
@@ -447,6 +453,13 @@ func (c *Config) resolveUpstreams(abs func(*string)) (faults []error) {
 		abs(&u.CAFile)
 		if _, ok := forms[u.Form]; !ok {
 			fault("form %q: want index or page", u.Form)
+		}
+		switch u.Serials {
+		case "":
+			u.Serials = "auto"
+		case "auto", "always", "never":
+		default:
+			fault("serials %q: want auto, always or never", u.Serials)
 		}
 		if u.Rate < 0 || u.Timeout < 0 {
 			fault("rate and timeout must not be negative")

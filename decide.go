@@ -382,6 +382,10 @@ func (s *site) decideUpstreams(ctx context.Context, owners map[packaging.Name]st
 		yield(nil, err)
 		return
 	}
+	if err := s.askRoots(ctx, names); err != nil {
+		yield(nil, err)
+		return
+	}
 	s.progress.Stage("asking", int64(len(names)))
 	var out []*decided
 	files := 0

@@ -23,6 +23,7 @@ import (
 	"nestgen/drop"
 	"nestgen/fetch"
 	"nestgen/intake"
+	"nestgen/packaging"
 	"nestgen/plan"
 	"nestgen/publish"
 )
@@ -35,6 +36,11 @@ type upstreams struct {
 	// scheme, login and host.
 	direct map[string]*fetch.Source
 	mu     sync.Mutex // held to use direct
+
+	// serials are those of projects by the root pages, of the upstreams that were
+	// asked for them, and roots is what to keep of these pages.
+	serials map[*fetch.Source]map[packaging.Name]int64
+	roots   map[string]catalog.Root
 
 	asked, same, unreachable atomic.Int64
 }
@@ -72,6 +78,7 @@ func (u *upstreams) open(s *site) error {
 			faults = append(faults, add(fetch.Upstream{
 				Name: up.Name, URL: up.URL, Credentials: up.Credentials, Proxy: up.Proxy, CAFile: up.CAFile,
 				Form: forms[up.Form], Rate: up.Rate, Timeout: time.Duration(up.Timeout), RequireHashes: up.RequireHashes,
+				NoSerials: up.Serials == "never",
 			}))
 		}
 	}
@@ -206,8 +213,10 @@ func (u *upstreams) count(r *Report) {
 // fetchHint says what may be done about an upstream's error.
 func fetchHint(err error) string {
 	switch fetch.KindOf(err) {
-	case fetch.Unreachable, fetch.Stale:
+	case fetch.Unreachable:
 		return "the next run tries again"
+	case fetch.Stale:
+		return "the next run tries again; if the upstream was made anew, set serials = \"never\" in its [[upstream]] table for one run"
 	case fetch.Denied:
 		return "look at the upstream's credentials in the settings"
 	case fetch.Altered:

@@ -159,4 +159,3 @@ func TestStaleIsAskedPastTheCache(t *testing.T) {
 		t.Errorf("no serials are believed: %+v, %v", l, err)
 	}
 }
-

@@ -84,6 +84,7 @@ const (
 	CutGzip          Fault = "a compressed page that breaks off"
 	WrongContentType Fault = "a page of a content type that is none"
 	StaleSerial      Fault = "an older serial than before"
+	LongRoot         Fault = "a root page with a megabyte of projects"
 	SerialText       Fault = "serials in quotes"
 	NoSerialHeader   Fault = "no serial where there was one"
 	Unasked304       Fault = "304 without a condition"

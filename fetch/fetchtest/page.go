@@ -102,6 +102,11 @@ func (s *Server) jsonRoot(fault Fault) *answer {
 		}
 		list = append(list, p)
 	}
+	if fault == LongRoot {
+		for i := range 25_000 {
+			list = append(list, map[string]any{"name": "other-" + strconv.Itoa(i), "_last-serial": say(s.serial)})
+		}
+	}
 	page := map[string]any{"meta": meta, "projects": list}
 	switch fault {
 	case NoFilesKey:
