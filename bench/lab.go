@@ -74,6 +74,7 @@ var benchmarks = []benchmark{
 	{"archives", (*lab).archives, false},
 	{"upstream", (*lab).upstream, false},
 	{"downloads", (*lab).downloads, false},
+	{"refresh", (*lab).refresh, true},
 	{"startup", (*lab).startup, true},
 	{"firsthit", (*lab).firstHit, true},
 	{"rate", (*lab).rate, true},

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 // An index is an upstream of our own, in this process. It serves the page of
 // each project as JSON (PEP 691) with an ETag, and files.
 type index struct {
+	mu    sync.Mutex      // held to use pages
 	pages map[string]page // by the path
 	files http.Handler
 	distance
@@ -88,7 +90,9 @@ func (x *index) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	time.Sleep(x.page)
+	x.mu.Lock()
 	p, ok := x.pages[r.URL.Path]
+	x.mu.Unlock()
 	if !ok {
 		http.NotFound(w, r)
 		return

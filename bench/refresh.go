@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// refreshed is how many projects are asked about, and refreshedQuick in a test.
+const (
+	refreshed      = 2000
+	refreshedQuick = 200
+)
+
+// refresh measures asking about many projects of which none has changed: page by
+// page, and by the serials of the root page.
+func (l *lab) refresh(ctx context.Context, _ int) (err error) {
+	n := refreshed
+	if !l.warm {
+		n = refreshedQuick
+	}
+	projects := projectsOf(n*100_000/4653+100, 0)[:n]
+	x, _, err := l.serve(projects, l.latency)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, x.close()) }()
+	if err := x.withSerials(0); err != nil {
+		return err
+	}
+	list := filepath.Join(l.dir, "addresses")
+	if err := x.writeAddresses(list); err != nil {
+		return err
+	}
+	counted := func(c *contender) *contender {
+		ready := c.before
+		c.before = func(run int) error {
+			x.begin()
+			if ready != nil {
+				return ready(run)
+			}
+			return nil
+		}
+		c.after = func(usage) error { c.counts = x.counts(); return nil }
+		return c
+	}
+	all := []*contender{counted(&contender{
+		what: "floor: a request for each",
+		argv: func(int) []string { return []string{l.floor, "ask", list, strconv.Itoa(upstreamConnections)} },
+	})}
+	for _, w := range []struct{ what, serials, target string }{
+		{"nestgen: a request for each", "never", "wall <= 1.5 of the bound"},
+		{"nestgen: serials", "auto", "1 request"},
+	} {
+		s, err := l.mirrorSite("site-"+w.serials, projects, x)
+		if err != nil {
+			return err
+		}
+		if err := s.addSetting("serials = " + strconv.Quote(w.serials)); err != nil {
+			return err
+		}
+		build := []string{l.nestgen, "-c", s.path("nestgen.toml"), "build", "-q"}
+		// The first build has the files, the second knows the root page.
+		for range 2 {
+			if _, err := l.time(ctx, "", 0, build...); err != nil {
+				return err
+			}
+		}
+		all = append(all, counted(&contender{what: w.what, target: w.target, argv: func(int) []string { return build }}))
+	}
+	serials := all[len(all)-1]
+	all = append(all, counted(&contender{
+		what: serials.what + ", another root page", target: "1 request", argv: serials.argv,
+		// Something else has changed at the upstream.
+		before: func(run int) error { return x.withSerials(run + 2) },
+	}))
+	return l.turns(ctx, fmt.Sprintf("refresh, %d projects, %v a page, %d connections", n, l.latency, upstreamConnections), 0, all...)
+}
+
+// addSetting adds a line to the last table of the settings.
+func (s *site) addSetting(line string) error {
+	f, err := os.OpenFile(s.path("nestgen.toml"), os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(line + "\n")
+	return errors.Join(err, f.Close())
+}
+
+// withSerials gives the index a root page (PEP 691) that says the serial of each
+// project, and one project more than there is, which has changed that often.
+func (x *index) withSerials(changes int) error {
+	type entry struct {
+		Name   string `json:"name"`
+		Serial int    `json:"_last-serial"`
+	}
+	var root struct {
+		Meta struct {
+			Version string `json:"api-version"`
+			Serial  int    `json:"_last-serial"`
+		} `json:"meta"`
+		Projects []entry `json:"projects"`
+	}
+	const path = "/simple/"
+	for i, p := range slices.Sorted(maps.Keys(x.pages)) {
+		if name := strings.Trim(strings.TrimPrefix(p, path), "/"); name != "" {
+			root.Projects = append(root.Projects, entry{name, i + 1})
+		}
+	}
+	root.Meta.Version = "1.4"
+	root.Meta.Serial = len(root.Projects) + 10 + changes
+	root.Projects = append(root.Projects, entry{"not-ours", root.Meta.Serial})
+	body, err := json.Marshal(root)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(body)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.pages[path] = page{body, `"` + hex.EncodeToString(sum[:8]) + `"`}
+	return nil
+}
+
+// writeAddresses writes the address of each project's page with its entity tag.
+func (x *index) writeAddresses(file string) error {
+	var b strings.Builder
+	for p, page := range x.pages {
+		if p != "/simple/" {
+			fmt.Fprintf(&b, "%s %s\n", strings.TrimSuffix(x.url, "/simple/")+p, page.etag)
+		}
+	}
+	return os.WriteFile(file, []byte(b.String()), 0o644)
+}
