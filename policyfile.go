@@ -18,7 +18,7 @@ const metaPolicy = "policy"
 
 // policyDigest names the policy, empty if it says nothing.
 func (s *site) policyDigest() string {
-	if len(s.intent.policy.Projects()) == 0 {
+	if s.intent.policy.SaysNothing() {
 		return ""
 	}
 	return s.intent.policy.Digest()

@@ -75,7 +75,7 @@ func blocks(in *Input, all []candidate) {
 	for i := range all {
 		c := &all[i]
 		if reason, is := in.forbidden(c.Offer.Filename, c.Filename.Version); is {
-			c.object(Objection{Effect: Blocked, Rule: "the policy's [[block]]", Reason: reason})
+			c.object(Objection{Effect: Blocked, Rule: "policy: " + in.Policy.Block(in.Name, c.Offer.Filename, c.Filename.Version), Reason: reason})
 		}
 	}
 }

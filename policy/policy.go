@@ -5,6 +5,7 @@
 package policy
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"nestgen/catalog"
@@ -24,6 +26,7 @@ type Policy struct {
 	digest   [sha256.Size]byte
 	yanks    map[packaging.Name][]yank
 	blocks   map[packaging.Name][]rule
+	general  []generalBlock // those whose project is a pattern
 	statuses map[packaging.Name]catalog.Status
 	notes    map[packaging.Name]string
 }
@@ -33,6 +36,12 @@ type rule struct {
 	entry
 	versions packaging.Specifiers
 	all      bool // neither versions nor file was given
+}
+
+// A generalBlock covers files of every project whose name begins so.
+type generalBlock struct {
+	rule
+	prefix string // normalized, without the star; empty for every project
 }
 
 type yank struct {
@@ -125,8 +134,9 @@ func parse(path string, data []byte) (*Policy, error) {
 		yanked  bool
 	}{{"yank", f.Yank, true}, {"unyank", f.Unyank, false}} {
 		for i, e := range table.entries {
-			n, r, err := e.rule()
-			if err != nil {
+			n, err := packaging.ParseName(e.Project)
+			r, ruleErr := e.rule()
+			if err = cmp.Or(err, ruleErr); err != nil {
 				fault(table.name, i, err)
 				continue
 			}
@@ -134,15 +144,19 @@ func parse(path string, data []byte) (*Policy, error) {
 		}
 	}
 	for i, e := range f.Block {
-		n, r, err := e.rule()
-		if err == nil && e.Reason == "" {
+		r, err := e.rule()
+		n, prefix, open, nameErr := e.projects()
+		if err = cmp.Or(nameErr, err); err == nil && e.Reason == "" {
 			err = errors.New("a block needs a reason")
 		}
-		if err != nil {
+		switch {
+		case err != nil:
 			fault("block", i, err)
-			continue
+		case open:
+			p.general = append(p.general, generalBlock{r, prefix})
+		default:
+			p.blocks[n] = append(p.blocks[n], r)
 		}
-		p.blocks[n] = append(p.blocks[n], r)
 	}
 	for i, s := range f.Status {
 		n, err := packaging.ParseName(s.Project)
@@ -177,21 +191,32 @@ var states = map[string]catalog.State{
 	"quarantined": catalog.Quarantined,
 }
 
-func (e entry) rule() (packaging.Name, rule, error) {
-	n, err := packaging.ParseName(e.Project)
-	if err != nil {
-		return "", rule{}, err
-	}
+func (e entry) rule() (r rule, err error) {
 	if e.Versions != "" && e.File != "" {
-		return "", rule{}, errors.New("give versions or file, not both")
+		return rule{}, errors.New("give versions or file, not both")
 	}
-	r := rule{entry: e, all: e.Versions == "" && e.File == ""}
+	r = rule{entry: e, all: e.Versions == "" && e.File == ""}
 	if e.Versions != "" {
-		if r.versions, err = packaging.ParseSpecifiers(e.Versions); err != nil {
-			return "", rule{}, err
-		}
+		r.versions, err = packaging.ParseSpecifiers(e.Versions)
 	}
-	return n, r, nil
+	return r, err
+}
+
+// projects gives the project that an entry is about; or, if it is the beginning of
+// a name with a star behind it, or a star alone, that beginning, normalized.
+func (e entry) projects() (n packaging.Name, prefix string, open bool, err error) {
+	text, open := strings.CutSuffix(e.Project, "*")
+	switch {
+	case !open:
+		n, err = packaging.ParseName(e.Project)
+	case text == "":
+	case !packaging.ValidName(strings.TrimRight(text, "-_.")):
+		err = fmt.Errorf("project %q: want a name, the beginning of one with a star at the end, or a star", e.Project)
+	default:
+		// The dash at the end stays one only if something follows it.
+		prefix = strings.TrimSuffix(string(packaging.NormalizeName(text+"x")), "x")
+	}
+	return n, prefix, open, err
 }
 
 // covers reports whether a rule is about a file.
@@ -205,14 +230,42 @@ func (r rule) covers(filename, version string) bool {
 	return r.versions.MatchesString(version, packaging.AllowPrereleases)
 }
 
-// Blocked says whether a file must not be listed, and why.
+// Blocked says whether a file must not be listed, and why. Entries for the
+// project itself go before those for many.
 func (p *Policy) Blocked(n packaging.Name, filename, version string) (reason string, blocked bool) {
+	r, blocked := p.blockOf(n, filename, version)
+	return r.Reason, blocked
+}
+
+// Block gives the entry that blocks a file as it is written in the policy, in one
+// line without its reason; empty if none does.
+func (p *Policy) Block(n packaging.Name, filename, version string) string {
+	r, blocked := p.blockOf(n, filename, version)
+	if !blocked {
+		return ""
+	}
+	text := "[[block]] project = " + quote(r.Project)
+	if r.Versions != "" {
+		text += ", versions = " + quote(r.Versions)
+	}
+	if r.File != "" {
+		text += ", file = " + quote(r.File)
+	}
+	return text
+}
+
+func (p *Policy) blockOf(n packaging.Name, filename, version string) (r rule, blocked bool) {
 	for _, r := range p.blocks[n] {
 		if r.covers(filename, version) {
-			return r.Reason, true
+			return r, true
 		}
 	}
-	return "", false
+	for i := range p.general {
+		if g := &p.general[i]; strings.HasPrefix(string(n), g.prefix) && g.covers(filename, version) {
+			return g.rule, true
+		}
+	}
+	return rule{}, false
 }
 
 // Yank gives a file's yank, which is the source's own unless a rule says
@@ -252,7 +305,13 @@ func (p *Policy) Written() bool { return p.digest != [sha256.Size]byte{} }
 // Digest names the policy by its text: the same digest, the same policy.
 func (p *Policy) Digest() string { return hex.EncodeToString(p.digest[:]) }
 
-// Projects gives every project that the policy speaks of, sorted.
+// SaysNothing reports whether there is no entry in the policy.
+func (p *Policy) SaysNothing() bool {
+	return len(p.yanks)+len(p.blocks)+len(p.general)+len(p.statuses)+len(p.notes) == 0
+}
+
+// Projects gives every project that the policy names, sorted. A block for many
+// projects names none.
 func (p *Policy) Projects() []packaging.Name {
 	set := map[packaging.Name]bool{}
 	for n := range p.yanks {

@@ -39,6 +39,10 @@ func TestReadErrorsNameTheLine(t *testing.T) {
 		{"second entry", "[[yank]]\nproject = \"a\"\n\n[[yank]]\nproject = \"b\"\nversions = \"1\"\n", ":4: [[yank]]"},
 		{"versions and file", "[[block]]\nproject = \"a\"\nversions = \"==1\"\nfile = \"a-1.tar.gz\"\nreason = \"x\"\n", "not both"},
 		{"a block without a reason", "# why\n[[block]]\nproject = \"a\"\n", ":2: [[block]]: a block needs a reason"},
+		{"a block of what is no pattern", "[[block]]\nproject = \"a*b*\"\nreason = \"x\"\n", ":1: [[block]]: project \"a*b*\": want a name, the beginning of one with a star"},
+		{"a block of dashes", "[[block]]\nproject = \"-*\"\nreason = \"x\"\n", ":1: [[block]]: project \"-*\""},
+		{"a general block without a reason", "[[block]]\nproject = \"*\"\n", ":1: [[block]]: a block needs a reason"},
+		{"a yank of many", "[[yank]]\nproject = \"a*\"\n", ":1: [[yank]]"},
 		{"unknown status", "[[status]]\nproject = \"a\"\nstatus = \"dead\"\n", ":1: [[status]]: status \"dead\""},
 		{"unknown key", "[[yank]]\nproject = \"a\"\nversion = \"==1\"\n", ":3: unknown setting"},
 		{"unknown table", "[[yanks]]\nproject = \"a\"\n", ":1: unknown setting"},
@@ -303,4 +307,61 @@ func FuzzEdit(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A block can be about many projects: a list of what must never be here.
+func TestGeneralBlocks(t *testing.T) {
+	p, err := Read(write(t, `
+[[block]]
+project = "Evil_.Co-*"
+reason = "not theirs"
+[[block]]
+project = "torch*"
+versions = "<2"
+reason = "old"
+[[block]]
+project = "*"
+versions = "===9.9.9"
+reason = "a worm"
+[[block]]
+project = "*"
+file = "readme-1.0.exe"
+reason = "a trap"
+[[block]]
+project = "torch"
+versions = "==1.13"
+reason = "ticket 3"
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.SaysNothing() || len(p.Projects()) != 1 {
+		t.Errorf("it says nothing: %v, and names %v", p.SaysNothing(), p.Projects())
+	}
+	for _, tt := range []struct {
+		name                        packaging.Name
+		file, version, reason, rule string
+	}{
+		{"evil-co-x", "f", "1", "not theirs", `[[block]] project = "Evil_.Co-*"`},
+		{"evil-co", "f", "1", "", ""},
+		{"evil-company", "f", "1", "", ""},
+		{"torch", "f", "1.13", "ticket 3", `[[block]] project = "torch", versions = "==1.13"`},
+		{"torch", "f", "1.12", "old", `[[block]] project = "torch*", versions = "<2"`},
+		{"torchvision", "f", "1.13", "old", `[[block]] project = "torch*", versions = "<2"`},
+		{"torchvision", "f", "2.0", "", ""},
+		{"any", "f", "9.9.9", "a worm", `[[block]] project = "*", versions = "===9.9.9"`},
+		{"any", "readme-1.0.exe", "1.0", "a trap", `[[block]] project = "*", file = "readme-1.0.exe"`},
+	} {
+		reason, blocked := p.Blocked(tt.name, tt.file, tt.version)
+		if reason != tt.reason || blocked != (tt.reason != "") {
+			t.Errorf("%s %s: blocked %v, %q, want %q", tt.name, tt.version, blocked, reason, tt.reason)
+		}
+		if rule := p.Block(tt.name, tt.file, tt.version); rule != tt.rule {
+			t.Errorf("%s %s: by %s, want %s", tt.name, tt.version, rule, tt.rule)
+		}
+	}
+	only, err := Read(write(t, "[[block]]\nproject = \"*\"\nversions = \"<1\"\nreason = \"x\"\n"))
+	if err != nil || only.SaysNothing() {
+		t.Errorf("a policy of one general block says nothing: %v", err)
+	}
 }
