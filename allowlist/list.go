@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"nestgen/lockfile"
 	"nestgen/packaging"
 )
 
@@ -82,7 +83,7 @@ func (k Kind) String() string {
 	return "index"
 }
 
-// A Want is one requirement line.
+// A Want is one requirement line, or one package of a lock file.
 type Want struct {
 	// Project is empty where the line does not tell it: a URL or a path
 	// without an egg name, which is not a wheel.
@@ -96,6 +97,10 @@ type Want struct {
 	// in lower case and sorted. When there are any, only a file with one of these digests
 	// is wanted.
 	Hashes map[string][]string
+
+	// Files are what a lock file names of the project, for a want of one: exactly
+	// these are wanted, wherever they are. There are none where it names none.
+	Files []lockfile.File
 
 	// Editable is set for -e.
 	Editable bool

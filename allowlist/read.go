@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"nestgen/lockfile"
 	"nestgen/packaging"
 )
 
@@ -48,7 +49,8 @@ type Sources struct {
 	Constraints bool
 }
 
-// Read reads allowlists, one after the other, and the lists that they include.
+// Read reads allowlists, one after the other, and the lists that they include. A
+// file with the name of a lock file is read as one; see [lockfile.FormOf].
 // It always gives everything that can be read; what cannot is in the Problems
 // of the List.
 //
@@ -114,8 +116,12 @@ func (r *reader) report(f *file, line int, p Problem) {
 	r.list.Problems = append(r.list.Problems, p)
 }
 
-// readFile reads f line by line.
+// readFile reads f: a lock file, or a list line by line.
 func (r *reader) readFile(f *file) {
+	if form, ok := lockfile.FormOf(f.key); ok {
+		r.readLock(f, form)
+		return
+	}
 	text, err := r.load(f)
 	if err != nil {
 		r.notRead(f, err)
@@ -172,27 +178,36 @@ func (r *reader) grow(f *file, line, n int) bool {
 
 // load opens, reads and decodes f, within the limits.
 func (r *reader) load(f *file) (string, error) {
+	b, err := r.contents(f)
+	if err != nil {
+		return "", err
+	}
+	return decode(b)
+}
+
+// contents opens and reads f, within the limits.
+func (r *reader) contents(f *file) ([]byte, error) {
 	if r.files++; r.files > r.most.files {
 		r.overflow(f, 0, fmt.Sprintf("more than %d lists, counted as often as they are included", r.most.files))
-		return "", errFull
+		return nil, errFull
 	}
 	if f.depth >= r.most.depth {
-		return "", fmt.Errorf("more than %d lists inside one another", r.most.depth)
+		return nil, fmt.Errorf("more than %d lists inside one another", r.most.depth)
 	}
 	b, err := r.readAll(f)
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		err = e.Err // the file is named already
 	}
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if len(b) > r.most.file {
-		return "", fmt.Errorf("larger than %s", size(r.most.file))
+		return nil, fmt.Errorf("larger than %s", size(r.most.file))
 	}
 	if !r.grow(f, 0, len(b)) {
-		return "", errFull
+		return nil, errFull
 	}
-	return decode(b)
+	return b, nil
 }
 
 // size writes a limit of bytes.
@@ -337,7 +352,8 @@ func (r *reader) checkHashes() {
 		}
 	}
 	r.list.Wants = slices.DeleteFunc(r.list.Wants, func(w Want) bool {
-		if len(w.Hashes) > 0 || len(w.URLHashes) > 0 || hashed[w.Project] {
+		unhashed := func(f lockfile.File) bool { return len(f.Hashes) == 0 }
+		if len(w.Files) > 0 && !slices.ContainsFunc(w.Files, unhashed) || len(w.Hashes) > 0 || len(w.URLHashes) > 0 || hashed[w.Project] {
 			return false
 		}
 		r.list.Problems = append(r.list.Problems, Problem{
