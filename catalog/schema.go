@@ -17,6 +17,7 @@ const (
 var additions = []string{
 	requiresTable,
 	rootsTable,
+	holdsTable,
 }
 
 // The files and links of a project lie together (WITHOUT ROWID), because the

@@ -30,8 +30,10 @@ type candidate struct {
 	// onDemand says that no line asks for it now, but it may come.
 	onDemand bool
 
-	// against is what keeps it out of the index.
+	// against is what keeps it out of the index, and allowed what would have done so
+	// if the policy did not let it in.
 	against *Objection
+	allowed string
 }
 
 // choose gives the files that are asked for, by the allowlist or by what it asks
@@ -54,6 +56,10 @@ func (p *Project) choose(in *Input, here map[string]catalog.File) (chosen, out [
 			answers = p.direct(in, want)
 			for _, c := range answers {
 				if _, ok := at[c.Offer.Filename]; !ok {
+					if p.isHeld(in, &c, reasonOf(want)) {
+						answers = nil
+						break
+					}
 					at[c.Offer.Filename] = len(all)
 					all = append(all, c)
 				}
@@ -82,6 +88,11 @@ func (p *Project) choose(in *Input, here map[string]catalog.File) (chosen, out [
 			if len(c.Why) == 0 && admitted(in, c) {
 				c.onDemand, c.Why = true, []string{onDemand}
 			}
+		}
+	}
+	for i := range all {
+		if c := &all[i]; len(c.Why) > 0 && c.allowed != "" {
+			c.Why = append(c.Why, c.allowed)
 		}
 	}
 	return slices.DeleteFunc(all, func(c candidate) bool { return len(c.Why) == 0 }), out
@@ -392,6 +403,9 @@ func (p *Project) answer(in *Input, want allowlist.Want, all, out []candidate) [
 			found = append(found, c)
 		}
 	}
+	if pin {
+		p.tellYankedPins(want, found)
+	}
 	switch {
 	case len(found) > 0:
 	case len(refused) > 0:
@@ -401,6 +415,17 @@ func (p *Project) answer(in *Input, want allowlist.Want, all, out []candidate) [
 		p.unanswered(in, want, all, yanked)
 	}
 	return found
+}
+
+// tellYankedPins tells of what a line pins that is yanked: it is listed, since that
+// is what the line asks for, but whoever wrote it should know.
+func (p *Project) tellYankedPins(want allowlist.Want, found []candidate) {
+	for _, c := range found {
+		if c.yanked.Yanked {
+			p.problem(Warning, want.Position.String(), "pin another version", "%s: version %s is yanked%s; it is listed because the line pins it",
+				strings.TrimSpace(want.Requirement.String()), c.Filename.Version, because(c.yanked.Reason))
+		}
+	}
 }
 
 // vet reports whether a file that the index does not have may be fetched, and
@@ -501,6 +526,13 @@ func (p *Project) tellLeftOut(want allowlist.Want, out []candidate) bool {
 	if !slices.ContainsFunc(out, func(c candidate) bool { return c.against.Effect != Blocked }) {
 		p.problem(Warning, want.Position.String(), "", "%s: the policy blocks every file that fits", line)
 		return true
+	}
+	for _, c := range out {
+		if c.against.Effect == Held {
+			p.Lacks = true // it may take the place of something
+			p.problem(Warning, want.Position.String(), allowHint(c.Offer.Filename), "%s: every file that fits is held or not listed; %s: %s", line, c.Offer.Filename, c.against)
+			return true
+		}
 	}
 	p.problem(Incomplete, want.Position.String(), "\"nestgen plan --why "+string(p.Name)+"\" shows what is against each",
 		"%s: something is against every file that fits; %s: %s", line, out[0].Offer.Filename, out[0].against)

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"time"
 
 	"nestgen/allowlist"
 	"nestgen/catalog"
@@ -44,7 +43,7 @@ const (
 func (o *Objection) String() string {
 	text := o.Rule + ": " + o.Reason
 	if o.Until != 0 {
-		text += ", until " + time.UnixMicro(o.Until).UTC().Format(time.DateOnly+" 15:04 MST")
+		text += ", until " + moment(o.Until)
 	}
 	return text
 }
@@ -61,6 +60,7 @@ type LeftOut struct {
 var rules = []func(in *Input, all []candidate){
 	blocks,
 	kinds,
+	holds,
 }
 
 // object notes what is against a file, unless something is already.

@@ -192,7 +192,7 @@ func TestSelection(t *testing.T) {
 
 		{name: "yanked never for a range", list: "foo", offers: []string{s2, s3 + " yanked=bad"}, want: []string{"+" + s2}},
 		{name: "nothing but yanked", list: "foo", offers: []string{s3 + " yanked=bad"}, want: []string{"!incomplete"}},
-		{name: "yanked for a pin", list: "foo==3.0", offers: []string{s3 + " yanked=bad"}, want: []string{"+" + s3}},
+		{name: "yanked for a pin", list: "foo==3.0", offers: []string{s3 + " yanked=bad"}, want: []string{"!warning", "+" + s3}},
 		{name: "yanked after it was listed", list: "foo", offers: []string{s2, s3 + " yanked"}, has: []string{s3}, want: []string{"+" + s2, "~" + s3 + " yanked"}},
 		{name: "the only one, yanked after it was listed", list: "foo", offers: []string{s3 + " yanked"}, has: []string{s3}, want: []string{"~" + s3 + " yanked"}},
 		{name: "yanked, listed, and too old by now", list: "foo", offers: []string{s1 + " yanked", s3}, has: []string{s1}, want: []string{"+" + s3, "-" + s1}},

@@ -120,6 +120,10 @@ type Input struct {
 	// the gate, and why. If nil, none was.
 	Refused func(c Choice) (reason string, refused bool)
 
+	// Hold says what may not come in yet from Source, and DirectHold what may not
+	// from the addresses that lines name.
+	Hold, DirectHold Hold
+
 	// OnDemand says that files come when somebody asks for them, so that whatever
 	// the allowlist's lines admit is announced; without a line everything is that
 	// the upstream offers.
@@ -417,6 +421,7 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 		return
 	}
 	chosen, out := p.choose(&in, here)
+	p.tellReborn(&in)
 	for _, c := range chosen {
 		if f, ok := local[c.Offer.Filename]; ok {
 			same := !altered(c.Offer, f.SHA256)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,7 +15,7 @@ import (
 	"nestgen/packaging"
 )
 
-// A Target is what a yank or an unyank is about: some versions of a project,
+// A Target is what a yank, an unyank or an allow is about: some versions of a project,
 // or one file of it.
 type Target struct {
 	Project packaging.Name
@@ -44,6 +45,15 @@ func Unyank(path string, t Target, reason string, day time.Time) error {
 			return less, nil
 		}
 		return with(data, "unyank", t, reason, day), nil
+	})
+}
+
+// Allow adds an entry that lets in what is held, until the end of a day. It takes
+// the place of one of the same target.
+func Allow(path string, t Target, reason string, expires, day time.Time) error {
+	return edit(path, func(data []byte) ([]byte, error) {
+		data = with(without(data, "allow", t), "allow", t, reason, day)
+		return fmt.Appendf(data, "expires = %s\n", expires.Format(time.DateOnly)), nil
 	})
 }
 
@@ -187,12 +197,11 @@ func sameTarget(text []byte, table string, t Target) bool {
 	if err != nil {
 		return false
 	}
-	for _, y := range p.yanks[t.Project] {
-		if y.yanked == (table == "yank") && y.File == t.File && spaceless(y.Versions) == spaceless(t.Versions) {
-			return true
-		}
+	same := func(r rule) bool { return r.File == t.File && spaceless(r.Versions) == spaceless(t.Versions) }
+	if table == "allow" {
+		return slices.ContainsFunc(p.allows[t.Project], func(a allowRule) bool { return same(a.rule) })
 	}
-	return false
+	return slices.ContainsFunc(p.yanks[t.Project], func(y yank) bool { return y.yanked == (table == "yank") && same(y.rule) })
 }
 
 func spaceless(s string) string { return strings.Join(strings.Fields(s), "") }

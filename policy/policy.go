@@ -1,7 +1,7 @@
 // Package policy reads and edits the policy file, in which the people who keep
 // an index say what differs from what its sources say: files that are yanked
-// or not, versions that are blocked, the status of projects, and notes. It
-// decides about values it is handed and never touches the index.
+// or not, versions that are blocked, what may come in although it is held, the
+// status of projects, and notes. It decides about values it is handed and never touches the index.
 package policy
 
 import (
@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -27,6 +28,7 @@ type Policy struct {
 	yanks    map[packaging.Name][]yank
 	blocks   map[packaging.Name][]rule
 	general  []generalBlock // those whose project is a pattern
+	allows   map[packaging.Name][]allowRule
 	statuses map[packaging.Name]catalog.Status
 	notes    map[packaging.Name]string
 }
@@ -49,11 +51,19 @@ type yank struct {
 	yanked bool // false for an unyank
 }
 
+// An allowRule lets in what is held.
+type allowRule struct {
+	rule
+	expires lastDay
+	where   string // the file and the line that it begins in
+}
+
 // file is the shape of the policy file.
 type file struct {
 	Yank   []entry  `toml:"yank"`
 	Unyank []entry  `toml:"unyank"`
 	Block  []entry  `toml:"block"`
+	Allow  []allow  `toml:"allow"`
 	Status []status `toml:"status"`
 	Note   []note   `toml:"note"`
 }
@@ -64,6 +74,11 @@ type entry struct {
 	File     string `toml:"file"`
 	Reason   string `toml:"reason"`
 	Date     date   `toml:"date"`
+}
+
+type allow struct {
+	entry
+	Expires lastDay `toml:"expires"`
 }
 
 type status struct {
@@ -98,6 +113,22 @@ func (d *date) UnmarshalTOML(v any) error {
 	return fmt.Errorf("date %v: want the form 2026-01-31", v)
 }
 
+// A lastDay is a date, written bare or in quotes: midnight UTC.
+type lastDay struct{ time.Time }
+
+func (d *lastDay) UnmarshalTOML(v any) error {
+	var given date
+	if err := given.UnmarshalTOML(v); err != nil {
+		return err
+	}
+	y, m, dd := given.Date()
+	d.Time = time.Date(y, m, dd, 0, 0, 0, 0, time.UTC)
+	if h, mi, s := given.Clock(); h+mi+s+given.Nanosecond() != 0 {
+		return fmt.Errorf("date %v: want the form 2026-01-31, without a time of day", v)
+	}
+	return nil
+}
+
 // Read reads a policy file. A file that is not there is an empty policy. An
 // error names the file and, where it can, the line; nothing of a faulty file
 // is used, because half a policy may publish what the other half forbids.
@@ -121,6 +152,7 @@ func parse(path string, data []byte) (*Policy, error) {
 		digest:   sha256.Sum256(data),
 		yanks:    map[packaging.Name][]yank{},
 		blocks:   map[packaging.Name][]rule{},
+		allows:   map[packaging.Name][]allowRule{},
 		statuses: map[packaging.Name]catalog.Status{},
 		notes:    map[packaging.Name]string{},
 	}
@@ -157,6 +189,22 @@ func parse(path string, data []byte) (*Policy, error) {
 		default:
 			p.blocks[n] = append(p.blocks[n], r)
 		}
+	}
+	for i, a := range f.Allow {
+		r, err := a.rule()
+		n, nameErr := packaging.ParseName(a.Project)
+		switch err = cmp.Or(nameErr, err); {
+		case err != nil:
+		case a.Reason == "":
+			err = errors.New("an allow needs a reason")
+		case a.Expires.IsZero():
+			err = errors.New("an allow needs the last day that it is for: expires = 2026-01-31")
+		}
+		if err != nil {
+			fault("allow", i, err)
+			continue
+		}
+		p.allows[n] = append(p.allows[n], allowRule{r, a.Expires, fmt.Sprintf("%s:%d", path, tableLine(data, "allow", i))})
 	}
 	for i, s := range f.Status {
 		n, err := packaging.ParseName(s.Project)
@@ -268,6 +316,50 @@ func (p *Policy) blockOf(n packaging.Name, filename, version string) (r rule, bl
 	return rule{}, false
 }
 
+// An Allowance is what an entry says that lets something in which is held.
+type Allowance struct {
+	Reason string
+
+	// Expires is the last day that the entry is for, at midnight UTC.
+	Expires time.Time
+}
+
+// Allowed says whether a file may come in at a time although something holds it,
+// and why. With neither a file name nor a version the question is about the whole
+// project. It lifts no block and no quarantine.
+func (p *Policy) Allowed(n packaging.Name, filename, version string, now time.Time) (Allowance, bool) {
+	for _, a := range p.allows[n] {
+		if !a.expired(now) && (a.all || filename != "" && a.covers(filename, version)) {
+			return Allowance{a.Reason, a.expires.Time}, true
+		}
+	}
+	return Allowance{}, false
+}
+
+// expired reports whether the last day of an entry is over.
+func (a *allowRule) expired(now time.Time) bool { return !now.Before(a.expires.AddDate(0, 0, 1)) }
+
+// An Expired is an entry that lets nothing in any more.
+type Expired struct {
+	// Position is the file and the line of the entry.
+	Position string
+	Project  packaging.Name
+	Expires  time.Time
+}
+
+// Expired gives the entries that let in what is held, and have ended, by project.
+func (p *Policy) Expired(now time.Time) []Expired {
+	var over []Expired
+	for _, n := range slices.Sorted(maps.Keys(p.allows)) {
+		for _, a := range p.allows[n] {
+			if a.expired(now) {
+				over = append(over, Expired{a.where, n, a.expires.Time})
+			}
+		}
+	}
+	return over
+}
+
 // Yank gives a file's yank, which is the source's own unless a rule says
 // otherwise. The last rule that covers the file decides, and an unyank written
 // anywhere wins over a yank written for the same files.
@@ -318,6 +410,9 @@ func (p *Policy) Projects() []packaging.Name {
 		set[n] = true
 	}
 	for n := range p.blocks {
+		set[n] = true
+	}
+	for n := range p.allows {
 		set[n] = true
 	}
 	for n := range p.statuses {

@@ -1,0 +1,133 @@
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"nestgen/packaging"
+)
+
+// A Hold is a file of an upstream that is asked for and may not come in yet.
+type Hold struct {
+	Project  packaging.Name
+	Filename string
+	Version  string
+
+	// Source is who offers it.
+	Source string
+
+	// Uploaded is when it was uploaded there, in microseconds since 1970 UTC; 0 if
+	// that is not known.
+	Uploaded int64
+
+	// Rule is the setting that holds it, and Reason what it has against it.
+	Rule, Reason string
+
+	// Until is when it may come in, in microseconds since 1970 UTC; 0 if somebody
+	// has to decide.
+	Until int64
+}
+
+const holdsTable = `
+CREATE TABLE holds (
+	project  TEXT NOT NULL,
+	filename TEXT NOT NULL,
+	version  TEXT NOT NULL,
+	source   TEXT NOT NULL,
+	uploaded INTEGER NOT NULL,
+	rule     TEXT NOT NULL,
+	reason   TEXT NOT NULL,
+	until    INTEGER NOT NULL,
+	PRIMARY KEY (project, filename)
+) WITHOUT ROWID;
+`
+
+const holdColumns = "project, filename, version, source, uploaded, rule, reason, until"
+
+// SortHolds sorts holds by project, then by version, newest first, then by file
+// name.
+func SortHolds(hs []Hold) {
+	slices.SortFunc(hs, func(a, b Hold) int {
+		return cmp.Or(cmp.Compare(a.Project, b.Project),
+			cmp.Compare(packaging.VersionKeyOf(b.Version), packaging.VersionKeyOf(a.Version)),
+			strings.Compare(a.Filename, b.Filename))
+	})
+}
+
+// Holds gives everything that is held, as [SortHolds] sorts it.
+func (c *Catalog) Holds(ctx context.Context) ([]Hold, error) {
+	return readHolds(ctx, c.db, "SELECT "+holdColumns+" FROM holds")
+}
+
+// ProjectHolds gives what is held of a project, as [SortHolds] sorts it.
+func (c *Catalog) ProjectHolds(ctx context.Context, n packaging.Name) ([]Hold, error) {
+	return readHolds(ctx, c.one, "SELECT "+holdColumns+" FROM holds WHERE project = ?", n)
+}
+
+func readHolds(ctx context.Context, q querier, query string, args ...any) ([]Hold, error) {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
+	defer rows.Close()
+	var hs []Hold
+	for rows.Next() {
+		var h Hold
+		if err := rows.Scan(&h.Project, &h.Filename, &h.Version, &h.Source, &h.Uploaded, &h.Rule, &h.Reason, &h.Until); err != nil {
+			return nil, fmt.Errorf("read catalog: %w", err)
+		}
+		hs = append(hs, h)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
+	SortHolds(hs)
+	return hs, nil
+}
+
+// SetHolds makes hs what is held of a project. It makes no event: what is held was
+// never in the index.
+func (t *Tx) SetHolds(n packaging.Name, hs []Hold) error {
+	if err := t.q.exec(t.ctx, "DELETE FROM holds WHERE project = ?", n); err != nil {
+		return err
+	}
+	for _, h := range hs {
+		if h.Project != n {
+			return fmt.Errorf("write catalog: %s is not held of %s", h.Filename, n)
+		}
+		if err := t.q.exec(t.ctx, "INSERT OR REPLACE INTO holds VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+			n, h.Filename, h.Version, h.Source, h.Uploaded, h.Rule, h.Reason, h.Until); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const knownFrom = "SELECT sha256 FROM events WHERE project = ? AND verb = 'add' AND source = ? AND sha256 IS NOT NULL"
+
+// KnownFrom gives the digests of all files of a project that the index ever had
+// from a source.
+func (c *Catalog) KnownFrom(ctx context.Context, n packaging.Name, source string) (map[Digest]bool, error) {
+	rows, err := c.one.QueryContext(ctx, knownFrom, n, source)
+	if err != nil {
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
+	defer rows.Close()
+	known := map[Digest]bool{}
+	for rows.Next() {
+		var sha []byte
+		if err := rows.Scan(&sha); err != nil {
+			return nil, fmt.Errorf("read catalog: %w", err)
+		}
+		var d Digest
+		copy(d[:], sha)
+		known[d] = true
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
+	return known, nil
+}
