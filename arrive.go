@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"nestgen/catalog"
@@ -162,6 +163,12 @@ func (l *Live) file(ctx, waiting context.Context, owner, path string, follow *fo
 	if err := s.upstream.open(s); err != nil {
 		return err
 	}
+	if against, err := s.against(ctx, f); err != nil {
+		return err
+	} else if against != nil {
+		l.log.Info("it may not come", "file", f.Filename, "reason", against)
+		return notHere()
+	}
 	if path != owner {
 		err := s.bringMetadata(ctx, f)
 		if err == nil || fetch.KindOf(err) != fetch.NotFound && fetch.KindOf(err) != fetch.Altered {
@@ -180,6 +187,34 @@ func (l *Live) file(ctx, waiting context.Context, owner, path string, follow *fo
 		return notHere()
 	}
 	return nil
+}
+
+// against gives what a build would have against a file that was announced, by what
+// its upstream said last; nil if nothing. The next build takes it off the page.
+func (s *site) against(ctx context.Context, f catalog.File) (*plan.Objection, error) {
+	in, err := s.input(ctx, f.Project)
+	if err != nil {
+		return nil, err
+	}
+	in.Source, in.Listing = f.Source, &catalog.Listing{}
+	for _, src := range s.upstream.of(f.Source) {
+		l, err := s.catalog.Listing(ctx, listingKey(src), f.Project)
+		switch {
+		case err == nil:
+			in.Listing = &l
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, storage(err)
+		}
+	}
+	if !slices.ContainsFunc(in.Listing.Offers, func(o catalog.Offer) bool { return o.Filename == f.Filename }) {
+		o := offerOf(f)
+		o.Uploaded = 0 // it may be our own word
+		in.Listing.Offers = append(in.Listing.Offers, o)
+	}
+	if err := s.hold(ctx, &in, new(asked)); err != nil {
+		return nil, err
+	}
+	return plan.Against(in, f.Filename), nil
 }
 
 // offerOf gives what was announced as what the upstream offers.

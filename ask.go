@@ -29,6 +29,10 @@ type asked struct {
 	problems []plan.Problem
 	nobody   bool // every upstream was asked and none has the project
 
+	// before is what the source said when it was asked last; nil if it never was, or
+	// says the same.
+	before *catalog.Listing
+
 	// absent says that, too, of a project that has files from there still.
 	absent bool
 }
@@ -80,10 +84,10 @@ func (s *site) ask(ctx context.Context, n packaging.Name, owner string, in plan.
 		return a, nil
 	}
 	for _, src := range list {
-		l, fresh, err := s.list(ctx, src, n)
+		l, before, fresh, err := s.list(ctx, src, n)
 		switch {
 		case err == nil:
-			a.source, a.listing = src.Name(), l
+			a.source, a.listing, a.before = src.Name(), l, before
 			if fresh {
 				a.answers = append(a.answers, answer{listingKey(src), *l})
 			}
@@ -152,40 +156,43 @@ func listingKey(src *fetch.Source) string {
 	return fmt.Sprintf("%s %x", src.Name(), sha256.Sum256([]byte(src.URL())))
 }
 
-// list gives an upstream's listing of a project, and whether it is a new one.
-func (s *site) list(ctx context.Context, src *fetch.Source, n packaging.Name) (*catalog.Listing, bool, error) {
+// list gives an upstream's listing of a project, and whether it is a new one. Before
+// it was another, or nil.
+func (s *site) list(ctx context.Context, src *fetch.Source, n packaging.Name) (l, before *catalog.Listing, fresh bool, err error) {
 	old, err := s.catalog.Listing(ctx, listingKey(src), n)
 	had := err == nil
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, false, storage(err)
+		return nil, nil, false, storage(err)
 	}
 	s.upstream.ask()
 	serial := s.upstream.serials[src][n] // 0 where no root page says it
 	if had && serial != 0 && serial == old.Serial {
 		s.upstream.unchanged()
-		return &old, false, nil
+		return &old, nil, false, nil
 	}
 	v := fetch.ValidatorsOf(old)
 	if serial > old.Serial {
 		// That the page is still the same only a stale cache can say.
 		v = fetch.Validators{Serial: serial}
 	}
-	l, err := src.List(ctx, n, v)
+	now, err := src.List(ctx, n, v)
 	if errors.Is(err, fetch.ErrNotModified) && had {
 		s.upstream.unchanged()
-		return &old, false, nil
+		return &old, nil, false, nil
 	}
-	if err != nil {
-		return nil, false, err
+	if err == nil && now.Serial == 0 {
+		now.Serial = serial // the page says nothing, and is believed
 	}
-	if l.Serial == 0 {
-		l.Serial = serial // the page says nothing, and is believed
-	}
-	if had && l.Same(&old) {
+	switch {
+	case err != nil:
+		return nil, nil, false, err
+	case !had:
+		return &now, nil, true, nil
+	case now.Same(&old):
 		// It came whole, because the upstream knows no conditions, and says
 		// what it said before.
 		s.upstream.unchanged()
-		return &l, false, nil
+		return &now, nil, false, nil
 	}
-	return &l, true, nil
+	return &now, &old, true, nil
 }

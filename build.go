@@ -142,6 +142,7 @@ type site struct {
 
 	// leaving waits until everything else is done, and unmet names the
 	// projects of which something could not be had until then.
+	held       map[packaging.Name][]catalog.Hold // what was held when the run began; nil for one that has joined
 	leaving    map[packaging.Name]*departure
 	unmet      map[packaging.Name]bool
 	seenBefore bool // the catalog had events when the run began

@@ -148,6 +148,9 @@ type Config struct {
 	// come on demand. Default none.
 	OnDemand []OnDemand `toml:"on_demand"`
 
+	// Hold says what does not come in yet.
+	Hold Hold `toml:"hold"`
+
 	// Fallback is about requests for what the tree does not have.
 	Fallback Fallback `toml:"fallback"`
 
@@ -192,6 +195,25 @@ type Upstream struct {
 	// answer. Default "30s".
 	Timeout Duration `toml:"timeout"`
 
+	// MinAge as in `[hold]`, for what comes from this upstream. Default: as
+	// there.
+	MinAge *Duration `toml:"min_age"`
+
+	// LateFiles as in `[hold]`, for what comes from this upstream. Default: as
+	// there.
+	LateFiles *Duration `toml:"late_files"`
+
+	// Undated lets files in that the upstream gives no upload time for. It is for
+	// upstreams that never give one. Default false: where `[hold]` needs to know
+	// when a file was uploaded, one that nobody knows it of is held for good.
+	Undated bool `toml:"undated"`
+
+	// Rotates says that the upstream takes old files down as new ones come, as one
+	// of nightly builds. Default false: a project is held of which no known file is
+	// left there while it has others, because its name may have gone to somebody
+	// else.
+	Rotates bool `toml:"rotates"`
+
 	// RequireHashes refuses files that the upstream gives no hash for.
 	// Default false: they are taken, and their first bytes are the truth.
 	RequireHashes bool `toml:"require_hashes"`
@@ -217,6 +239,33 @@ type ProjectConfig struct {
 
 	// Upstream is the only upstream to ask. Default: all, in order.
 	Upstream string `toml:"upstream"`
+
+	// MinAge as in `[hold]`, for this project, whichever upstream it comes from.
+	// Default: that of its upstream.
+	MinAge *Duration `toml:"min_age"`
+}
+
+// A Hold says what keeps new files of upstreams out for a while. What the index
+// has stays, and an [[allow]] of the policy lets single files in.
+type Hold struct {
+	// MinAge is how old a file must be before it comes in, by the upload time that
+	// its upstream gives. A `[[project]]` and an `[[upstream]]` may say otherwise.
+	// Default "0s": files come in at once.
+	MinAge Duration `toml:"min_age"`
+
+	// NotAfter freezes the index: what was uploaded after that day, or that moment,
+	// stays out. It is written bare, as 2026-11-01 or 2026-11-01T12:00:00Z. Default
+	// none.
+	NotAfter Moment `toml:"not_after"`
+
+	// LateFiles holds a file that was uploaded more than that after the first file
+	// of its release, until somebody lets it in. Files that were uploaded before
+	// August 2026 do not count as late. "0s" turns it off. Default "14d".
+	LateFiles Duration `toml:"late_files"`
+
+	// Page makes the public pages of what is held: held/ for people, and
+	// held/index.json. Default true.
+	Page bool `toml:"page"`
 }
 
 // An Environment is a kind of machine that no preset describes.
@@ -322,6 +371,7 @@ func Default() Config {
 		Flat:          true,
 		LegacyFiles:   true,
 		LinkPasswords: "warn",
+		Hold:          Hold{LateFiles: Duration(14 * 24 * time.Hour), Page: true},
 		Connections:   32,
 		MaxFile:       8 << 30,
 		Fallback: Fallback{
@@ -424,6 +474,7 @@ func (c *Config) Resolve() error {
 	faults = append(faults, c.resolveFallback()...)
 	faults = append(faults, c.resolveProjects()...)
 	faults = append(faults, c.resolveEnvironments()...)
+	faults = append(faults, c.resolveHold()...)
 	return errors.Join(faults...)
 }
 

@@ -40,6 +40,13 @@ type decided struct {
 	// refused are files that were fetched and did not pass the gate.
 	refused []catalog.Refusal
 
+	// held is what may not come in yet, if reheld says that this is not what the
+	// catalog has; and waiting how much that is, whether it is known now or was
+	// before.
+	held    []catalog.Hold
+	reheld  bool
+	waiting int
+
 	// lacks says that what the project should have is not known, or not to be had
 	// in this run.
 	lacks bool
@@ -47,7 +54,7 @@ type decided struct {
 
 // changes reports whether there is anything to do.
 func (d *decided) changes() bool {
-	return d.Changes() || d.relink || len(d.answers) > 0
+	return d.Changes() || d.relink || d.reheld || len(d.answers) > 0
 }
 
 // decide gives what is to be done, project by project in the order of names,
@@ -374,7 +381,21 @@ const (
 // names and that is not the site's own, many at a time, and decides in the
 // order of names.
 func (s *site) decideUpstreams(ctx context.Context, owners map[packaging.Name]string, yield func([]*decided, error) bool) {
+	if err := s.readHolds(ctx); err != nil {
+		yield(nil, err)
+		return
+	}
 	names := s.upstreamProjects(owners)
+	var unasked []packaging.Name
+	for n := range s.held {
+		if _, is := slices.BinarySearch(names, n); !is {
+			unasked = append(unasked, n)
+		}
+	}
+	if err := s.forgetHolds(ctx, unasked); err != nil {
+		yield(nil, err)
+		return
+	}
 	if len(names) == 0 {
 		return
 	}
@@ -413,6 +434,7 @@ func (s *site) decideUpstreams(ctx context.Context, owners map[packaging.Name]st
 			return
 		}
 		s.report.planned(r.d.Problems)
+		s.report.Held += r.d.waiting
 		if r.d.lacks {
 			s.lack(r.d.Name)
 		}
@@ -451,12 +473,23 @@ func (s *site) upstreamProjects(owners map[packaging.Name]string) []packaging.Na
 			set[n] = true
 		}
 	}
+	for n := range s.held {
+		// Somebody has asked for it, and all of it was held.
+		mode := s.onDemand(n)
+		if _, known := owners[n]; !known && (mode == "list" || mode == "fetch") {
+			set[n] = true
+		}
+	}
 	return slices.Sorted(maps.Keys(set))
 }
 
 // decideUpstream asks the upstream of a project and decides.
 func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner string, leaving map[string]bool) (*decided, error) {
 	in, err := s.input(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	held, err := s.heldBefore(ctx, n)
 	if err != nil {
 		return nil, err
 	}
@@ -467,8 +500,8 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 	}
 	d := &decided{owner: owner}
 	var told []plan.Problem
-	if _, upstream := s.sources(n, owner, s.local.mine[n]); upstream && s.mustAsk(in) {
-		var a asked
+	var a asked
+	if _, upstream := s.sources(n, owner, s.local.mine[n]); upstream && s.mustAsk(in, held) {
 		if a, err = s.ask(ctx, n, owner, in); err != nil {
 			return nil, err
 		}
@@ -481,7 +514,7 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 			}
 		}
 		d.lacks = a.listing == nil && !a.nobody && !a.absent
-		d.answers, d.heard = a.answers, a.listing != nil
+		d.heard = a.listing != nil
 		in.Lacks = func(f catalog.File, o catalog.Offer) bool {
 			return slices.ContainsFunc(s.lacking(f, o), func(c drop.Companion) bool {
 				if len(a.answers) > 0 {
@@ -510,6 +543,10 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 	} else if len(in.Wants) > 0 {
 		d.owner = cmp.Or(owner, catalog.Direct)
 	}
+	if err := s.hold(ctx, &in, &a); err != nil {
+		return nil, err
+	}
+	d.answers = a.answers
 	in.KeepOthers = in.Source != "" && s.intent.projects[n].Upstream == ""
 	d.Project = plan.Decide(in)
 	d.lacks = d.lacks || d.Project.Lacks
@@ -527,5 +564,10 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 		d.Fetch, d.Announce = nil, nil // what is missing of the allowlist may forbid it
 	}
 	d.Problems = append(told, d.Problems...)
+	d.waiting = len(held)
+	if (in.Listing != nil || in.Source == "") && !s.intent.faulty {
+		d.held = d.Project.Held()
+		d.reheld, d.waiting = !slices.Equal(d.held, held), len(d.held)
+	}
 	return d, nil
 }

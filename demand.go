@@ -29,14 +29,16 @@ func projectDemand(n packaging.Name) string { return layout.Simple + "/" + strin
 
 // mustAsk reports whether the upstreams are to be asked for a project: for a line
 // of the allowlist always; for what came on demand when the last answer is old,
-// or when somebody has asked for it.
-func (s *site) mustAsk(in plan.Input) bool {
+// when somebody has asked for it, or when something may come in that was held.
+func (s *site) mustAsk(in plan.Input, held []catalog.Hold) bool {
 	switch {
 	case asksIndex(in.Wants):
 		return true
 	case !in.OnDemand:
 		return false
 	case s.joined:
+		return true
+	case in.Current == nil && len(held) > 0, holdEnded(held):
 		return true
 	case in.Current == nil || in.Current.Owner == catalog.Direct:
 		return false // nobody has asked for it
@@ -184,6 +186,9 @@ func (l *Live) elsewhere(ctx context.Context, n packaging.Name) error {
 	if i < 0 {
 		return notHere()
 	}
+	if waits(l.config.holdOf(e, l.config.Upstreams[i].Name)) {
+		return notHere() // what its page lists may not come in yet
+	}
 	// The first may have the name. If nobody can be sent there, no other one is to
 	// hear of it, or to give something else.
 	u := l.config.Upstreams[i]
@@ -270,7 +275,7 @@ func (l *Live) project(ctx context.Context, n packaging.Name) error {
 	}
 	leave()
 	s.report.planned(d.Problems)
-	if d.lacks && len(d.answers) == 0 {
+	if d.lacks && !d.heard {
 		return busy(failurePause, nil)
 	}
 	d.onlyAnnounce()

@@ -505,7 +505,7 @@ func TestOnlyUpstreamsAreLeftAlone(t *testing.T) {
 
 	// With an older page there is something to say.
 	newer := wheelFile(t, "foo", "2.0")
-	srv.SetFiles(newer)
+	srv.SetFiles(newer, wheelFile(t, "foo", "1.0"))
 	setClock(t, "1900100000")
 	if err := os.Rename(w.path("site/pypi"), w.path("pypi")); err != nil {
 		t.Fatal(err)
@@ -530,6 +530,7 @@ func TestOnDemandFollowsTheUpstream(t *testing.T) {
 	one, two, three := wheelFile(t, "foo", "1.0"), wheelFile(t, "foo", "2.0"), wheelFile(t, "foo", "3.0")
 	srv := fetchtest.New(t, one, two)
 	w := lazy(t, "fetch", srv)
+	w.Upstreams[0].Rotates = true
 	setClock(t, "1900000000")
 	l := w.join()
 	w.ask(l, "foo", 0)

@@ -75,7 +75,7 @@ func (s *site) mustBePublished(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, everything, err := s.outdated(ctx, g)
+	_, everything, err := s.outdated(ctx, g, waiting{})
 	if err != nil {
 		return err
 	}

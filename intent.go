@@ -70,6 +70,7 @@ func (s *site) readIntent(ctx context.Context) error {
 	if in.partial {
 		s.report.problem(plan.Warning, "", "", "because a part of the allowlist cannot be read that the rest may depend on, nothing new is asked for or fetched in this run")
 	}
+	s.tellExpired()
 	for _, w := range list.Constraints {
 		in.constraints[w.Project] = append(in.constraints[w.Project], w)
 	}

@@ -48,6 +48,34 @@ func (c *Config) pages() (*generate.Site, error) {
 	return g, nil
 }
 
+// metaHeld is the key under which the catalog keeps what the published pages say of
+// what is held.
+const metaHeld = "held"
+
+// A waiting is what is held, for the pages. The zero waiting has none of its own.
+type waiting struct {
+	files  []catalog.Hold
+	pages  bool // there are pages of it
+	digest string
+}
+
+// waiting reads what is held. There are pages of it as long as something is, or
+// might be by a setting that people have made.
+func (s *site) waiting(ctx context.Context, g *generate.Site) (w waiting, err error) {
+	if !s.Hold.Page {
+		return waiting{}, nil
+	}
+	if w.files, err = s.catalog.Holds(ctx); err != nil {
+		return waiting{}, storage(err)
+	}
+	w.pages = len(w.files) > 0 || s.holdsAnything()
+	g.Held = len(w.files)
+	if w.pages {
+		w.digest = fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%#v", w.files)))
+	}
+	return w, nil
+}
+
 // indexPages gives which of the pages about all projects there are.
 func (c *Config) indexPages() generate.IndexPages {
 	which := generate.Root
@@ -89,8 +117,12 @@ func (s *site) publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	w, err := s.waiting(ctx, g)
+	if err != nil {
+		return err
+	}
 	// Most runs find nothing to do, and need not wait for others to see it.
-	if some, everything, err := s.outdated(ctx, g); err != nil || !some && !everything {
+	if some, everything, err := s.outdated(ctx, g, w); err != nil || !some && !everything {
 		return err
 	}
 	turn, err := s.turn(ctx)
@@ -98,20 +130,23 @@ func (s *site) publish(ctx context.Context) error {
 		return storage(err)
 	}
 	defer turn.Close()
-	some, everything, err := s.outdated(ctx, g) // others may have seen to it
+	if w, err = s.waiting(ctx, g); err != nil {
+		return err
+	}
+	some, everything, err := s.outdated(ctx, g, w) // others may have seen to it
 	if err != nil || !some && !everything {
 		return err
 	}
-	if err := s.publishPages(ctx, turn, g, everything); !errors.Is(err, generate.ErrFormer) {
+	if err := s.publishPages(ctx, turn, g, w, everything); !errors.Is(err, generate.ErrFormer) {
 		return err
 	}
-	return s.publishPages(ctx, turn, g, true)
+	return s.publishPages(ctx, turn, g, w, true)
 }
 
 // publishPages makes the pages that are out of date, or all of them. What has
 // not changed is taken over from the pages that list every file; if that cannot
 // be, the error matches [generate.ErrFormer].
-func (s *site) publishPages(ctx context.Context, turn *publish.Turn, g *generate.Site, everything bool) error {
+func (s *site) publishPages(ctx context.Context, turn *publish.Turn, g *generate.Site, w waiting, everything bool) error {
 	b := s.newBatch(turn, g, everything)
 	defer b.batch.Close()
 	former := s.former
@@ -122,6 +157,9 @@ func (s *site) publishPages(ctx context.Context, turn *publish.Turn, g *generate
 		former = nil
 	}
 	if err := b.index(b.rendering(ahead(s.catalog.Entries(ctx))), former); err != nil {
+		return storage(err)
+	}
+	if err := b.held(w); err != nil {
 		return storage(err)
 	}
 	if everything {
@@ -143,20 +181,47 @@ func (s *site) publishPages(ctx context.Context, turn *publish.Turn, g *generate
 				return err
 			}
 		}
-		return tx.SetMeta(metaPages, s.pageRules(g))
+		return errors.Join(tx.SetMeta(metaPages, s.pageRules(g)), tx.SetMeta(metaHeld, w.digest))
 	}))
+}
+
+// held stages the pages of what is held, or has them go.
+func (b *pageBatch) held(w waiting) error {
+	if w.pages {
+		if err := b.pages.HeldPages(w.files, b); err != nil {
+			return err
+		}
+	}
+	keep := map[string]bool{}
+	if w.pages {
+		for _, path := range b.pages.HeldPaths() {
+			keep[path] = true
+		}
+	}
+	for _, path := range []string{layout.HeldHTML, layout.HeldHTML + ".gz", layout.HeldJSON} {
+		if !keep[strings.TrimSuffix(path, ".gz")] && b.exists(path) {
+			if err := b.batch.Remove(path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // outdated reports whether some pages are out of date, and whether every page
 // has to be made anew: because the tree is a new one, somebody has changed it,
 // or the settings of the pages have changed.
-func (s *site) outdated(ctx context.Context, g *generate.Site) (some, everything bool, err error) {
+func (s *site) outdated(ctx context.Context, g *generate.Site, w waiting) (some, everything bool, err error) {
 	if !s.exists(layout.RootJSON) {
 		return true, true, s.checkStore(ctx)
 	}
 	rules, err := s.catalog.Meta(ctx, metaPages)
 	if err != nil || rules != s.pageRules(g) {
 		return true, true, storage(err)
+	}
+	held, err := s.catalog.Meta(ctx, metaHeld)
+	if err != nil || held != w.digest {
+		return true, false, storage(err)
 	}
 	n, err := s.catalog.Outdated(ctx)
 	return n > 0, false, storage(err)

@@ -66,6 +66,11 @@ func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival, la
 		if err := recordAnswers(tx, d); err != nil {
 			return err
 		}
+		if d.reheld {
+			if err := tx.SetHolds(d.Name, d.held); err != nil {
+				return err
+			}
+		}
 	}
 	// A project without files may have a page for its status, but not if it is
 	// only the policy that has a word of it.

@@ -32,6 +32,9 @@ type Report struct {
 	Changed   Changes `json:"changed"`
 	Withdrawn Changes `json:"withdrawn"`
 
+	// Held counts the files that are asked for and may not come in yet.
+	Held int `json:"held"`
+
 	// Relinked counts the projects whose development links changed.
 	Relinked int `json:"relinked"`
 
@@ -224,5 +227,5 @@ func reportFile(state string) string { return filepath.Join(state, "report.json"
 
 // finds reports whether a run found what another one left.
 func (r *Report) finds(last *Report) bool {
-	return r.Status == last.Status && r.Serial == last.Serial && r.Listed == last.Listed && slices.Equal(r.Problems, last.Problems)
+	return r.Status == last.Status && r.Serial == last.Serial && r.Listed == last.Listed && r.Held == last.Held && slices.Equal(r.Problems, last.Problems)
 }

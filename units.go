@@ -65,6 +65,47 @@ func (d Duration) String() string {
 	return strings.Join(parts, " ")
 }
 
+// A Moment is a date, which stands for the end of that day, or a date and a time of
+// day, in microseconds since 1970 UTC. The zero Moment is none.
+type Moment int64
+
+// UnmarshalTOML reads a date or a time with its offset from UTC, bare or in quotes.
+func (m *Moment) UnmarshalTOML(v any) error {
+	bad := fmt.Errorf("moment %v: want a date such as 2026-11-01, or a time such as 2026-11-01T12:00:00Z", v)
+	t, isTime := v.(time.Time)
+	s, isText := v.(string)
+	switch {
+	case isTime && t.Location().String() == "date-local":
+		t = time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC).AddDate(0, 0, 1).Add(-time.Microsecond)
+	case isTime && (t.Location().String() == "datetime-local" || t.Location().String() == "time-local"):
+		return bad
+	case isText:
+		d, err := time.Parse(time.DateOnly, s)
+		if t = d.AddDate(0, 0, 1).Add(-time.Microsecond); err == nil {
+			break
+		}
+		if t, err = time.Parse(time.RFC3339, s); err != nil {
+			return bad
+		}
+	case !isTime:
+		return bad
+	}
+	if t.Year() < 1970 || t.Year() > 9999 {
+		return bad
+	}
+	*m = Moment(t.UnixMicro())
+	return nil
+}
+
+// String gives the written form.
+func (m Moment) String() string {
+	t := time.UnixMicro(int64(m)).UTC()
+	if next := t.Add(time.Microsecond); next.Equal(next.Truncate(24 * time.Hour)) {
+		return t.Format(time.DateOnly)
+	}
+	return t.Format(time.RFC3339)
+}
+
 // A Size is a number of bytes, written with or without a unit: "500MB", "8GiB".
 type Size int64
 

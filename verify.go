@@ -163,12 +163,39 @@ func (v *verifier) verify(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := v.heldPages(ctx, g, sink); err != nil {
+		return err
+	}
 	if n.Projects > 0 || v.exists(layout.RootJSON) {
 		if err := g.Index(g.Whole(v.catalog.Projects(ctx)), sink.create, nil, v.indexPages()); err != nil {
 			return storage(err)
 		}
 	}
 	return v.strangers(ctx)
+}
+
+// heldPages compares the pages of what is held. As long as requests have held
+// something since, they are the next build's, and so is the front page, which counts
+// it.
+func (v *verifier) heldPages(ctx context.Context, g *generate.Site, sink *comparing) error {
+	shown, err := v.catalog.Meta(ctx, metaHeld)
+	if err != nil {
+		return storage(err)
+	}
+	w, err := v.waiting(ctx, g)
+	if err != nil {
+		return err
+	}
+	if shown != w.digest {
+		sink.waits = true
+		for _, path := range []string{layout.HeldHTML, layout.HeldHTML + ".gz", layout.HeldJSON} {
+			v.known[path] = true
+		}
+	}
+	if !w.pages {
+		return nil
+	}
+	return g.HeldPages(w.files, sink)
 }
 
 // file holds a file of the store and its companions against the catalog.

@@ -106,28 +106,11 @@ func (t *Tx) SetHolds(n packaging.Name, hs []Hold) error {
 	return nil
 }
 
-const knownFrom = "SELECT sha256 FROM events WHERE project = ? AND verb = 'add' AND source = ? AND sha256 IS NOT NULL"
-
-// KnownFrom gives the digests of all files of a project that the index ever had
-// from a source.
-func (c *Catalog) KnownFrom(ctx context.Context, n packaging.Name, source string) (map[Digest]bool, error) {
-	rows, err := c.one.QueryContext(ctx, knownFrom, n, source)
+// HadFrom reports whether the index ever had a file of a project from a source.
+func (c *Catalog) HadFrom(ctx context.Context, n packaging.Name, source string) (had bool, err error) {
+	err = c.one.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM events WHERE project = ? AND verb = 'add' AND source = ?)", n, source).Scan(&had)
 	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
+		return false, fmt.Errorf("read catalog: %w", err)
 	}
-	defer rows.Close()
-	known := map[Digest]bool{}
-	for rows.Next() {
-		var sha []byte
-		if err := rows.Scan(&sha); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
-		}
-		var d Digest
-		copy(d[:], sha)
-		known[d] = true
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	return known, nil
+	return had, nil
 }

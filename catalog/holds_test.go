@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"nestgen/packaging"
 )
 
 // What is held of a project is what was said last, and nothing else changes.
@@ -45,8 +47,8 @@ func TestHolds(t *testing.T) {
 	}
 }
 
-// What was ever had from a source is known for good, whether it is listed or not.
-func TestKnownFrom(t *testing.T) {
+// What was ever had from a source counts, whether it is listed or not.
+func TestHadFrom(t *testing.T) {
 	c, err := Open(filepath.Join(t.TempDir(), "catalog.db"))
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +61,7 @@ func TestKnownFrom(t *testing.T) {
 		if err := tx.Claim("foo", "foo", "up"); err != nil {
 			return err
 		}
-		for _, f := range []File{file("foo-1.tar.gz", "up", 1), file("foo-2.tar.gz", "up", 2), file("foo-3.tar.gz", Local, 3)} {
+		for _, f := range []File{file("foo-1.tar.gz", "up", 1), file("foo-3.tar.gz", Local, 3)} {
 			if err := tx.Put(f, ""); err != nil {
 				return err
 			}
@@ -69,11 +71,13 @@ func TestKnownFrom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known, err := c.KnownFrom(t.Context(), "foo", "up")
-	if err != nil || len(known) != 2 || !known[Digest{1}] || !known[Digest{2}] {
-		t.Errorf("%v, %v", known, err)
-	}
-	if known, err := c.KnownFrom(t.Context(), "bar", "up"); err != nil || len(known) != 0 {
-		t.Errorf("%v, %v", known, err)
+	for _, tt := range []struct {
+		project packaging.Name
+		source  string
+		want    bool
+	}{{"foo", "up", true}, {"foo", Local, true}, {"foo", "other", false}, {"bar", "up", false}} {
+		if had, err := c.HadFrom(t.Context(), tt.project, tt.source); had != tt.want || err != nil {
+			t.Errorf("HadFrom(%s, %s) = %v, %v", tt.project, tt.source, had, err)
+		}
 	}
 }

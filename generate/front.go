@@ -32,6 +32,9 @@ type FrontPage struct {
 	Files    string
 	Size     string
 
+	// Held says how many files may not come in yet; empty if none waits.
+	Held string
+
 	// Newest are the releases that files came in for last, the latest first.
 	Newest []NewRelease
 
@@ -129,6 +132,9 @@ func (f *front) execute(w io.Writer) error {
 	f.page.Releases = countText(f.count.releases)
 	f.page.Files = countText(f.count.files)
 	f.page.Size = sizeText(f.count.size)
+	if n := f.site.Held; n > 0 {
+		f.page.Held = filesText(n)
+	}
 	f.page.Empty = f.count.projects == 0
 	return f.site.templates().Execute(w, templates.Front, &f.page)
 }

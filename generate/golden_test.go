@@ -89,6 +89,8 @@ type input struct {
 	site     generate.Site
 	index    generate.IndexPages
 	projects []*catalog.Project
+	held     []catalog.Hold
+	hasHeld  bool // the pages of what is held are made
 }
 
 func parseInput(t *testing.T, ar *txtar.Archive) *input {
@@ -98,7 +100,10 @@ func parseInput(t *testing.T, ar *txtar.Archive) *input {
 		People, Legacy, Releases bool
 		Index                    []string
 	}
-	var cat struct{ Projects []projectJSON }
+	var cat struct {
+		Projects []projectJSON
+		Held     []holdJSON
+	}
 	for _, f := range ar.Files {
 		var into any
 		switch f.Name {
@@ -132,7 +137,35 @@ func parseInput(t *testing.T, ar *txtar.Archive) *input {
 	for _, p := range cat.Projects {
 		in.projects = append(in.projects, p.project(t))
 	}
+	in.hasHeld = cat.Held != nil
+	for _, h := range cat.Held {
+		in.held = append(in.held, h.hold(t))
+	}
+	in.site.Held = len(in.held)
 	return in
+}
+
+// A holdJSON is a file that is held as the archives write it.
+type holdJSON struct {
+	Project              packaging.Name
+	Filename, Version    string
+	Source, Rule, Reason string
+	Uploaded, Until      string
+}
+
+func (j holdJSON) hold(t *testing.T) catalog.Hold {
+	t.Helper()
+	at := func(s string) int64 {
+		if s == "" {
+			return 0
+		}
+		u, err := time.Parse(time.RFC3339, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.UnixMicro()
+	}
+	return catalog.Hold{Project: j.Project, Filename: j.Filename, Version: j.Version, Source: j.Source, Rule: j.Rule, Reason: j.Reason, Uploaded: at(j.Uploaded), Until: at(j.Until)}
 }
 
 // A projectJSON is a project as the archives write it.
@@ -249,6 +282,11 @@ func (in *input) render(t *testing.T) tree {
 	}
 	if err := in.site.Index(in.site.Whole(each(in.projects)), pages.create, nil, in.index); err != nil {
 		t.Fatal(err)
+	}
+	if in.hasHeld {
+		if err := in.site.HeldPages(in.held, pages); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return pages
 }

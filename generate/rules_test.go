@@ -37,8 +37,10 @@ func checkPage(t *testing.T, about, file string, page []byte) {
 		checkAnchors(t, about, page, "../", true)
 	case file == layout.RootHTML:
 		checkRootHTML(t, about, page)
-	case file == layout.Front || ofProject && p.Form == layout.PeopleHTML:
+	case file == layout.Front || file == layout.HeldHTML || ofProject && p.Form == layout.PeopleHTML:
 		checkPeople(t, about, page)
+	case file == layout.HeldJSON:
+		decode(t, about, page)
 	default:
 		t.Errorf("%s: no rules for this page", about)
 	}

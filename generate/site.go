@@ -46,6 +46,10 @@ type Site struct {
 	// pages, so that the pages for people lead to them.
 	Has IndexPages
 
+	// Held is how many files may not come in yet. If it is not zero the front page
+	// leads to the page of these.
+	Held int
+
 	// Templates are those of the pages for people. If nil, the built-in ones.
 	Templates *templates.Set
 }
@@ -84,6 +88,11 @@ func (s *Site) Check() error {
 		card := (&Site{Has: Front}).Card(&p)
 		f.add(p.Name, &card)
 		if err := f.execute(io.Discard); err != nil {
+			return err
+		}
+	}
+	for _, hs := range [][]catalog.Hold{nil, {{Project: "sample", Filename: "sample-1.tar.gz", Until: 1}, {Project: "sample", Filename: "sample-2.tar.gz", Uploaded: 1}}} {
+		if _, err := s.heldHTML(hs); err != nil {
 			return err
 		}
 	}

@@ -17,6 +17,8 @@ const (
 	RootJSON = "simple/index.v1_json" // every project (PEP 691)
 	Flat     = "flat/index.html"      // every file on one page, for find-links
 	Easy     = "easy/index.html"      // the same with development links, for easy_install
+	HeldHTML = "held/index.html"      // what may not come in yet, for people
+	HeldJSON = "held/index.json"      // the same for programs
 )
 
 // The folders that hold one folder for each project, and the store.

@@ -55,6 +55,10 @@ func Choices(in Input) []Available {
 			continue
 		}
 		for _, c := range p.direct(&in, want) {
+			offered := slices.ContainsFunc(free, func(f candidate) bool { return f.Offer.Filename == c.Offer.Filename })
+			if !offered && p.isHeld(&in, &c, reasonOf(want)) {
+				continue
+			}
 			a := Available{c.Choice, catalog.Yank{}, nil}
 			if f, ok := here[c.Offer.Filename]; ok {
 				a.File = &f

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"nestgen/catalog"
@@ -199,5 +200,6 @@ func (p *Project) Held() []catalog.Hold {
 			})
 		}
 	}
-	return held
+	catalog.SortHolds(held)
+	return slices.CompactFunc(held, func(a, b catalog.Hold) bool { return a.Filename == b.Filename })
 }

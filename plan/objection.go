@@ -118,6 +118,20 @@ func (p *Project) leaveOut(in *Input, all []candidate) (free, out []candidate) {
 	return free, out
 }
 
+// Against gives what is against a file that is on offer; nil if nothing is.
+func Against(in Input, filename string) *Objection {
+	here := map[string]catalog.File{}
+	if in.Current != nil {
+		for _, f := range in.Current.Files {
+			if f.Source != catalog.Local {
+				here[f.Filename] = f
+			}
+		}
+	}
+	_, out := new(Project).leaveOut(&in, in.candidates(here))
+	return objection(out, catalog.File{Filename: filename})
+}
+
 // askedBy gives the lines that fit a file, and what else would have it listed.
 func askedBy(in *Input, c *candidate) (why []string) {
 	for _, want := range in.Wants {

@@ -73,6 +73,16 @@ func answers(p string, f form) []answer {
 			return folder(dir, "")
 		}
 		return []answer{page(dir + "/index.html")}
+	case "held":
+		switch {
+		case p == layout.HeldJSON:
+			return []answer{{file: p, mediaType: "application/json", cache: pageCache, policy: pagePolicy}}
+		case rest != "":
+			return nil
+		case !isDir:
+			return folder(dir, "")
+		}
+		return []answer{people(layout.HeldHTML)}
 	case layout.People:
 		n, err := packaging.ParseName(rest)
 		switch {

@@ -83,6 +83,7 @@ func settings(t *testing.T) string {
 		{"Each `[[upstream]]`", reflect.TypeFor[nestgen.Upstream]()},
 		{"Each `[[project]]`", reflect.TypeFor[nestgen.ProjectConfig]()},
 		{"Each `[[on_demand]]`", reflect.TypeFor[nestgen.OnDemand]()},
+		{"`[hold]`", reflect.TypeFor[nestgen.Hold]()},
 		{"`[fallback]`", reflect.TypeFor[nestgen.Fallback]()},
 		{"Each `[[owner]]`", reflect.TypeFor[nestgen.Owner]()},
 	} {

@@ -126,6 +126,10 @@ func requests(tree *Tree) []request {
 			mediaType: textHTML, cache: pageCache, vary: []string{"Accept-Encoding"}, policy: forPeople},
 		request{about: "project's page for people", path: "/project/foo-bar/", accept: "text/html", coding: "gzip", file: layout.PeopleProject("foo-bar"),
 			mediaType: textHTML, cache: pageCache, policy: forPeople},
+		request{about: "what is held", path: "/held/", accept: "text/html", coding: "gzip", file: layout.HeldHTML,
+			mediaType: textHTML, cache: pageCache, policy: forPeople},
+		request{about: "what is held, for programs", path: "/held/index.json", accept: "*/*", coding: "gzip", file: layout.HeldJSON,
+			mediaType: "application/json", cache: pageCache, policy: forPages},
 		request{about: "style sheet", path: "/static/site.css", coding: "gzip", file: layout.Asset("site.css"),
 			mediaType: "text/css; charset=utf-8", cache: pageCache, vary: []string{"Accept-Encoding"}, gzipped: true, policy: forAssets},
 		request{about: "script", path: "/static/site.js", coding: "gzip", file: layout.Asset("site.js"),
@@ -175,6 +179,7 @@ func moves() []move {
 		{"project without slash (S-5)", "/simple/foo-bar", "/simple/foo-bar/", foo, false, false},
 		{"flat page without slash", "/flat", "/flat/", layout.Flat, false, false},
 		{"easy page without slash", "/easy", "/easy/", layout.Easy, false, false},
+		{"what is held without slash", "/held", "/held/", layout.HeldHTML, false, false},
 		{"page for people without slash", "/project/foo-bar", "/project/foo-bar/", people, false, false},
 		{"underscore", "/simple/foo_bar/", "/simple/foo-bar/", foo, false, false},
 		{"dot, no slash", "/simple/foo.bar", "/simple/foo-bar/", foo, false, false},
@@ -203,7 +208,7 @@ func misses(tree *Tree) []string {
 		"/packages/", "/packages", "/packages/stray", "/packages/ab/", "/packages/ab/stray.html", "/packages/nope",
 		"/" + tree.Wheel + ".nope", "/" + tree.Wheel + "/",
 		"/static/", "/static", "/static/nope.css", "/static/.hidden",
-		"/flat/nope", "/easy/nope", "/index.html", "/nope", "/stray.html", "/.htaccess", "/.git/config", "/.git/", "/state/catalog.db",
+		"/flat/nope", "/easy/nope", "/held/nope", "/held/index.html", "/held/index.json/", "/index.html", "/nope", "/stray.html", "/.htaccess", "/.git/config", "/.git/", "/state/catalog.db",
 	}
 }
 

@@ -87,6 +87,11 @@ func NewTree(t testing.TB, dir string) *Tree {
 		t.Fatal(err)
 	}
 
+	held := []catalog.Hold{{Project: "foo-bar", Filename: "foo_bar-2.0.tar.gz", Version: "2.0", Source: "up", Rule: "min_age", Reason: "too young", Until: 1}}
+	if err := site.HeldPages(held, sink{t, tree}); err != nil {
+		t.Fatal(err)
+	}
+
 	// Of the pages some have a compressed sibling and some have not.
 	for _, path := range []string{layout.RootHTML, layout.RootJSON, layout.Flat, layout.Front,
 		layout.ProjectHTML("foo-bar"), layout.ProjectJSON("foo-bar"), layout.Asset("site.css")} {
