@@ -543,6 +543,9 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 	} else if len(in.Wants) > 0 {
 		d.owner = cmp.Or(owner, catalog.Direct)
 	}
+	if in.Current == nil && len(s.intent.wants[n]) == 0 {
+		told = nil // any client can ask for a name that nobody has
+	}
 	if err := s.hold(ctx, &in, &a); err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func projectDemand(n packaging.Name) string { return layout.Simple + "/" + strin
 
 // mustAsk reports whether the upstreams are to be asked for a project: for a line
 // of the allowlist always; for what came on demand when the last answer is old,
-// when somebody has asked for it, or when something may come in that was held.
+// when somebody has asked for it, or because of what was held.
 func (s *site) mustAsk(in plan.Input, held []catalog.Hold) bool {
 	switch {
 	case asksIndex(in.Wants):
@@ -38,7 +38,7 @@ func (s *site) mustAsk(in plan.Input, held []catalog.Hold) bool {
 		return false
 	case s.joined:
 		return true
-	case in.Current == nil && len(held) > 0, holdEnded(held):
+	case in.Current == nil && len(held) > 0, mustLookAgain(held):
 		return true
 	case in.Current == nil || in.Current.Owner == catalog.Direct:
 		return false // nobody has asked for it

@@ -167,10 +167,11 @@ func (s *site) readHolds(ctx context.Context) error {
 	return nil
 }
 
-// holdEnded reports whether something may come in now that was held.
-func holdEnded(held []catalog.Hold) bool {
+// mustLookAgain reports whether something may come in now that was held, or a name
+// may have gone to somebody else, which each run tells of.
+func mustLookAgain(held []catalog.Hold) bool {
 	now := holdTime().UnixMicro()
-	return slices.ContainsFunc(held, func(h catalog.Hold) bool { return h.Until != 0 && h.Until <= now })
+	return slices.ContainsFunc(held, func(h catalog.Hold) bool { return h.Until != 0 && h.Until <= now || h.Rule == plan.RebornRule })
 }
 
 // forgetHolds forgets what was held of projects that nobody asks for any more.

@@ -3,6 +3,7 @@ package nestgen
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -160,15 +161,27 @@ func (s *site) recordAnnounced(tx *catalog.Tx, d *decided, files []catalog.File)
 	if len(files) == 0 {
 		return nil
 	}
-	added, altered, err := tx.Announce(d.Name, files[0].Source, files, "on demand")
-	if err != nil {
-		return err
+	// Those that the policy lets in have a reason of their own.
+	why := map[string][]int{}
+	for i := range files {
+		text := strings.Join(d.Announce[i].Why, "; ")
+		why[text] = append(why[text], i)
 	}
-	for _, f := range added {
-		s.report.Added.add(f, []string{"on demand"})
-	}
-	for _, f := range altered {
-		s.report.problem(plan.Alarm, f.Filename, "find out why before you trust this upstream", "%s announces sha256 %s: %v", f.Source, f.SHA256, catalog.ErrAltered)
+	for _, text := range slices.Sorted(maps.Keys(why)) {
+		some := make([]catalog.File, len(why[text]))
+		for k, i := range why[text] {
+			some[k] = files[i]
+		}
+		added, altered, err := tx.Announce(d.Name, files[0].Source, some, text)
+		if err != nil {
+			return err
+		}
+		for _, f := range added {
+			s.report.Added.add(f, d.Announce[why[text][0]].Why)
+		}
+		for _, f := range altered {
+			s.report.problem(plan.Alarm, f.Filename, "find out why before you trust this upstream", "%s announces sha256 %s: %v", f.Source, f.SHA256, catalog.ErrAltered)
+		}
 	}
 	return nil
 }
