@@ -28,6 +28,7 @@ var layers = []row{
 	{"internal/stricttoml", nil},
 	{"internal/secret", nil},
 	{"internal/tame", nil},
+	{"internal/strictjson", nil},
 
 	// What a machine can install.
 	{"target", []string{"packaging"}},
@@ -40,7 +41,8 @@ var layers = []row{
 	{"layout", []string{"packaging"}},
 	{"lockfile", []string{"packaging", "internal/stricttoml", "internal/tame"}},
 	{"allowlist", []string{"packaging", "lockfile", "internal/secret", "internal/tame"}},
-	{"catalog", []string{"packaging", "layout"}},
+	{"advisory", []string{"packaging", "internal/strictjson", "internal/tame"}},
+	{"catalog", []string{"packaging", "layout", "advisory"}},
 	{"policy", []string{"packaging", "catalog", "internal/stricttoml"}},
 
 	// The stages. None imports another.
