@@ -42,7 +42,8 @@ var layers = []row{
 	{"lockfile", []string{"packaging", "internal/stricttoml", "internal/tame"}},
 	{"allowlist", []string{"packaging", "lockfile", "internal/secret", "internal/tame"}},
 	{"advisory", []string{"packaging", "internal/strictjson", "internal/tame"}},
-	{"catalog", []string{"packaging", "layout", "advisory"}},
+	{"provenance", []string{"internal/strictjson", "internal/tame"}},
+	{"catalog", []string{"packaging", "layout", "advisory", "provenance"}},
 	{"policy", []string{"packaging", "catalog", "internal/stricttoml"}},
 
 	// The stages. None imports another.

@@ -16,6 +16,7 @@ import (
 
 	"nestgen/layout"
 	"nestgen/packaging"
+	"nestgen/provenance"
 )
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
@@ -93,6 +94,7 @@ func TestWhatIsPutIsRead(t *testing.T) {
 	f.Spelling = "Foo"
 	f.Metadata[3] = 9
 	f.Signed, f.Provenance = true, true
+	f.Publisher = provenance.Publisher{Kind: "GitHub", Repository: "o/r"}
 	f.Source, f.URL = "pypi", "https://files.example/foo"
 	l := Link{"foo", "https://example.org/foo.git", "Foo", "1.1.dev0", "drop/foo.git"}
 	update(t, c, func(tx *Tx) error {

@@ -8,8 +8,12 @@ import (
 	"nestgen/packaging"
 )
 
-// factsForm is the first byte of what is kept of a file.
-const factsForm = 1
+// factsForm is the first byte of what is kept of a file, and publishedForm that of a
+// file of which is known who published it.
+const (
+	factsForm     = 1
+	publishedForm = 2
+)
 
 const (
 	yankedFact = 1 << iota
@@ -74,6 +78,12 @@ func encodeFacts(f File) []byte {
 	if flags&placedFact != 0 {
 		b = append(b, placed[:]...)
 	}
+	if !f.Publisher.IsZero() {
+		b[0] = publishedForm
+		for _, s := range []string{f.Publisher.Kind, f.Publisher.Repository, f.Publisher.Workflow, f.Publisher.Environment} {
+			b = appendText(b, s)
+		}
+	}
 	return b
 }
 
@@ -88,7 +98,8 @@ func yankedByte(y Yank) byte {
 func decodeFacts(project packaging.Name, filename string, b []byte, last *File) (File, error) {
 	f := File{Project: project, Filename: filename}
 	d := decoder{rest: b}
-	if d.byte() != factsForm {
+	form := d.byte()
+	if form != factsForm && form != publishedForm {
 		d.fail()
 	}
 	flags := d.byte()
@@ -115,6 +126,11 @@ func decodeFacts(project packaging.Name, filename string, b []byte, last *File) 
 	place := f.BLAKE2b
 	if flags&placedFact != 0 {
 		place = d.digest()
+	}
+	if form == publishedForm {
+		p, like := &f.Publisher, &last.Publisher
+		p.Kind, p.Repository = d.textLike(like.Kind), d.textLike(like.Repository)
+		p.Workflow, p.Environment = d.textLike(like.Workflow), d.textLike(like.Environment)
 	}
 	f.Announced = flags&announcedFact != 0
 	f.Signed = flags&signedFact != 0

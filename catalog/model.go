@@ -4,7 +4,9 @@ import (
 	"encoding/hex"
 	"fmt"
 
+	"nestgen/advisory"
 	"nestgen/packaging"
+	"nestgen/provenance"
 )
 
 // A Project is everything the index has under one normalized name.
@@ -34,6 +36,11 @@ type Project struct {
 
 	// Links are the development links, sorted by URL.
 	Links []Link
+
+	// Advisories is what is known of the name at large, by ID. It is about the
+	// files of an upstream; a project of this site's own that has the name of
+	// another has nothing to do with it: see [File.Public].
+	Advisories []advisory.Record
 }
 
 // The owners and sources that are no upstream.
@@ -93,12 +100,21 @@ type File struct {
 	Signed     bool
 	Provenance bool
 
+	// Publisher is who published the file, as its upstream's provenance says
+	// (PEP 740). It is zero if that has none, or nobody has looked.
+	Publisher provenance.Publisher
+
 	// Source is where the bytes came from: [Local], or the name of an upstream.
 	Source string
 
 	// URL is the file's address at its upstream; empty for a local file.
 	URL string
 }
+
+// Public reports whether the file came from an upstream, so that what the world
+// knows of its project is about it. What was put here, or is named by its address,
+// may have the name of another project.
+func (f *File) Public() bool { return f.Source != Local && f.Source != Direct }
 
 // Held is how many bytes of the file are here.
 func (f *File) Held() int64 {

@@ -23,18 +23,24 @@ func (c *Catalog) Project(ctx context.Context, n packaging.Name) (*Project, erro
 	return project(ctx, c.one, n)
 }
 
+// advised is the column of what advisories say of a project, NULL for nothing.
+const advised = "(SELECT records FROM advisories WHERE project = name)"
+
 // project reads one project. It has one cursor open at a time, because many
 // projects are read one by one, at once, and each cursor needs a connection.
 func project(ctx context.Context, q querier, n packaging.Name) (*Project, error) {
 	p := &Project{Name: n}
-	var shown []byte
-	err := q.QueryRowContext(ctx, "SELECT display, owner, state, reason, note, serial, shown FROM projects WHERE name = ?", n).
-		Scan(&p.Display, &p.Owner, &p.Status.State, &p.Status.Reason, &p.Note, &p.Serial, &shown)
+	var shown, records []byte
+	err := q.QueryRowContext(ctx, "SELECT display, owner, state, reason, note, serial, shown, "+advised+" FROM projects WHERE name = ?", n).
+		Scan(&p.Display, &p.Owner, &p.Status.State, &p.Status.Reason, &p.Note, &p.Serial, &shown, &records)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("project %s: %w", n, fs.ErrNotExist)
 	}
 	if err == nil {
 		p.Shown, err = decodeCard(shown)
+	}
+	if err == nil {
+		p.Advisories, err = decodeAdvisories(records)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read catalog: project %s: %w", n, err)
@@ -174,7 +180,7 @@ type readers struct {
 }
 
 func (r *readers) open(ctx context.Context, q querier, which selection) (err error) {
-	if r.projects, err = q.QueryContext(ctx, "SELECT "+which.whole+", files, name, display, owner, state, reason, note, serial, shown FROM projects WHERE "+which.where+" ORDER BY name"); err != nil {
+	if r.projects, err = q.QueryContext(ctx, "SELECT "+which.whole+", files, name, display, owner, state, reason, note, serial, shown, CASE WHEN "+which.whole+" THEN "+advised+" END FROM projects WHERE "+which.where+" ORDER BY name"); err != nil {
 		return err
 	}
 	if r.files, err = q.QueryContext(ctx, "SELECT "+fileColumns+" FROM files "+which.project+" ORDER BY project, filename"); err != nil {
@@ -204,12 +210,15 @@ func (r *readers) next() (e Entry, err error) {
 	}
 	var whole bool
 	var files int
-	var shown sql.RawBytes
+	var shown, records sql.RawBytes
 	p := new(Project)
-	if err := r.projects.Scan(&whole, &files, &p.Name, &p.Display, &p.Owner, &p.Status.State, &p.Status.Reason, &p.Note, &p.Serial, &shown); err != nil {
+	if err := r.projects.Scan(&whole, &files, &p.Name, &p.Display, &p.Owner, &p.Status.State, &p.Status.Reason, &p.Note, &p.Serial, &shown, &records); err != nil {
 		return Entry{}, err
 	}
-	if p.Shown, err = decodeCard(shown); err != nil {
+	if p.Shown, err = decodeCard(shown); err == nil {
+		p.Advisories, err = decodeAdvisories(records)
+	}
+	if err != nil {
 		return Entry{}, fmt.Errorf("project %s: %w", p.Name, err)
 	}
 	e = Entry{Name: p.Name, Shown: p.Shown}

@@ -18,6 +18,7 @@ var additions = []string{
 	requiresTable,
 	rootsTable,
 	holdsTable,
+	advisoriesTable,
 }
 
 // The files and links of a project lie together (WITHOUT ROWID), because the

@@ -425,3 +425,12 @@ func (k *keySet) add(key []byte) bool {
 	k.many[string(key)] = true
 	return true
 }
+
+// Offset is where the next token begins.
+func (s *Scanner) Offset() int {
+	s.space()
+	return s.pos
+}
+
+// Since gives what was read since an [Scanner.Offset]. It is a part of the data.
+func (s *Scanner) Since(offset int) []byte { return s.data[offset:s.pos] }
