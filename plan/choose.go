@@ -288,7 +288,7 @@ func (in *Input) candidates(here map[string]catalog.File) (all []candidate) {
 		f, have := here[c.Offer.Filename]
 		c.listed = have && !f.Announced
 		c.local = local[c.Offer.Filename]
-		c.yanked = in.Policy.Yank(in.Name, c.Offer.Filename, c.Filename.Version, c.Offer.Yanked)
+		c.yanked = in.Advice.Yank(in.Policy, in.Name, c.Source, c.Offer.Filename, c.Filename.Version, c.Offer.Yanked)
 		all = append(all, c)
 	}
 	offered := map[string]bool{}
@@ -524,7 +524,9 @@ func (p *Project) tellLeftOut(want allowlist.Want, out []candidate) bool {
 	}
 	line := strings.TrimSpace(want.Requirement.String())
 	if !slices.ContainsFunc(out, func(c candidate) bool { return c.against.Effect != Blocked }) {
-		p.problem(Warning, want.Position.String(), "", "%s: the policy blocks every file that fits", line)
+		if slices.ContainsFunc(out, func(c candidate) bool { return c.against.Rule != malwareRule }) {
+			p.problem(Warning, want.Position.String(), "", "%s: the policy blocks every file that fits", line)
+		}
 		return true
 	}
 	for _, c := range out {

@@ -59,6 +59,7 @@ type LeftOut struct {
 // objects to files that nothing is against yet; so the first to object decides.
 var rules = []func(in *Input, all []candidate){
 	blocks,
+	malware,
 	kinds,
 	holds,
 }

@@ -113,6 +113,9 @@ type Input struct {
 
 	Policy *policy.Policy
 
+	// Advice is what security advisories say of the project; nil for nothing.
+	Advice *Advice
+
 	// Known gives the digest that a file name was first seen with.
 	Known func(filename string) (catalog.Digest, bool)
 
@@ -208,6 +211,9 @@ type Project struct {
 	Withdraw []Withdrawal
 	Problems []Problem
 
+	// Advice is that of the input, for what is yet to come.
+	Advice *Advice
+
 	// LeftOut is what is not listed though a line asks for it.
 	LeftOut []LeftOut
 
@@ -245,7 +251,7 @@ func (p *Project) problem(l Level, where, hint, format string, args ...any) {
 
 // Decide plans one project.
 func Decide(in Input) *Project {
-	p := &Project{Name: in.Name, Current: in.Current}
+	p := &Project{Name: in.Name, Current: in.Current, Advice: in.Advice}
 	var current []catalog.File
 	var source catalog.Status
 	if in.Current != nil {
@@ -265,6 +271,7 @@ func Decide(in Input) *Project {
 	}
 	p.decideLocal(in, current)
 	p.decideUpstream(in, current)
+	p.tellMalware(&in)
 	p.tellAlike()
 	return p
 }
@@ -370,15 +377,20 @@ func (p *Project) keep(in Input, f, now catalog.File, source catalog.Yank, why [
 // yanked gives a file as its source and the policy have it yanked.
 func (p *Project) yanked(in Input, f catalog.File, source catalog.Yank) catalog.File {
 	f.SourceYank = source
-	f.Yanked = in.Policy.Yank(in.Name, f.Filename, f.Version, source)
+	f.Yanked = in.Advice.Yank(in.Policy, in.Name, f.Source, f.Filename, f.Version, source)
 	return f
 }
 
 // stay has a file stay as it is, whatever its source has now, unless the policy
-// forbids it.
+// forbids it or it is malware.
 func (p *Project) stay(in Input, f catalog.File, why ...string) {
 	if reason, blocked := in.forbidden(f.Filename, f.Version); blocked {
 		p.Withdraw = append(p.Withdraw, Withdrawal{f, "the policy blocks it: " + reason, true})
+		return
+	}
+	if r := in.Advice.malware(f.Source, f.Version); r != nil {
+		o := malwareObjection(r)
+		p.Withdraw = append(p.Withdraw, Withdrawal{f, o.String(), true})
 		return
 	}
 	p.keep(in, f, f, f.SourceYank, why)
