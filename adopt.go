@@ -111,7 +111,11 @@ func (s *site) adopt(ctx context.Context, f catalog.File, why string) error {
 	}
 	a := newArrival(f.Project, f.Filename, sums, facts, "")
 	a.of = &decided{Project: &plan.Project{Name: f.Project, Current: &catalog.Project{Files: []catalog.File{f}}}}
-	s.describe(a, plan.Choice{Source: f.Source, Offer: offerOf(f), Path: f.Path})
+	advice, err := s.advice(ctx, f.Project, nil)
+	if err != nil {
+		return err
+	}
+	s.describe(a, plan.Choice{Source: f.Source, Offer: offerOf(f), Path: f.Path}, advice)
 	if err := s.expose(ctx, []*arrival{a}); err != nil {
 		return err
 	}

@@ -252,6 +252,9 @@ func (s *site) bringAnnounced(ctx context.Context, f catalog.File, current *cata
 		return err
 	}
 	d := &decided{Project: &plan.Project{Name: f.Project, Current: current}}
+	if d.Advice, err = s.advice(ctx, f.Project, current); err != nil {
+		return err
+	}
 	c := plan.Choice{Source: f.Source, Offer: offerOf(f), Filename: name, Path: f.Path, Why: []string{"on demand"}}
 	a, err := s.download(ctx, d, c)
 	if reason := rejection(err); reason != nil {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"nestgen/advisory"
 	"nestgen/catalog"
 	"nestgen/packaging"
 	"nestgen/plan"
@@ -86,6 +87,9 @@ func (s *site) build(ctx context.Context) (*Report, error) {
 	if err := s.readIntent(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.readAdvisories(ctx); err != nil {
+		return nil, err
+	}
 	if err := s.afterRequests(ctx); err != nil {
 		return nil, err
 	}
@@ -134,6 +138,10 @@ type site struct {
 	upstream upstreams
 	report   *Report
 	mu       sync.Mutex // held to note in a decided what came of a file
+
+	// foreseen is what a dry run has read of advisories and the catalog does not
+	// have yet.
+	foreseen map[packaging.Name][]advisory.Record
 
 	joined bool                          // builds come and go beside it: see Live
 	left   func()                        // gives the tree back, for one that has joined

@@ -154,6 +154,9 @@ type Config struct {
 	// Fallback is about requests for what the tree does not have.
 	Fallback Fallback `toml:"fallback"`
 
+	// Advisories is about security advisories.
+	Advisories Advisories `toml:"advisories"`
+
 	// Owners are users of the web server, as it knows them by their REMOTE_USER,
 	// and what they may upload. Default none.
 	Owners []Owner `toml:"owner"`
@@ -347,6 +350,37 @@ type Fallback struct {
 	RemoteUser bool `toml:"remote_user"`
 }
 
+// Advisories are what is known of faults and of malware in files of upstreams.
+// Projects of this site's own are never concerned, whatever they are called.
+type Advisories struct {
+	// OSV is what advisories are read from: the zip file of the PyPI ecosystem that
+	// osv.dev has, a folder of files as in it, or the http or https address of the
+	// zip file, which each build asks for anew. Default none.
+	OSV string `toml:"osv"`
+
+	// Upstreams are those that the advisories are about. Default: all.
+	Upstreams []string `toml:"upstreams"`
+
+	// Yank has versions yanked that an advisory affects and another version fixes.
+	// What their upstream or the policy says of them stands. Default false.
+	Yank bool `toml:"yank"`
+
+	// Block keeps out what an advisory calls malware (those whose id begins with
+	// "MAL-"), and takes out at once what is listed. Default true.
+	Block bool `toml:"block"`
+
+	// Ignore is the ids of advisories that do not count here. Default none.
+	Ignore []string `toml:"ignore"`
+
+	// Proxy is the address of an HTTP proxy to fetch the dump by, "env" to take it
+	// from the environment, or "" for none. Default none.
+	Proxy string `toml:"proxy"`
+
+	// CAFile is a PEM file of the authorities to trust for it instead of the
+	// system's. Default none.
+	CAFile string `toml:"ca_file"`
+}
+
 // An Owner is a user of the web server who may upload.
 type Owner struct {
 	// User is the name by which the web server knows somebody. Required.
@@ -383,6 +417,7 @@ func Default() Config {
 			Sendfile: "none",
 			Tokens:   "tokens",
 		},
+		Advisories: Advisories{Block: true},
 	}
 }
 
@@ -472,6 +507,7 @@ func (c *Config) Resolve() error {
 	}
 	faults = append(faults, c.resolveUpstreams(abs)...)
 	faults = append(faults, c.resolveFallback()...)
+	faults = append(faults, c.resolveAdvisories(abs)...)
 	faults = append(faults, c.resolveProjects()...)
 	faults = append(faults, c.resolveEnvironments()...)
 	faults = append(faults, c.resolveHold()...)

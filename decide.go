@@ -143,6 +143,9 @@ func (s *site) input(ctx context.Context, n packaging.Name) (plan.Input, error) 
 	default:
 		in.Current = p
 	}
+	if in.Advice, err = s.advice(ctx, n, in.Current); err != nil {
+		return in, err
+	}
 	in.Known = func(filename string) (catalog.Digest, bool) {
 		if !s.seenBefore {
 			return catalog.Digest{}, false

@@ -61,7 +61,7 @@ var layers = []row{
 
 	// The walk.
 	{".", []string{
-		"packaging", "templates", "layout", "allowlist", "catalog", "policy",
+		"packaging", "templates", "layout", "allowlist", "advisory", "provenance", "catalog", "policy",
 		"target", "plan", "drop", "fetch", "intake", "generate", "publish", "demand", "internal/killsweep/sweep", "internal/stricttoml", "internal/secret", "internal/tame",
 	}},
 	{"gateway", nil},

@@ -193,7 +193,7 @@ func (s *site) announcements(d *decided) []catalog.File {
 	for i, c := range d.Announce {
 		f := plan.Announced(c, now)
 		f.SourceYank = c.Offer.Yanked
-		f.Yanked = s.intent.policy.Yank(f.Project, f.Filename, f.Version, f.SourceYank)
+		f.Yanked = s.yank(&f, d.Advice)
 		files[i] = f
 	}
 	return files

@@ -309,7 +309,7 @@ func (s *site) download(ctx context.Context, d *decided, c plan.Choice) (_ *arri
 		s.warn(string(d.Name), "", "%s: %s: %s", c.Source, c.Offer.Filename, facts.Warnings[0])
 	}
 	a := newArrival(d.Name, c.Offer.Filename, sums, facts, temp)
-	s.describe(a, c)
+	s.describe(a, c, d.Advice)
 	if want := c.Offer.Metadata.Hashes["sha256"]; want != "" && !a.file.Metadata.IsZero() && want != a.file.Metadata.String() {
 		s.warn(string(d.Name), "the file's own metadata is what is published", "%s: %s announces other metadata than the file holds", c.Offer.Filename, c.Source)
 	}
@@ -320,7 +320,7 @@ func (s *site) download(ctx context.Context, d *decided, c plan.Choice) (_ *arri
 }
 
 // describe says of a file what its upstream says.
-func (s *site) describe(a *arrival, c plan.Choice) {
+func (s *site) describe(a *arrival, c plan.Choice, advice *plan.Advice) {
 	if c.Path != "" {
 		a.moveTo(c.Path)
 	}
@@ -333,7 +333,7 @@ func (s *site) describe(a *arrival, c plan.Choice) {
 		a.file.Uploaded = Now().Truncate(time.Second).UnixMicro()
 	}
 	a.file.SourceYank = c.Offer.Yanked
-	a.file.Yanked = s.intent.policy.Yank(a.file.Project, a.file.Filename, a.file.Version, a.file.SourceYank)
+	a.file.Yanked = s.yank(&a.file, advice)
 }
 
 // allowed checks a fetched file against the digests that the allowlist lists,

@@ -85,6 +85,7 @@ func settings(t *testing.T) string {
 		{"Each `[[on_demand]]`", reflect.TypeFor[nestgen.OnDemand]()},
 		{"`[hold]`", reflect.TypeFor[nestgen.Hold]()},
 		{"`[fallback]`", reflect.TypeFor[nestgen.Fallback]()},
+		{"`[advisories]`", reflect.TypeFor[nestgen.Advisories]()},
 		{"Each `[[owner]]`", reflect.TypeFor[nestgen.Owner]()},
 	} {
 		fmt.Fprintf(&b, "## %s\n\n", table.title)
