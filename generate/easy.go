@@ -14,7 +14,7 @@ import (
 // because uv refuses a page with one.
 func (s *Site) appendEasy(b []byte, p *catalog.Project) []byte {
 	files := visible(p)
-	name := display(p)
+	name, up := display(p), s.way("../")
 	var spelling string // how the last file spelled the project
 	var needed bool
 	for i := range files {
@@ -29,7 +29,7 @@ func (s *Site) appendEasy(b []byte, p *catalog.Project) []byte {
 			needed = needsAlias(spelling, name)
 		}
 		if needed {
-			b = appendAlias(b, f, name)
+			b = appendAlias(b, f, up, name)
 		}
 	}
 	if p.Status.State == catalog.Quarantined {
@@ -71,8 +71,9 @@ func fileSpelling(f *catalog.File) string {
 // appendAlias appends an anchor that says by its fragment what a file is. The
 // fragment has to stand alone, so the link cannot carry the digest as well;
 // the client ranks it below every anchor that it understands without.
-func appendAlias(b []byte, f *catalog.File, name string) []byte {
-	b = append(b, `<a href="../`...)
+func appendAlias(b []byte, f *catalog.File, up, name string) []byte {
+	b = append(b, `<a href="`...)
+	b = append(b, up...)
 	b = layout.AppendEscaped(b, f.Path)
 	b = append(b, "#egg="...)
 	b = append(b, name...)

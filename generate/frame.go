@@ -15,8 +15,13 @@ type Frame struct {
 	// Title names the index.
 	Title string
 
-	// Up leads from the page to the root of the site: "" or "../../".
+	// Up leads from the page to the root of the site, where the static files
+	// are: "" or "../../".
 	Up string
+
+	// Index leads from the page to the root of the index that it is a page of.
+	// It is Up but for an index below a prefix.
+	Index string
 
 	// Version is that of the program, or empty.
 	Version string
@@ -32,7 +37,7 @@ type Frame struct {
 	// the page for easy_install.
 	HasFlat, HasEasy bool
 
-	base string
+	base string // the address of the index
 }
 
 // The parts of pages that are the same on all that lie equally deep. They are
@@ -89,8 +94,8 @@ type Shared struct {
 
 func (s *Site) frame(page string) Frame {
 	f := Frame{
-		Title: clean(s.title()), Up: layout.Up(page), Version: clean(s.Version),
-		ProjectFolder: layout.Simple, Legacy: s.Legacy, base: s.base(),
+		Title: clean(s.title()), Up: s.way(layout.Up(page)), Index: layout.Up(page), Version: clean(s.Version),
+		ProjectFolder: layout.Simple, Legacy: s.Legacy, base: s.indexBase(),
 		HasFlat: s.Has&Flat != 0, HasEasy: s.Has&Easy != 0,
 	}
 	if s.People {
@@ -99,20 +104,20 @@ func (s *Site) frame(page string) Frame {
 	return f
 }
 
-// Home is the link to the front page.
+// Home is the link to the front page of the index.
 func (f Frame) Home() string {
-	if f.Up == "" {
+	if f.Index == "" {
 		return "./"
 	}
-	return f.Up
+	return f.Index
 }
 
-// address is the whole address of a path of the site.
+// address is the whole address of a path of the index.
 func (f Frame) address(path string) template.HTML {
 	b := []byte(`<span class="addr"`)
 	if f.base == "" {
 		b = append(b, ` data-href="`...)
-		b = appendHTML(b, f.Up+path)
+		b = appendHTML(b, f.Index+path)
 		b = append(b, `">https://ADDRESS/`...)
 	} else {
 		b = append(b, '>')

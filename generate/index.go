@@ -24,7 +24,7 @@ const (
 	AllIndexPages = Root | Flat | Easy | Front
 )
 
-// Paths gives the paths of the pages.
+// Paths gives the paths of the pages, in their index.
 func (w IndexPages) Paths() []string {
 	var paths []string
 	for _, page := range [...]struct {
@@ -58,7 +58,8 @@ type Former func(path string) (io.ReadCloser, error)
 // projects are whole. The error matches [ErrFormer] if one of these pages is
 // not as it was published.
 //
-// create is called once for each path before the pass. Each writer that it
+// create is called once for each path before the pass, and former likewise, with
+// the prefix of the index. Each writer that it
 // gave is closed before Index returns. The pages are whole only if the error
 // is nil; otherwise all of them are to be thrown away.
 func (s *Site) Index(projects iter.Seq2[catalog.Entry, error], create func(path string) (io.WriteCloser, error), former Former, which IndexPages) (err error) {
@@ -76,7 +77,7 @@ func (s *Site) Index(projects iter.Seq2[catalog.Entry, error], create func(path 
 	}()
 	pages := make(map[string]*stream)
 	for _, path := range which.Paths() {
-		w, err := create(path)
+		w, err := create(s.at(path))
 		if err != nil {
 			return err
 		}
@@ -88,7 +89,7 @@ func (s *Site) Index(projects iter.Seq2[catalog.Entry, error], create func(path 
 	for _, path := range (which & (Flat | Easy)).Paths() {
 		l := &list{stream: pages[path]}
 		if former != nil {
-			old, err := former(path)
+			old, err := former(s.at(path))
 			if err != nil {
 				return err
 			}
@@ -160,10 +161,10 @@ func (s *Site) Index(projects iter.Seq2[catalog.Entry, error], create func(path 
 // page says nothing of signatures.
 func (s *Site) appendFlat(b []byte, p *catalog.Project) []byte {
 	files := visible(p)
-	base := s.secureBase()
+	base, up := s.secureBase(), s.way("../")
 	for i := range files {
 		if f := &files[i]; offered(f) {
-			b = appendAnchor(b, f, "../", base, false)
+			b = appendAnchor(b, f, up, base, false)
 		}
 	}
 	return b

@@ -61,7 +61,7 @@ func (s *Site) legacyUp(up string) string {
 	if b := s.base(); b != "" {
 		return cleanURL(b)
 	}
-	return up
+	return s.way(up)
 }
 
 // appendInfo appends what is said of a project and one release.
@@ -76,7 +76,7 @@ func (s *Site) appendInfo(b []byte, p *catalog.Project, r release) []byte {
 		b = appendString(b, rp)
 	}
 	b = appendLegacyYank(b, r.yank())
-	if base := s.base(); base != "" && s.People {
+	if base := s.indexBase(); base != "" && s.People {
 		b = append(b, `,"package_url":"`...)
 		b = append(b, cleanURL(base)...)
 		b = append(b, layout.People+"/"...)

@@ -30,10 +30,10 @@ func (s *Site) appendHTML(b []byte, p *catalog.Project) []byte {
 	}
 	b = appendTitle(b, "Links for "+display(p))
 	files := visible(p)
-	signed, base := anySigned(files), s.secureBase()
+	signed, base, up := anySigned(files), s.secureBase(), s.way("../../")
 	for i := range files {
 		if f := &files[i]; current(f) {
-			b = appendAnchor(b, f, "../../", base, signed)
+			b = appendAnchor(b, f, up, base, signed)
 		}
 	}
 	return append(b, htmlFoot...)

@@ -49,7 +49,7 @@ func (s *Site) appendJSON(b []byte, sc *scratch, p *catalog.Project) []byte {
 		b = append(b, ']')
 	}
 	b = append(b, `,"files":[`...)
-	base := s.secureBase()
+	base, up := s.secureBase(), s.way("../../")
 	first := true
 	for i := range files {
 		f := &files[i]
@@ -60,16 +60,17 @@ func (s *Site) appendJSON(b []byte, sc *scratch, p *catalog.Project) []byte {
 			b = append(b, ',')
 		}
 		first = false
-		b = appendFile(b, f, base)
+		b = appendFile(b, f, up, base)
 	}
 	return append(b, "]}\n"...)
 }
 
 // appendFile appends one file of a project page.
-func appendFile(b []byte, f *catalog.File, base string) []byte {
+func appendFile(b []byte, f *catalog.File, up, base string) []byte {
 	b = append(b, "\n{\"filename\":"...)
 	b = appendString(b, f.Filename)
-	b = append(b, `,"url":"../../`...)
+	b = append(b, `,"url":"`...)
+	b = append(b, up...)
 	b = layout.AppendEscaped(b, f.Path)
 	b = append(b, `","hashes":{"sha256":"`...)
 	b = f.SHA256.AppendHex(b)

@@ -28,6 +28,10 @@ type Site struct {
 	// listed, whose addresses must be absolute (PEP 740).
 	BaseURL string
 
+	// Prefix is where the index lies below the root of the site, as "prod"; empty
+	// for the site's own index. The store and the static files stay at the root.
+	Prefix string
+
 	// Version is that of the program, for the foot of the pages for people.
 	// If empty, none is printed.
 	Version string
@@ -160,12 +164,12 @@ func (s *Site) Project(p *catalog.Project, sink Sink) error {
 		if err != nil {
 			return err
 		}
-		if err := put(layout.PeopleProject(p.Name), page); err != nil {
+		if err := put(s.at(layout.PeopleProject(p.Name)), page); err != nil {
 			return err
 		}
 	}
 	if s.Legacy {
-		if err := put(layout.LegacyProject(p.Name), s.appendLegacyProject(sc.page, p, rs)); err != nil {
+		if err := put(s.at(layout.LegacyProject(p.Name)), s.appendLegacyProject(sc.page, p, rs)); err != nil {
 			return err
 		}
 	}
@@ -174,20 +178,20 @@ func (s *Site) Project(p *catalog.Project, sink Sink) error {
 			if !layout.ReleaseFolder(r.version) {
 				continue
 			}
-			if err := put(layout.LegacyRelease(p.Name, r.version), s.appendLegacyRelease(sc.page, p, r)); err != nil {
+			if err := put(s.at(layout.LegacyRelease(p.Name, r.version)), s.appendLegacyRelease(sc.page, p, r)); err != nil {
 				return err
 			}
 		}
 	}
-	if err := put(layout.ProjectJSON(p.Name), s.appendJSON(sc.page, sc, p)); err != nil {
+	if err := put(s.at(layout.ProjectJSON(p.Name)), s.appendJSON(sc.page, sc, p)); err != nil {
 		return err
 	}
 	page := s.appendHTML(sc.page, p)
-	if err := put(layout.ProjectHTML(p.Name), page); err != nil {
+	if err := put(s.at(layout.ProjectHTML(p.Name)), page); err != nil {
 		return err
 	}
 	for _, spelling := range layout.Aliases(p.Display) {
-		if err := sink.Put(layout.Alias(spelling), page); err != nil {
+		if err := sink.Put(s.at(layout.Alias(spelling)), page); err != nil {
 			return err
 		}
 	}
@@ -204,21 +208,21 @@ func (s *Site) Paths(p *catalog.Project) []string {
 	}
 	var paths []string
 	if s.People {
-		paths = append(paths, layout.PeopleProject(p.Name))
+		paths = append(paths, s.at(layout.PeopleProject(p.Name)))
 	}
 	if s.Legacy {
-		paths = append(paths, layout.LegacyProject(p.Name))
+		paths = append(paths, s.at(layout.LegacyProject(p.Name)))
 		if s.Releases {
 			for _, r := range releases(visible(p)) {
 				if layout.ReleaseFolder(r.version) {
-					paths = append(paths, layout.LegacyRelease(p.Name, r.version))
+					paths = append(paths, s.at(layout.LegacyRelease(p.Name, r.version)))
 				}
 			}
 		}
 	}
-	paths = append(paths, layout.ProjectJSON(p.Name), layout.ProjectHTML(p.Name))
+	paths = append(paths, s.at(layout.ProjectJSON(p.Name)), s.at(layout.ProjectHTML(p.Name)))
 	for _, spelling := range layout.Aliases(p.Display) {
-		paths = append(paths, layout.Alias(spelling))
+		paths = append(paths, s.at(layout.Alias(spelling)))
 	}
 	return paths
 }
@@ -246,6 +250,27 @@ func (s *Site) title() string {
 		return s.Title
 	}
 	return "Python package index"
+}
+
+// at gives the place of a path of the index.
+func (s *Site) at(path string) string { return layout.Below(s.Prefix, path) }
+
+// way gives the way to the root of the site, for a page from which up leads to the
+// root of its index.
+func (s *Site) way(up string) string {
+	if s.Prefix == "" {
+		return up
+	}
+	return up + layout.Up(s.Prefix+"/")
+}
+
+// indexBase is the base of the index, with a slash at its end, or empty.
+func (s *Site) indexBase() string {
+	b := s.base()
+	if b == "" || s.Prefix == "" {
+		return b
+	}
+	return b + s.Prefix + "/"
 }
 
 // base is the BaseURL with a slash at its end, or empty.

@@ -6,6 +6,8 @@ import (
 	"iter"
 	"maps"
 	"math/rand/v2"
+	"net/url"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -456,6 +458,91 @@ func TestAFileWithoutAVersionIsForOldClients(t *testing.T) {
 	for path, page := range map[string]string{layout.Easy: pages[layout.Easy], layout.PeopleProject("foo"): pages[layout.PeopleProject("foo")]} {
 		if !strings.Contains(page, "foo-dev.tar.gz") {
 			t.Errorf("%s does not have foo-dev.tar.gz", path)
+		}
+	}
+}
+
+// An index below a prefix has the pages that the same index has at the root, at the
+// same places below it. Each of its links leads to one of them, or to the store and
+// the static files at the root.
+func TestIndexBelowAPrefix(t *testing.T) {
+	in := &input{index: generate.AllIndexPages, projects: []*catalog.Project{
+		{Name: "foo", Display: "Foo", Files: []catalog.File{
+			newFile("foo", "Foo-1.0.tar.gz", "1.0", packaging.Sdist),
+			newFile("foo", "foo-2.0-py3-none-any.whl", "2.0", packaging.Wheel),
+		}, Links: []catalog.Link{{Project: "foo", URL: "https://example.org/foo", Egg: "Foo"}}},
+	}}
+	for i := range in.projects[0].Files {
+		in.projects[0].Files[i].Signed, in.projects[0].Files[i].Provenance = true, true
+	}
+	for _, base := range []string{"", "https://example.org/python/"} {
+		in.site = everything()
+		in.site.BaseURL = base
+		root := in.render(t)
+		for _, prefix := range []string{"prod", "snapshots/a"} {
+			in.site.Prefix = prefix
+			below := in.render(t)
+			if len(below) != len(root) {
+				t.Errorf("%d pages below %s, %d at the root", len(below), prefix, len(root))
+			}
+			for path := range root {
+				if path == "static/" || strings.HasPrefix(path, "static/") {
+					continue
+				}
+				page, ok := below[prefix+"/"+path]
+				if !ok {
+					t.Errorf("no %s/%s", prefix, path)
+					continue
+				}
+				checkLeads(t, below, prefix+"/"+path, string(page))
+			}
+			for _, p := range in.projects {
+				for _, path := range in.site.Paths(p) {
+					if _, ok := below[path]; !ok {
+						t.Errorf("Paths has %s, which is not made", path)
+					}
+				}
+			}
+		}
+	}
+}
+
+var leading = regexp.MustCompile(`(?:href|src|data-href|data-simple|data-project|"url")[=:]"([^"#]*)`)
+
+// checkLeads holds every link of a page below a prefix against what there is.
+func checkLeads(t *testing.T, pages tree, at, page string) {
+	t.Helper()
+	links := leading.FindAllStringSubmatch(page, -1)
+	if len(links) == 0 && !strings.HasSuffix(at, "simple/index.v1_json") {
+		t.Errorf("%s has no link", at)
+	}
+	for _, l := range links {
+		to, err := url.Parse("https://example.org/python/" + at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if to, err = to.Parse(l[1]); err != nil {
+			t.Errorf("%s: link %q: %v", at, l[1], err)
+			continue
+		}
+		rel, ours := strings.CutPrefix(to.String(), "https://example.org/python/")
+		if !ours || rel == "" {
+			if !strings.HasPrefix(l[1], "https://example.org/foo") {
+				t.Errorf("%s: the link %q leads out of the index, to %s", at, l[1], to)
+			}
+			continue
+		}
+		if strings.HasPrefix(rel, "packages/") || strings.HasPrefix(rel, "static/") {
+			continue
+		}
+		if strings.HasSuffix(rel, "/project/") || strings.HasSuffix(rel, "/project") {
+			continue // what search results are below
+		}
+		if strings.HasSuffix(rel, "/") {
+			rel += "index.html"
+		}
+		if _, ok := pages[rel]; !ok {
+			t.Errorf("%s: the link %q leads to %s, which is not there", at, l[1], rel)
 		}
 	}
 }

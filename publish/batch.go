@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -33,6 +34,7 @@ type Batch struct {
 	over    bool
 	folders map[string]*folder
 	gone    []string // pages that go, and folders, with a slash behind
+	empty   []string // folders that go last if nothing is left in them
 	stats   Stats
 	files   int // staged
 
@@ -80,10 +82,12 @@ type page struct {
 	size  int64
 }
 
-// A shelf holds one folder for each project, or all of these.
+// A shelf holds one folder for each project, or all of these, in any index of the
+// site.
 func shelf(path string) bool {
+	_, path = layout.CutPrefix(path + "/")
 	switch path {
-	case ".", layout.Simple, layout.People, layout.Legacy:
+	case "./", layout.Simple + "/", layout.People + "/", layout.Legacy + "/":
 		return true
 	}
 	return false
@@ -92,7 +96,8 @@ func shelf(path string) bool {
 // group tells whose page or folder path is. It is the empty name for a page
 // that lists others.
 func group(path string) packaging.Name {
-	top, rest, ok := strings.Cut(path, "/")
+	_, path = layout.CutPrefix(path + "/")
+	top, rest, ok := strings.Cut(strings.TrimSuffix(path, "/"), "/")
 	if !ok || top == "." || !shelf(top) {
 		return ""
 	}
@@ -423,6 +428,28 @@ func (b *Batch) RemoveFolder(path string) error {
 		return fmt.Errorf("folder %s: holds many projects", path)
 	}
 	return b.remove(path + "/")
+}
+
+// RemoveIndex has all pages of the index below a prefix go: each of its folders at
+// once. What else lies there stays, and if there is nothing the prefix goes too.
+func (b *Batch) RemoveIndex(prefix string) error {
+	if !layout.ValidPrefix(prefix) {
+		return fmt.Errorf("prefix %q: no index lies there", prefix)
+	}
+	for _, folder := range []string{layout.Simple, layout.People, layout.Legacy, path.Dir(layout.Flat), path.Dir(layout.Easy)} {
+		if err := b.remove(layout.Below(prefix, folder) + "/"); err != nil {
+			return err
+		}
+	}
+	if err := b.Remove(layout.Below(prefix, layout.Front)); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for dir := prefix; dir != "."; dir, _ = splitPath(dir) {
+		b.empty = append(b.empty, dir)
+	}
+	return nil
 }
 
 // remove notes what goes.

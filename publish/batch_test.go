@@ -290,11 +290,70 @@ func TestOrder(t *testing.T) {
 		"simple/index.html", "simple/index.v1_json", "easy/index.html", "flat/index.html",
 		"project/foo/index.html",
 		"index.html",
-		"-project/gone", "-old", "-simple/gone",
+		"-old", "-project/gone", "-simple/gone",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("order:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+}
+
+// An index below a prefix appears whole, its pages change in the order of those of
+// the site's own, and it goes with nothing left of it but what others have put
+// there.
+func TestIndexBelowPrefix(t *testing.T) {
+	s := open(t)
+	pages := []string{
+		"prod/simple/foo/index.html", "prod/simple/index.html", "prod/simple/index.v1_json", "prod/project/foo/index.html",
+		"prod/pypi/foo/json", "prod/flat/index.html", "prod/easy/index.html", "prod/index.html",
+	}
+	var put []string
+	for _, p := range pages {
+		put = append(put, p, "1")
+	}
+	s.publish("index.html", "front")
+	if got := s.renames(func() { s.publish(put...) }); !slices.Equal(got, []string{"prod"}) {
+		t.Errorf("appeared by %q, want at once", got)
+	}
+	got := s.renames(func() {
+		b := begin(t, s.tree)
+		for _, p := range pages {
+			s.must(b.Put(p, []byte("2")))
+		}
+		s.must(b.Put("prod/simple/new/index.html", []byte("2")))
+		_, err := end(b)
+		s.must(err)
+	})
+	want := []string{
+		"prod/pypi/foo/json", "prod/simple/foo/index.html", "prod/simple/new", "prod/simple/index.html", "prod/simple/index.v1_json",
+		"prod/easy/index.html", "prod/flat/index.html", "prod/project/foo/index.html", "prod/index.html",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("order:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	remove := func(prefix string) error {
+		b := begin(t, s.tree)
+		rerr := b.RemoveIndex(prefix)
+		_, err := end(b)
+		return errors.Join(rerr, err)
+	}
+	s.publish("snapshots/a/simple/index.html", "1", "snapshots/b/simple/index.html", "1")
+	s.must(remove("prod"))
+	s.must(remove("snapshots/a"))
+	s.has("prod", "")
+	s.has("snapshots/a", "")
+	s.has("snapshots/b/simple/index.html", "1")
+	s.has("index.html", "front")
+	s.must(os.WriteFile(s.path("snapshots/b/theirs.txt"), nil, 0o644))
+	s.must(remove("snapshots/b"))
+	s.has("snapshots/b/simple", "")
+	s.stat("snapshots/b/theirs.txt")
+	for _, prefix := range []string{"", ".", "simple", "..", "packages", "a/b/c"} {
+		if remove(prefix) == nil {
+			t.Errorf("RemoveIndex(%q) was done", prefix)
+		}
+	}
+	s.has("index.html", "front")
+	s.stageIsEmpty()
 }
 
 // renames watches the site with inotify(7) while f runs, and gives what was

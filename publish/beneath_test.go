@@ -77,6 +77,8 @@ func TestGroup(t *testing.T) {
 		{".", ""}, {"simple", ""}, {"flat", ""}, {"changes/foo", ""},
 		{"simple/foo", "foo"}, {"simple/Foo.Bar", "foo-bar"}, {"simple/index", "index"},
 		{"project/foo", "foo"}, {"pypi/foo", "foo"}, {"pypi/foo/1.0", "foo"},
+		{"prod", ""}, {"prod/simple", ""}, {"prod/simple/Foo.Bar", "foo-bar"}, {"prod/flat", ""}, {"snapshots/a/pypi/foo/1.0", "foo"},
+		{"project/simple", "simple"},
 	}
 	for _, tt := range tests {
 		if got := group(tt.folder); string(got) != tt.want {

@@ -87,6 +87,11 @@ func (b *Batch) rename() error {
 			return err
 		}
 	}
+	for _, path := range b.empty {
+		if err := r.takeOutEmpty(path); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -103,9 +108,11 @@ const (
 
 // rank gives that of a folder's pages.
 func rank(dir string) int {
+	prefix, rest := layout.CutPrefix(dir + "/")
+	dir = strings.TrimSuffix(rest, "/")
 	top, _, below := strings.Cut(dir, "/")
 	switch {
-	case dir == ".":
+	case dir == "." || dir == "" && prefix != "":
 		return rankFront
 	case top == layout.Static:
 		return rankStatic
@@ -169,7 +176,7 @@ func (b *Batch) staged(path string) bool {
 
 // listOrder has the pages that installers begin with before the other lists.
 func listOrder(path string) int {
-	if path == layout.Simple {
+	if _, rest := layout.CutPrefix(path + "/"); rest == layout.Simple+"/" {
 		return 0
 	}
 	return 1
@@ -338,6 +345,15 @@ func (r *renamer) takeOut(path string) error {
 	r.b.stats.Removed++
 	r.b.touched.add(above)
 	return nil
+}
+
+// takeOutEmpty removes a folder that nothing is in.
+func (r *renamer) takeOutEmpty(path string) error {
+	names, err := r.list(path)
+	if err != nil || names == nil || len(names) > 0 {
+		return err
+	}
+	return r.takeOut(path)
 }
 
 // readFolder gives the names in a folder.

@@ -22,7 +22,7 @@ func TestLoadReplacesOneFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	err = s.Execute(&b, templates.Front, map[string]any{"Name": "<x>", "Up": "", "Version": "", "HasFlat": false, "HasEasy": true})
+	err = s.Execute(&b, templates.Front, map[string]any{"Name": "<x>", "Up": "", "Index": "", "Version": "", "HasFlat": false, "HasEasy": true})
 	if err != nil {
 		t.Fatal(err)
 	}
