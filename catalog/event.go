@@ -16,6 +16,10 @@ const (
 	Unyank   Verb = "unyank"   // a yank was taken back
 	Mark     Verb = "status"   // a project's status, note or display name changed
 	Relink   Verb = "links"    // a project's development links changed
+
+	// What these are about is a view; the index is as it was.
+	Promotion Verb = "promote" // a file was promoted to a view
+	Demotion  Verb = "demote"  // a promotion was taken back
 )
 
 // An Event is one change of the index. Events are numbered by serials that

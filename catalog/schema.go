@@ -19,6 +19,7 @@ var additions = []string{
 	rootsTable,
 	holdsTable,
 	advisoriesTable,
+	viewsTable, viewedTable, promotionsTable,
 }
 
 // The files and links of a project lie together (WITHOUT ROWID), because the

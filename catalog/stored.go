@@ -4,12 +4,14 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+
+	"nestgen/packaging"
 )
 
 // A Stored is what the catalog knows of the store at one moment. The same path
 // may be in both: then it is listed.
 type Stored struct {
-	// Listed holds the paths of the files that the index lists.
+	// Listed holds the paths of the files that the index or a view lists.
 	Listed map[string]bool
 
 	// Due gives when the bytes of a withdrawn file may be deleted, by path, in
@@ -27,6 +29,9 @@ func (c *Catalog) Stored(ctx context.Context) (Stored, error) {
 	}
 	defer tx.Rollback()
 	if err := s.readListed(ctx, tx); err != nil {
+		return s, fmt.Errorf("read catalog: %w", err)
+	}
+	if err := s.readViewed(ctx, tx); err != nil {
 		return s, fmt.Errorf("read catalog: %w", err)
 	}
 	if err := s.readDue(ctx, tx); err != nil {
@@ -47,6 +52,30 @@ func (s *Stored) readListed(ctx context.Context, q querier) error {
 			return err
 		}
 		s.Listed[f.Path] = true
+	}
+	return rows.Err()
+}
+
+func (s *Stored) readViewed(ctx context.Context, q querier) error {
+	rows, err := q.QueryContext(ctx, "SELECT view, project, body FROM viewed WHERE body <> x''")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var view string
+		var n packaging.Name
+		var body sql.RawBytes
+		if err := rows.Scan(&view, &n, &body); err != nil {
+			return err
+		}
+		p, err := decodeBody(n, body)
+		if err != nil {
+			return fmt.Errorf("%s: project %s: %w", view, n, err)
+		}
+		for i := range p.Files {
+			s.Listed[p.Files[i].Path] = true
+		}
 	}
 	return rows.Err()
 }

@@ -63,17 +63,22 @@ func (t *Tx) event(e Event) error { return t.eventCounting(e, 0, 0) }
 // eventCounting is event for one that changes how many files the project has, and
 // how many of their bytes are here.
 func (t *Tx) eventCounting(e Event, files int, bytes int64) error {
+	if err := t.note(e); err != nil {
+		return err
+	}
+	return t.q.exec(t.ctx, "UPDATE projects SET serial = ?, files = files + ?, bytes = bytes + ? WHERE name = ?", t.made, files, bytes, e.Project)
+}
+
+// note numbers and keeps an event that changes nothing of what the index lists.
+func (t *Tx) note(e Event) error {
 	t.made++
 	e.Serial, e.Time = t.made, t.now
 	var sha []byte
 	if !e.SHA256.IsZero() {
 		sha = e.SHA256[:]
 	}
-	if err := t.q.exec(t.ctx, "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-		e.Serial, e.Time, e.Verb, e.Project, e.Filename, sha, e.Source, e.Reason); err != nil {
-		return err
-	}
-	return t.q.exec(t.ctx, "UPDATE projects SET serial = ?, files = files + ?, bytes = bytes + ? WHERE name = ?", e.Serial, files, bytes, e.Project)
+	return t.q.exec(t.ctx, "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		e.Serial, e.Time, e.Verb, e.Project, e.Filename, sha, e.Source, e.Reason)
 }
 
 // Claim makes a project known under an owner and a spelling. A name that has
