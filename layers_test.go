@@ -32,6 +32,7 @@ var layers = []row{
 
 	// What a machine can install.
 	{"target", []string{"packaging"}},
+	{"resolve", []string{"packaging", "target"}},
 
 	// What comes in by HTTP, without knowledge of the index.
 	{"upload", []string{"packaging"}},
@@ -81,6 +82,7 @@ var layers = []row{
 	{"serve/servetest", []string{"packaging", "layout", "catalog", "intake", "intake/intaketest", "generate", "publish"}},
 	{"gateway/gatewaytest", []string{"gateway"}},
 	{"internal/confs", nil},
+	{"internal/acceptance/realtree", []string{"packaging", "target", "resolve", "intake/intaketest"}},
 	{"internal/acceptance", []string{
 		".", "packaging", "templates", "layout", "catalog", "serve", "gateway",
 		"intake/intaketest", "fetch/fetchtest", "serve/servetest", "internal/confs",
@@ -97,7 +99,7 @@ var layers = []row{
 var stages = []string{"plan", "drop", "fetch", "intake", "generate", "publish"}
 
 // helpers are for tests alone: no program may import them.
-var helpers = []string{"intake/intaketest", "fetch/fetchtest", "serve/servetest", "gateway/gatewaytest", "internal/confs", "internal/acceptance", "internal/docstest", "bench/dataset", "bench/floor", "bench/floor/cgi", "bench/timed", "bench"}
+var helpers = []string{"intake/intaketest", "fetch/fetchtest", "serve/servetest", "gateway/gatewaytest", "internal/confs", "internal/acceptance", "internal/acceptance/realtree", "internal/docstest", "bench/dataset", "bench/floor", "bench/floor/cgi", "bench/timed", "bench"}
 
 // only says which packages a library may be used in, tests apart. A library
 // that is not here may be used anywhere but in the packages of plain.
@@ -120,7 +122,7 @@ var only = map[string][]string{
 }
 
 // plain packages use the standard library alone, besides what layers allows.
-var plain = []string{"packaging", "target", "templates", "layout", "policy", "plan", "gateway", "examples/quickstart"}
+var plain = []string{"packaging", "target", "resolve", "templates", "layout", "policy", "plan", "gateway", "examples/quickstart"}
 
 // A source is one Go file, read as far as its imports.
 type source struct {

@@ -1,0 +1,429 @@
+package resolve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"nestgen/packaging"
+)
+
+// An index is a Provider over plain values. It fails a test that asks a question
+// twice.
+type index struct {
+	t         testing.TB
+	projects  map[packaging.Name][]release
+	asked     map[string]int
+	announced map[string]bool
+}
+
+type release struct {
+	Candidate
+	Requirements
+	err error
+}
+
+// newIndex reads an index from lines such as
+//
+//	flask 3.0.0: werkzeug>=3, jinja2; async=asgiref>=3.2 ; python>=3.8
+//
+// where the parts behind the first are those of extras, of Requires-Python and
+// the word "yanked", "unknown" or "unusable".
+func newIndex(t testing.TB, text string) *index {
+	t.Helper()
+	x := &index{t: t, projects: map[packaging.Name][]release{}, asked: map[string]int{}, announced: map[string]bool{}}
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if line == "" {
+			continue
+		}
+		head, tail, _ := strings.Cut(line, ":")
+		name, version, _ := strings.Cut(head, " ")
+		r := release{Candidate: Candidate{Version: version_(t, version)}}
+		for i, part := range strings.Split(tail, ";") {
+			part = strings.TrimSpace(part)
+			extra := ""
+			switch {
+			case part == "yanked":
+				r.Yanked = true
+				continue
+			case part == "unknown":
+				r.err = ErrUnknown
+				continue
+			case part == "unusable":
+				r.err = ErrUnusable
+				continue
+			case strings.HasPrefix(part, "python"):
+				r.Python = specifiers(t, strings.TrimPrefix(part, "python"))
+				continue
+			case i > 0:
+				extra, part, _ = strings.Cut(part, "=")
+				extra = strings.TrimSpace(extra)
+				r.Extras = append(r.Extras, extra)
+			}
+			for _, q := range strings.Split(part, ", ") {
+				if q = strings.TrimSpace(q); q == "" {
+					continue
+				}
+				if extra != "" {
+					q += ` ; extra == "` + extra + `"`
+				}
+				r.Dist = append(r.Dist, requirement_(t, q))
+			}
+		}
+		n := packaging.NormalizeName(name)
+		x.projects[n] = append(x.projects[n], r)
+	}
+	return x
+}
+
+func version_(t testing.TB, s string) packaging.Version {
+	t.Helper()
+	v, err := packaging.ParseVersion(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func specifiers(t testing.TB, s string) packaging.Specifiers {
+	t.Helper()
+	v, err := packaging.ParseSpecifiers(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func requirement_(t testing.TB, s string) packaging.Requirement {
+	t.Helper()
+	q, err := packaging.ParseRequirement(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
+func (x *index) Candidates(_ context.Context, n packaging.Name) ([]Candidate, error) {
+	x.once(string(n))
+	releases, ok := x.projects[n]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	var candidates []Candidate
+	for _, r := range releases {
+		candidates = append(candidates, r.Candidate)
+	}
+	return candidates, nil
+}
+
+func (x *index) Requires(_ context.Context, n packaging.Name, c Candidate) (Requirements, error) {
+	x.once(string(n) + " " + c.Version.String())
+	for _, r := range x.projects[n] {
+		if r.Version == c.Version {
+			return r.Requirements, r.err
+		}
+	}
+	return Requirements{}, fmt.Errorf("no %s %s", n, c.Version)
+}
+
+func (x *index) once(question string) {
+	if x.t == nil {
+		return
+	}
+	if x.asked[question]++; x.asked[question] > 1 {
+		x.t.Errorf("asked twice: %s", question)
+	}
+}
+
+var linux = packaging.Environment{
+	OSName: "posix", SysPlatform: "linux", PlatformMachine: "x86_64", PlatformPythonImplementation: "CPython",
+	PlatformSystem: "Linux", PythonVersion: "3.12", PythonFullVersion: "3.12.1",
+	ImplementationName: "cpython", ImplementationVersion: "3.12.1",
+}
+
+func roots(t testing.TB, lines string) []Root {
+	t.Helper()
+	var roots []Root
+	for i, line := range strings.Split(lines, ", ") {
+		if line != "" {
+			roots = append(roots, Root{requirement_(t, line), fmt.Sprintf("allow.txt:%d", i+1)})
+		}
+	}
+	return roots
+}
+
+// text gives a set as "a==1 b==2".
+func text(s *Set) string {
+	var parts []string
+	for _, p := range s.Pins {
+		name := string(p.Name)
+		if len(p.Extras) > 0 {
+			name += fmt.Sprint(p.Extras)
+		}
+		parts = append(parts, name+"=="+p.Version.String())
+	}
+	return strings.Join(parts, " ")
+}
+
+func TestResolve(t *testing.T) {
+	for _, tt := range []struct {
+		name, index, roots, constraints, want string
+	}{
+		{"the newest of each", "a 2: b\na 1:\nb 1:\nb 3:", "a", "", "a==2 b==3"},
+		{"an older parent where the newest cannot be", "a 2: b>=2\na 1: b\nb 1:", "a", "", "a==1 b==1"},
+		{"an older one because of a later requirement", "a 1: b, c\nb 2: c>=2\nb 1: c\nc 1:\nc 2:", "a, c<2", "", "a==1 b==1 c==1"},
+		{"a circle", "a 1: b\nb 1: a", "a", "", "a==1 b==1"},
+		{"extras", "a 1: b ; x=c>=1, d\nb 1:\nc 1:\nd 1: a[x]", "a[x]", "", "a[x]==1 b==1 c==1 d==1"},
+		{"an extra that a version does not have", "a 1: b\nb 1:", "a[x]", "", "a==1 b==1"},
+		{"an extra that only an older version can meet", "a 2: ; x=b>=9\na 1: ; x=b\nb 1:", "a[x]", "", "a[x]==1 b==1"},
+		{"two extras have one version", "a 2: ; x=b ; y=c>=2\na 1: ; x=b ; y=c\nb 1:\nc 1:", "a[x], a[y]", "", "a[x y]==1 b==1 c==1"},
+		{"spellings of an extra", "a 1: ; big-data=b\nb 1:", "a[Big_Data]", "", "a[big-data]==1 b==1"},
+		{"constraints ask for nothing", "a 1: b\nb 1:\nb 2:\nc 1:", "a", "b<2, c==1", "a==1 b==1"},
+		{"pre-releases stay out", "a 1:\na 2rc1:", "a", "", "a==1"},
+		{"pre-releases where nothing else is", "a 2rc1:", "a>=1", "", "a==2rc1"},
+		{"a pre-release that is named", "a 1:\na 2rc1:", "a>=2rc1", "", "a==2rc1"},
+		{"a pre-release that only a dependency names", "a 1: b>=2rc1\nb 2rc1:\nb 1:", "a, b", "", "a==1 b==2rc1"},
+		{"yanked ones stay out", "a 1:\na 2: ; yanked", "a", "", "a==1"},
+		{"a pin of a yanked one", "a 1:\na 2: ; yanked", "a==2", "", "a==2"},
+		{"a pin by a constraint of a yanked one", "a 1:\na 2: ; yanked", "a", "a==2", "a==2"},
+		{"the interpreter", "a 2: ; python>=3.13\na 1: ; python>=3.8", "a", "", "a==1"},
+		{"markers", "a 1: b ; x=c\nb 1:\nc 1:", `a[x] ; sys_platform == "linux", c ; sys_platform == "win32"`, "", "a[x]==1 b==1 c==1"},
+		{"unknown requirements are taken as none", "a 1: ; unknown", "a", "", "a==1"},
+		{"an unusable version is passed over", "a 2: b ; unusable\na 1:", "a", "", "a==1"},
+		{"a URL is not followed", "a 1: b @ https://example.com/b-1.tar.gz, c\nc 1:", "a", "", "a==1 c==1"},
+		{"what nobody asks for any more is left out", "a 2: b, c>=2\na 1:\nb 1: d\nc 1:\nd 1:", "a", "", "a==1"},
+		{"local versions", "a 1: b==1.0\nb 1.0+cu121:", "a", "", "a==1 b==1.0+cu121"},
+		{"=== compares texts", "a 1.0:\na 2:", "a===1.0", "", "a==1.0"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := Problem{Roots: roots(t, tt.roots), Constraints: roots(t, tt.constraints), Environment: linux, Provider: newIndex(t, tt.index)}
+			s, err := p.Resolve(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := text(s); got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// graph makes a small random index of projects a, b, c ...
+func graph(r *rand.Rand, projects, versions, needs int, yanked bool) string {
+	var b strings.Builder
+	for i := range projects {
+		for v := 1 + r.IntN(versions); v > 0; v-- {
+			fmt.Fprintf(&b, "%c %d:", 'a'+i, v)
+			var parts []string
+			for range r.IntN(needs + 1) {
+				parts = append(parts, someRequirement(r, projects, versions))
+			}
+			b.WriteString(" " + strings.Join(parts, ", "))
+			if r.IntN(3) == 0 {
+				fmt.Fprintf(&b, " ; x=%s", someRequirement(r, projects, versions))
+			}
+			switch n := r.IntN(12); {
+			case n == 0 && yanked:
+				b.WriteString(" ; yanked")
+			case n == 1:
+				b.WriteString(" ; python>=3.13")
+			}
+			b.WriteString("\n")
+		}
+	}
+	return b.String()
+}
+
+func someRequirement(r *rand.Rand, projects, versions int) string {
+	name := string(rune('a' + r.IntN(projects)))
+	if r.IntN(5) == 0 {
+		name += "[x]"
+	}
+	v := 1 + r.IntN(versions)
+	return name + [...]string{"", "", fmt.Sprintf(">=%d", v), fmt.Sprintf("<=%d", v), fmt.Sprintf("==%d", v), fmt.Sprintf("!=%d", v), fmt.Sprintf("<%d", v), fmt.Sprintf("==%d.*", v)}[r.IntN(8)]
+}
+
+// check reports what is wrong with a set by the index, or "".
+func (x *index) check(p *Problem, s *Set) string {
+	chosen := map[packaging.Name]release{}
+	extras := map[packaging.Name][]string{}
+	for _, pin := range s.Pins {
+		for _, r := range x.projects[pin.Name] {
+			if r.Version == pin.Version {
+				chosen[pin.Name] = r
+			}
+		}
+	}
+	var queue []packaging.Requirement
+	for _, r := range p.Roots {
+		queue = append(queue, r.Requirement)
+	}
+	done := map[string]bool{}
+	need := map[packaging.Name]bool{}
+	for len(queue) > 0 {
+		q := queue[0]
+		queue = queue[1:]
+		if done[q.String()] {
+			continue
+		}
+		done[q.String()] = true
+		r, ok := chosen[q.Project()]
+		if !ok {
+			return "nothing for " + q.String()
+		}
+		if !q.Specifiers.Contains(r.Version, packaging.AllowPrereleases) {
+			return fmt.Sprintf("%s is not met by %s", q, r.Version)
+		}
+		if !r.Python.Contains(version_(x.t, linux.PythonFullVersion), packaging.AllowPrereleases) {
+			return fmt.Sprintf("%s %s is not for this Python", q.Project(), r.Version)
+		}
+		need[q.Project()] = true
+		extras[q.Project()] = append(extras[q.Project()], q.Extras...)
+		for _, d := range r.Dist {
+			for _, e := range append([]string{""}, q.Extras...) {
+				env := linux
+				env.Extra = e
+				if ok := d.Marker == nil; ok {
+					queue = append(queue, d)
+				} else if ok, err := d.Marker.Eval(&env); ok && err == nil {
+					queue = append(queue, d)
+				}
+			}
+		}
+	}
+	for _, pin := range s.Pins {
+		if !need[pin.Name] {
+			return "nobody needs " + string(pin.Name)
+		}
+		if len(pin.Asks) == 0 || len(s.Chain(pin.Name)) == 0 || s.Chain(pin.Name)[0].By != "" {
+			return "no reason for " + string(pin.Name)
+		}
+		if chosen[pin.Name].Yanked {
+			exact := slices.ContainsFunc(pin.Asks, func(a Ask) bool { return a.Requirement.Specifiers.IsExact() })
+			if !exact {
+				return "yanked without a pin: " + string(pin.Name)
+			}
+		}
+	}
+	return ""
+}
+
+// exists reports by trying everything whether there is a set at all.
+func (x *index) exists(p *Problem) bool {
+	var names []packaging.Name
+	for n := range x.projects {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	// Depth first over requirements, each name once.
+	var try func(queue []packaging.Requirement, chosen map[packaging.Name]release, asked map[packaging.Name][]packaging.Requirement) bool
+	try = func(queue []packaging.Requirement, chosen map[packaging.Name]release, asked map[packaging.Name][]packaging.Requirement) bool {
+		if len(queue) == 0 {
+			return true
+		}
+		q, rest := queue[0], queue[1:]
+		n := q.Project()
+		// A set for the next asked names, so that going back finds them as
+		// they were.
+		next := map[packaging.Name][]packaging.Requirement{}
+		for k, v := range asked {
+			next[k] = v
+		}
+		known := slices.ContainsFunc(asked[n], func(o packaging.Requirement) bool { return o.String() == q.String() })
+		if !known {
+			next[n] = append(slices.Clip(asked[n]), q)
+		}
+		follow := func(r release) []packaging.Requirement {
+			if known {
+				return rest
+			}
+			out := slices.Clone(rest)
+			for _, d := range r.Dist {
+				for _, e := range append([]string{""}, q.Extras...) {
+					env := linux
+					env.Extra = e
+					ok := d.Marker == nil
+					if !ok {
+						ok, _ = d.Marker.Eval(&env)
+					}
+					if ok {
+						out = append(out, d)
+						break
+					}
+				}
+			}
+			return out
+		}
+		if r, ok := chosen[n]; ok {
+			return q.Specifiers.Contains(r.Version, packaging.AllowPrereleases) && try(follow(r), chosen, next)
+		}
+		for _, r := range x.projects[n] {
+			if !q.Specifiers.Contains(r.Version, packaging.AllowPrereleases) ||
+				!r.Python.Contains(version_(x.t, linux.PythonFullVersion), packaging.AllowPrereleases) {
+				continue
+			}
+			chosen[n] = r
+			if try(follow(r), chosen, next) {
+				return true
+			}
+			delete(chosen, n)
+		}
+		return false
+	}
+	var queue []packaging.Requirement
+	for _, r := range p.Roots {
+		queue = append(queue, r.Requirement)
+	}
+	return try(queue, map[packaging.Name]release{}, map[packaging.Name][]packaging.Requirement{})
+}
+
+// TestResolveRandom holds what is found against trying everything. Whether a
+// yanked version may be taken depends on which requirement is seen first, with
+// pip as here, so that graphs with yanked versions are not tried for sets that
+// were missed.
+func TestResolveRandom(t *testing.T) {
+	n := 3000
+	if testing.Short() {
+		n = 300
+	}
+	found, none := 0, 0
+	for seed := range n {
+		r := rand.New(rand.NewPCG(uint64(seed), 7))
+		yanked := seed%2 == 0
+		text := graph(r, 3+r.IntN(5), 4, 3, yanked)
+		asked := "a"
+		for range r.IntN(3) {
+			asked += ", " + someRequirement(r, 4, 4)
+		}
+		p := Problem{Roots: roots(t, asked), Environment: linux, Provider: newIndex(t, text)}
+		s, err := p.Resolve(t.Context())
+		var conflict *Conflict
+		switch {
+		case errors.As(err, &conflict):
+			none++
+			if !yanked && newIndex(t, text).exists(&p) {
+				t.Errorf("seed %d: there is a set for %s\n%s%v", seed, asked, text, err)
+			}
+		case err != nil:
+			t.Fatalf("seed %d: %v", seed, err)
+		default:
+			found++
+			if wrong := newIndex(t, text).check(&p, s); wrong != "" {
+				t.Errorf("seed %d: %s in %s\nroots %s\n%s", seed, wrong, text, asked, text)
+			}
+		}
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("%d sets, %d conflicts", found, none)
+	if found < n/10 || none < n/10 {
+		t.Errorf("the graphs are too easy: %d sets, %d conflicts", found, none)
+	}
+}
