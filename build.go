@@ -128,16 +128,18 @@ func (s *site) build(ctx context.Context) (*Report, error) {
 // report of this run.
 type site struct {
 	Config
-	opts     Options
-	log      *slog.Logger
-	progress Progress
-	catalog  *catalog.Catalog
-	tree     *publish.Tree // nil in a dry run that needs no lock
-	intent   intent
-	local    localFiles
-	upstream upstreams
-	report   *Report
-	mu       sync.Mutex // held to note in a decided what came of a file
+	opts      Options
+	log       *slog.Logger
+	progress  Progress
+	catalog   *catalog.Catalog
+	tree      *publish.Tree // nil in a dry run that needs no lock
+	intent    intent
+	prospects prospects
+	local     localFiles
+	upstream  upstreams
+	report    *Report
+	early     early
+	mu        sync.Mutex // held to note in a decided what came of a file
 
 	// foreseen is what a dry run has read of advisories and the catalog does not
 	// have yet.

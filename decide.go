@@ -388,6 +388,22 @@ func (s *site) decideUpstreams(ctx context.Context, owners map[packaging.Name]st
 		yield(nil, err)
 		return
 	}
+	known := s.upstreamProjects(owners)
+	if len(known) > 0 || s.Dependencies != NoDependencies && len(s.intent.wants) > 0 {
+		if err := s.upstream.open(s); err != nil {
+			yield(nil, err)
+			return
+		}
+		if err := s.askRoots(ctx, known); err != nil {
+			yield(nil, err)
+			return
+		}
+	}
+	leaving := s.localLeaving()
+	if err := s.complete(ctx, owners, leaving); err != nil {
+		yield(nil, err)
+		return
+	}
 	names := s.upstreamProjects(owners)
 	var unasked []packaging.Name
 	for n := range s.held {
@@ -400,14 +416,6 @@ func (s *site) decideUpstreams(ctx context.Context, owners map[packaging.Name]st
 		return
 	}
 	if len(names) == 0 {
-		return
-	}
-	if err := s.upstream.open(s); err != nil {
-		yield(nil, err)
-		return
-	}
-	if err := s.askRoots(ctx, names); err != nil {
-		yield(nil, err)
 		return
 	}
 	s.progress.Stage("asking", int64(len(names)))
@@ -425,7 +433,6 @@ func (s *site) decideUpstreams(ctx context.Context, owners map[packaging.Name]st
 		d   *decided
 		err error
 	}
-	leaving := s.localLeaving()
 	answers := ordered(ctx, names, s.Connections, func(ctx context.Context, n packaging.Name) result {
 		d, err := s.decideUpstream(ctx, n, owners[n], leaving[n])
 		s.progress.Step(1, 0)
@@ -463,6 +470,11 @@ func (s *site) decideUpstreams(ctx context.Context, owners map[packaging.Name]st
 // and those that came from one and are not asked for any more.
 func (s *site) upstreamProjects(owners map[packaging.Name]string) []packaging.Name {
 	set := map[packaging.Name]bool{}
+	for n := range s.intent.needs {
+		if _, upstream := s.sources(n, owners[n], s.local.mine[n]); upstream {
+			set[n] = true
+		}
+	}
 	for n := range s.intent.wants {
 		if _, upstream := s.sources(n, owners[n], s.local.mine[n]); upstream {
 			set[n] = true
@@ -486,36 +498,70 @@ func (s *site) upstreamProjects(owners map[packaging.Name]string) []packaging.Na
 	return slices.Sorted(maps.Keys(set))
 }
 
-// decideUpstream asks the upstream of a project and decides.
-func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner string, leaving map[string]bool) (*decided, error) {
+// A prospect is a project of an upstream before anything is decided about it: all
+// that is known of it, and what its upstream said.
+type prospect struct {
+	in       plan.Input
+	owner    string
+	upstream bool // its files come from one
+	asked    asked
+	held     []catalog.Hold // what was held of it before
+	told     []plan.Problem
+}
+
+// prospect asks the upstream of a project, if anybody wants files of it from there:
+// a line of the allowlist, or what one of them needs.
+func (s *site) prospect(ctx context.Context, n packaging.Name, owner string, leaving map[string]bool, needed bool) (*prospect, error) {
 	in, err := s.input(ctx, n)
 	if err != nil {
 		return nil, err
 	}
-	held, err := s.heldBefore(ctx, n)
-	if err != nil {
+	p := &prospect{in: in, owner: nowOf(owner, in.Current)}
+	if p.held, err = s.heldBefore(ctx, n); err != nil {
 		return nil, err
 	}
-	owner = nowOf(owner, in.Current)
-	in.SkipLocal, in.Leaving = true, leaving
-	if s.intent.partial && owner == "" {
-		in.Wants = nil // nobody is asked for it in this run
+	p.in.SkipLocal, p.in.Leaving = true, leaving
+	if s.intent.partial && p.owner == "" {
+		p.in.Wants = nil // nobody is asked for it in this run
 	}
-	d := &decided{owner: owner}
-	var told []plan.Problem
-	var a asked
-	if _, upstream := s.sources(n, owner, s.local.mine[n]); upstream && s.mustAsk(in, held) {
-		if a, err = s.ask(ctx, n, owner, in); err != nil {
+	_, p.upstream = s.sources(n, p.owner, s.local.mine[n])
+	switch {
+	case !p.upstream:
+		p.told = ownOnly(&p.in)
+	case needed || s.mustAsk(p.in, p.held):
+		if p.asked, err = s.ask(ctx, n, p.owner, p.in); err != nil {
 			return nil, err
 		}
-		s.noteDemand(in, a)
-		in.Source, in.Listing, told = a.source, a.listing, a.problems
-		if in.OnDemand && a.listing != nil && s.seenBefore {
+		s.noteDemand(p.in, p.asked)
+		p.in.Source, p.in.Listing, p.told = p.asked.source, p.asked.listing, p.asked.problems
+		if p.asked.listing != nil && (p.in.OnDemand || needed) && s.seenBefore {
 			// All of it will be looked up.
-			if in.Known, err = s.known(ctx, a.listing); err != nil {
+			if p.in.Known, err = s.known(ctx, p.asked.listing); err != nil {
 				return nil, err
 			}
 		}
+	case p.in.OnDemand && p.owner != "":
+		p.in.Source = p.owner // it was asked not long ago
+	}
+	return p, s.hold(ctx, &p.in, &p.asked)
+}
+
+// decideUpstream asks the upstream of a project, unless that was done, and decides.
+func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner string, leaving map[string]bool) (*decided, error) {
+	p := s.prospects.take(n)
+	if p == nil {
+		var err error
+		if p, err = s.prospect(ctx, n, owner, leaving, false); err != nil {
+			return nil, err
+		}
+	}
+	in, a, told := p.in, p.asked, p.told
+	in.Needs, in.Settled = s.intent.needs[n], s.settled(n)
+	in.KeepMirrored = in.KeepMirrored || s.intent.unfinished
+	owner = p.owner
+	d := &decided{owner: owner, answers: a.answers}
+	switch {
+	case a.source != "" || a.nobody:
 		d.lacks = a.listing == nil && !a.nobody && !a.absent
 		d.heard = a.listing != nil
 		in.Lacks = func(f catalog.File, o catalog.Offer) bool {
@@ -530,6 +576,7 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 		d.owner = cmp.Or(owner, a.source)
 		if a.nobody {
 			in.Wants = slices.DeleteFunc(slices.Clone(in.Wants), func(w allowlist.Want) bool { return w.Kind == allowlist.FromIndex })
+			in.Settled = nil
 		}
 		if owner == "" && !s.joined && (a.listing != nil || a.nobody) {
 			if _, err := s.decideLinks(d, in.Current, n, s.local.snippets[n]); err != nil {
@@ -539,20 +586,12 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 				d.owner = catalog.Local
 			}
 		}
-	} else if !upstream {
-		told = ownOnly(&in)
-	} else if in.OnDemand && owner != "" {
-		in.Source = owner // it was asked not long ago
-	} else if len(in.Wants) > 0 {
+	case p.upstream && in.Source == "" && len(in.Wants) > 0:
 		d.owner = cmp.Or(owner, catalog.Direct)
 	}
-	if in.Current == nil && len(s.intent.wants[n]) == 0 {
+	if in.Current == nil && len(s.intent.wants[n])+len(in.Needs) == 0 {
 		told = nil // any client can ask for a name that nobody has
 	}
-	if err := s.hold(ctx, &in, &a); err != nil {
-		return nil, err
-	}
-	d.answers = a.answers
 	in.KeepOthers = in.Source != "" && s.intent.projects[n].Upstream == ""
 	d.Project = plan.Decide(in)
 	d.lacks = d.lacks || d.Project.Lacks
@@ -570,10 +609,10 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 		d.Fetch, d.Announce = nil, nil // what is missing of the allowlist may forbid it
 	}
 	d.Problems = append(told, d.Problems...)
-	d.waiting = len(held)
+	d.waiting = len(p.held)
 	if (in.Listing != nil || in.Source == "") && !s.intent.faulty {
 		d.held = d.Project.Held()
-		d.reheld, d.waiting = !slices.Equal(d.held, held), len(d.held)
+		d.reheld, d.waiting = !slices.Equal(d.held, p.held), len(d.held)
 	}
 	return d, nil
 }

@@ -16,6 +16,9 @@ var (
 	// ErrLocked: another run is working on the same site.
 	ErrLocked = errors.New("another run holds the lock of this site")
 
+	// ErrIncomplete: something that is asked for is not in the index.
+	ErrIncomplete = errors.New("incomplete")
+
 	// ErrStorage: the disk or the file system failed.
 	ErrStorage = errors.New("storage")
 
@@ -57,6 +60,8 @@ func Status(err error) int {
 		return 130
 	case setting, errors.Is(err, ErrSettings):
 		return 2
+	case errors.Is(err, ErrIncomplete):
+		return 3
 	case errors.Is(err, ErrLocked):
 		return 4
 	case errors.Is(err, ErrStorage):

@@ -29,7 +29,9 @@ type intent struct {
 	links       map[packaging.Name][]catalog.Link
 	archives    map[string]archive // what the allowlist names by an address, by the address that is shown
 	policy      *policy.Policy
-	projects    map[packaging.Name]ProjectConfig
+
+	completion
+	projects map[packaging.Name]ProjectConfig
 
 	// faulty says that the allowlist could not be read whole. Then nothing that
 	// came from an upstream leaves the index: the line that wants it may be the

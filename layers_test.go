@@ -62,15 +62,15 @@ var layers = []row{
 
 	// The walk.
 	{".", []string{
-		"packaging", "templates", "layout", "allowlist", "advisory", "provenance", "catalog", "policy",
-		"target", "plan", "drop", "fetch", "intake", "generate", "publish", "demand", "internal/killsweep/sweep", "internal/stricttoml", "internal/secret", "internal/tame",
+		"packaging", "templates", "layout", "allowlist", "lockfile", "advisory", "provenance", "catalog", "policy",
+		"target", "resolve", "plan", "drop", "fetch", "intake", "generate", "publish", "demand", "internal/killsweep/sweep", "internal/stricttoml", "internal/secret", "internal/tame",
 	}},
 	{"gateway", nil},
 	{"internal/confine", []string{"."}},
 	{"fallback", []string{".", "packaging", "layout", "catalog", "upload", "access", "serve"}},
 
 	// Programs.
-	{"cmd/nestgen", []string{".", "packaging", "upload", "access", "catalog", "policy", "plan", "serve", "fallback", "internal/stricttoml", "internal/tame"}},
+	{"cmd/nestgen", []string{".", "lockfile", "packaging", "upload", "access", "catalog", "policy", "plan", "serve", "fallback", "internal/stricttoml", "internal/tame"}},
 	{"cmd/nestgen-cgi", []string{".", "packaging", "access", "gateway", "fallback", "internal/confine"}},
 	{"examples/quickstart", nil},
 	{"internal/vectors", []string{"packaging", "lockfile", "allowlist", "catalog", "policy", "plan", "fetch", "intake", "generate"}},

@@ -151,8 +151,11 @@ func (s *site) tempDownload() (string, error) {
 	return temp, os.MkdirAll(s.partials(), 0o700)
 }
 
-// receive downloads a file into the stage.
+// receive downloads a file into the stage, unless it is there already.
 func (s *site) receive(ctx context.Context, src *fetch.Source, o catalog.Offer) (temp string, got fetch.Result, err error) {
+	if f, ok := s.early.take(o); ok {
+		return f.temp, f.sums, nil
+	}
 	if temp, err = s.tempDownload(); err != nil {
 		return "", got, err
 	}

@@ -56,7 +56,7 @@ func Choices(in Input) []Available {
 		}
 		for _, c := range p.direct(&in, want) {
 			offered := slices.ContainsFunc(free, func(f candidate) bool { return f.Offer.Filename == c.Offer.Filename })
-			if !offered && p.isHeld(&in, &c, reasonOf(want)) {
+			if !offered && p.isHeld(&in, &c, Reason(want)) {
 				continue
 			}
 			a := Available{c.Choice, catalog.Yank{}, nil}

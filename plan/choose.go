@@ -49,14 +49,16 @@ func (p *Project) choose(in *Input, here map[string]catalog.File) (chosen, out [
 	for i := range all {
 		at[all[i].Offer.Filename] = i
 	}
-	for _, want := range in.Wants {
+	for i, want := range in.Wants {
 		var answers []candidate
 		switch {
+		case in.Settled[i]:
+			continue
 		case want.Kind == allowlist.Archive:
 			answers = p.direct(in, want)
 			for _, c := range answers {
 				if _, ok := at[c.Offer.Filename]; !ok {
-					if p.isHeld(in, &c, reasonOf(want)) {
+					if p.isHeld(in, &c, Reason(want)) {
 						answers = nil
 						break
 					}
@@ -78,7 +80,7 @@ func (p *Project) choose(in *Input, here map[string]catalog.File) (chosen, out [
 				all[i].Allowed = c.Allowed
 			}
 			all[i].vetted = all[i].vetted || c.vetted
-			all[i].Why = append(all[i].Why, reasonOf(want))
+			all[i].Why = append(all[i].Why, Reason(want))
 		}
 	}
 	p.answerNeeds(in, all)
@@ -262,8 +264,8 @@ func (p *Project) checkLocal(in *Input, want allowlist.Want) {
 		"%s: no file in the drop folders fits, and the name belongs to this site, so that no upstream is asked", strings.TrimSpace(want.Text))
 }
 
-// reasonOf says where a want stands, and through which lists it came there.
-func reasonOf(w allowlist.Want) string {
+// Reason says where a want stands, and through which lists it came there.
+func Reason(w allowlist.Want) string {
 	var b strings.Builder
 	for _, via := range w.Via {
 		b.WriteString(via.String() + " > ")

@@ -137,7 +137,7 @@ func Against(in Input, filename string) *Objection {
 func askedBy(in *Input, c *candidate) (why []string) {
 	for _, want := range in.Wants {
 		if want.Kind == allowlist.FromIndex && in.specifiers(want).MatchesString(c.Filename.Version, packaging.AllowPrereleases) {
-			why = append(why, reasonOf(want))
+			why = append(why, Reason(want))
 		}
 	}
 	for _, need := range in.Needs {

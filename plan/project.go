@@ -68,8 +68,11 @@ type Input struct {
 	Constraints []allowlist.Want
 	Options     allowlist.Options
 
-	// Needs are the versions that something else needs which is asked for.
-	Needs []Need
+	// Needs are the versions that something needs which is asked for, or that were
+	// chosen for the lines that Settled names, by their places in Wants: these
+	// choose nothing themselves.
+	Needs   []Need
+	Settled map[int]bool
 
 	// Source is the upstream that the project belongs to, empty if it belongs
 	// to none. Listing is what it says, nil if it could not be asked: then

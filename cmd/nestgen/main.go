@@ -60,6 +60,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 const (
 	exitDone  = 0
 	exitUsage = 2
+	exitKept  = 3
 	exitAlarm = 6
 )
 
@@ -163,6 +164,8 @@ Begin with:
 		newPlan(&s),
 		newServe(&s),
 		newVerify(&s),
+		newProve(&s),
+		newLock(&s),
 		newGC(&s),
 		newList(&s),
 		newShow(&s),

@@ -15,9 +15,10 @@ import (
 
 // Opts are what may differ from the plainest distribution. All are optional.
 type Opts struct {
-	// RequiresPython, RequiresDist and Summary go into the core metadata.
+	// RequiresPython, RequiresDist, ProvidesExtra and Summary go into the core metadata.
 	RequiresPython string
 	RequiresDist   []string
+	ProvidesExtra  []string
 	Summary        string
 
 	// Metadata replaces the whole core metadata file if it is not empty.
@@ -141,6 +142,9 @@ func (o Opts) metadata(name, version string) []byte {
 	}
 	if o.RequiresPython != "" {
 		fmt.Fprintf(&b, "Requires-Python: %s\n", o.RequiresPython)
+	}
+	for _, e := range o.ProvidesExtra {
+		fmt.Fprintf(&b, "Provides-Extra: %s\n", e)
 	}
 	for _, r := range o.RequiresDist {
 		fmt.Fprintf(&b, "Requires-Dist: %s\n", r)

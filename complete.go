@@ -1,0 +1,244 @@
+package nestgen
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+
+	"nestgen/allowlist"
+	"nestgen/catalog"
+	"nestgen/packaging"
+	"nestgen/plan"
+)
+
+// A completion is what the lines of the allowlist need besides themselves, and what
+// was chosen for them with regard to that.
+type completion struct {
+	needs map[packaging.Name][]plan.Need
+
+	// chosen are the lines for which versions were chosen that go together, by
+	// their places among the wants of their project.
+	chosen map[packaging.Name]map[int]bool
+
+	// unfinished says that something is not known of what is needed, so that
+	// nothing may leave the index for not being needed.
+	unfinished bool
+}
+
+// settled gives the lines of a project that ask for nothing but what was chosen
+// for them.
+func (s *site) settled(n packaging.Name) map[int]bool {
+	if s.keep(n) != plan.Newest {
+		return nil
+	}
+	return s.intent.chosen[n]
+}
+
+// complete finds out what the lines of the allowlist need, on every machine that the
+// settings name, and notes it in the intent.
+func (s *site) complete(ctx context.Context, owners map[packaging.Name]string, leaving map[packaging.Name]map[string]bool) error {
+	if s.Dependencies == NoDependencies {
+		return nil
+	}
+	if s.intent.partial {
+		s.intent.unfinished = true // what is missing of the allowlist may narrow what is left
+		return nil
+	}
+	reader := newNeedsReader(s)
+	stock := &whole{s: s, owners: owners, leaving: leaving, reader: reader}
+	found, err := s.install(ctx, stock, s.targets())
+	if err == nil {
+		err = s.takeOver(ctx, found)
+	}
+	return errors.Join(err, reader.save(ctx))
+}
+
+// takeOver notes in the intent what was found out.
+func (s *site) takeOver(ctx context.Context, found []installation) error {
+	in := &s.intent
+	in.needs = map[packaging.Name][]plan.Need{}
+	in.chosen = map[packaging.Name]map[int]bool{}
+	why := map[packaging.Name]map[string]map[string][]string{} // versions, reasons, environments
+	if err := s.tellFailures(ctx, found); err != nil {
+		return err
+	}
+	for _, i := range found {
+		for _, set := range i.sets {
+			for _, r := range set.roots {
+				in.choose(r)
+			}
+			for _, p := range set.pins {
+				versions := why[p.name]
+				if versions == nil {
+					versions = map[string]map[string][]string{}
+					why[p.name] = versions
+				}
+				if versions[p.version] == nil {
+					versions[p.version] = map[string][]string{}
+				}
+				if envs := versions[p.version][p.why]; !slices.Contains(envs, i.target.Name) {
+					versions[p.version][p.why] = append(envs, i.target.Name)
+				}
+			}
+		}
+	}
+	for n, versions := range why {
+		for _, v := range slices.Sorted(maps.Keys(versions)) {
+			need := plan.Need{Version: v}
+			for _, reason := range slices.Sorted(maps.Keys(versions[v])) {
+				need.Why = append(need.Why, reason+" ("+strings.Join(versions[v][reason], ", ")+")")
+			}
+			in.needs[n] = append(in.needs[n], need)
+		}
+	}
+	s.tellUnknown(found)
+	return nil
+}
+
+// tellFailures tells of what does not install.
+func (s *site) tellFailures(ctx context.Context, found []installation) error {
+	for _, i := range found {
+		for _, f := range i.failures {
+			s.intent.unfinished = true
+			if f.root == nil {
+				continue
+			}
+			// What is here installs, perhaps, and a newer version would be
+			// taken in its place and would not.
+			if here, err := s.isHere(ctx, f.root.want); err != nil {
+				return err
+			} else if here {
+				s.intent.choose(f.root)
+			}
+		}
+	}
+	for _, t := range once(found, func(i installation) []failure { return i.failures }) {
+		s.report.problem(plan.Incomplete, t.where, "nothing leaves the index until this is settled", "on %s: %v", t.on, t.err)
+	}
+	for _, t := range once(found, func(i installation) []failure { return i.apart }) {
+		s.report.problem(plan.Warning, t.where, "put lines that are never installed together into lists of their own",
+			"on %s its lines do not install together, but each alone: %v", t.on, t.err)
+	}
+	return nil
+}
+
+// A told is a failure with the machines that have it.
+type told struct {
+	failure
+	on string
+}
+
+// once gives the failures of all machines, each once.
+func once(found []installation, of func(installation) []failure) (all []told) {
+	at := map[string]int{}
+	for _, i := range found {
+		for _, f := range of(i) {
+			key := f.where + "\x00" + f.err.Error()
+			if n, again := at[key]; again {
+				all[n].on += ", " + i.target.Name
+				continue
+			}
+			at[key] = len(all)
+			all = append(all, told{f, i.target.Name})
+		}
+	}
+	return all
+}
+
+// choose notes that a line asks for nothing but what was chosen for it. One with
+// hashes says itself what it is for.
+func (c *completion) choose(r *root) {
+	if r.want.Kind != allowlist.FromIndex || len(r.want.Hashes) > 0 {
+		return
+	}
+	if c.chosen[r.want.Project] == nil {
+		c.chosen[r.want.Project] = map[int]bool{}
+	}
+	c.chosen[r.want.Project][r.place] = true
+}
+
+// isHere reports whether the index has a version that a line allows.
+func (s *site) isHere(ctx context.Context, w allowlist.Want) (bool, error) {
+	p, err := s.catalog.Project(ctx, w.Project)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, storage(err)
+	}
+	return slices.ContainsFunc(p.Files, func(f catalog.File) bool {
+		return w.Requirement.Specifiers.MatchesString(f.Version, packaging.AllowPrereleases)
+	}), nil
+}
+
+// tellUnknown tells of what nobody can say what it needs.
+func (s *site) tellUnknown(found []installation) {
+	told := map[string][]string{}
+	for _, i := range found {
+		for _, set := range i.sets {
+			for _, name := range set.unknown {
+				if !slices.Contains(told[name], i.target.Name) {
+					told[name] = append(told[name], i.target.Name)
+				}
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(told)) {
+		s.report.problem(plan.Warning, name, "give what it needs a line in the allowlist",
+			"it does not say what it needs except to those who run its code; %s would get it", strings.Join(told[name], ", "))
+	}
+}
+
+// A root is a line of the allowlist that something is installed for.
+type root struct {
+	want  allowlist.Want
+	place int // among the wants of its project
+}
+
+func (r *root) String() string { return plan.Reason(r.want) }
+
+// list names the outermost list that the line belongs to: its lines are meant to be
+// installed together.
+func (r *root) list() string {
+	if len(r.want.Via) > 0 {
+		return r.want.Via[0].File
+	}
+	return r.want.Position.File
+}
+
+// roots gives the lines of the allowlist that ask for something to install, list by
+// list, in their order.
+func (s *site) roots() (lists [][]*root) {
+	byList := map[string][]*root{}
+	for _, n := range slices.Sorted(maps.Keys(s.intent.wants)) {
+		for i, w := range s.intent.wants[n] {
+			if w.Kind == allowlist.FromIndex || w.Kind == allowlist.Archive {
+				r := &root{w, i}
+				byList[r.list()] = append(byList[r.list()], r)
+			}
+		}
+	}
+	for _, list := range slices.Sorted(maps.Keys(byList)) {
+		slices.SortStableFunc(byList[list], func(a, b *root) int {
+			return cmp.Or(comparePlaces(a.want, b.want), strings.Compare(string(a.want.Project), string(b.want.Project)))
+		})
+		lists = append(lists, byList[list])
+	}
+	return lists
+}
+
+// comparePlaces compares lines of one list by where they are read.
+func comparePlaces(a, b allowlist.Want) int {
+	pa, pb := append(slices.Clone(a.Via), a.Position), append(slices.Clone(b.Via), b.Position)
+	for i := 1; i < min(len(pa), len(pb)); i++ {
+		// The same file up to here, so the line in it tells.
+		if c := cmp.Compare(pa[i-1].Line, pb[i-1].Line); c != 0 {
+			return c
+		}
+	}
+	return cmp.Compare(pa[min(len(pa), len(pb))-1].Line, pb[min(len(pa), len(pb))-1].Line)
+}

@@ -1,0 +1,338 @@
+package nestgen
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"nestgen/fetch/fetchtest"
+	"nestgen/intake/intaketest"
+)
+
+// needing makes a wheel that needs others.
+func needing(name, version string, dist ...string) fetchtest.File {
+	return wheel(name, version, intaketest.Opts{RequiresDist: dist})
+}
+
+// completing makes a world that completes its allowlist for two machines.
+func completing(t *testing.T, list string, files ...fetchtest.File) (*world, *fetchtest.Server) {
+	t.Helper()
+	up := fetchtest.New(t, files...)
+	w := newWorld(t, up)
+	w.Dependencies = Resolve
+	w.Environments = []string{"cp312-linux-x86_64", "cp311-windows-amd64"}
+	if err := w.Resolve(); err != nil {
+		t.Fatal(err)
+	}
+	w.write("allowlist.txt", list)
+	return w, up
+}
+
+func TestTheAllowlistIsCompleted(t *testing.T) {
+	flask := wheel("flask", "3.0", intaketest.Opts{ProvidesExtra: []string{"async"},
+		RequiresDist: []string{"werkzeug>=3", "colorama; sys_platform == 'win32'", "asgiref; extra == 'async'"}})
+	for _, tt := range []struct {
+		name  string
+		list  string
+		files []fetchtest.File
+		want  []string
+	}{
+		{"nothing is needed", "six", []fetchtest.File{needing("six", "1.0")}, []string{"six-1.0"}},
+		{"what one machine needs", "flask", []fetchtest.File{flask, needing("werkzeug", "3.0", "markupsafe"), needing("werkzeug", "2.0"), needing("markupsafe", "2.0"),
+			needing("colorama", "0.4"), needing("asgiref", "3.8")}, []string{"colorama-0.4", "flask-3.0", "markupsafe-2.0", "werkzeug-3.0"}},
+		{"an extra", "flask[async]", []fetchtest.File{flask, needing("werkzeug", "3.0"), needing("colorama", "0.4"), needing("asgiref", "3.8")},
+			[]string{"asgiref-3.8", "colorama-0.4", "flask-3.0", "werkzeug-3.0"}},
+		{"one version for two", "a\nb", []fetchtest.File{needing("a", "1", "c"), needing("b", "1", "c<2"), needing("c", "1"), needing("c", "2")},
+			[]string{"a-1", "b-1", "c-1"}},
+		{"an older version of a line", "a\nb", []fetchtest.File{needing("a", "1", "c<2"), needing("a", "2", "c>=2"), needing("b", "1", "c<2"), needing("c", "1"), needing("c", "2")},
+			[]string{"a-1", "b-1", "c-1"}},
+		{"a constraint", "a\n-c constraints.txt", []fetchtest.File{needing("a", "1", "c"), needing("c", "1"), needing("c", "2")}, []string{"a-1", "c-1"}},
+		{"a newer Python than any machine has", "a", []fetchtest.File{wheel("a", "1", intaketest.Opts{RequiresPython: ">=3.8"}), wheel("a", "2", intaketest.Opts{RequiresPython: ">=3.14"})},
+			[]string{"a-1"}},
+		{"a circle", "a", []fetchtest.File{needing("a", "1", "b"), needing("b", "1", "a")}, []string{"a-1", "b-1"}},
+		{"a line for another machine", "six\na; sys_platform == 'darwin'", []fetchtest.File{needing("six", "1"), needing("a", "1", "b"), needing("b", "1")}, []string{"a-1", "six-1"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w, _ := completing(t, tt.list, tt.files...)
+			w.write("constraints.txt", "c<2\n")
+			w.build(0)
+			var want []string
+			for _, f := range tt.want {
+				want = append(want, f+"-py3-none-any.whl")
+			}
+			w.lists(want...)
+			if r := w.build(0); r.Added.Count+r.Withdrawn.Count+r.Pages.Written > 0 {
+				t.Errorf("the second build: %+v", r)
+			}
+		})
+	}
+}
+
+func pure(names ...string) (all []string) {
+	for _, n := range names {
+		all = append(all, n+"-py3-none-any.whl")
+	}
+	return all
+}
+
+// What is needed no more leaves; where that cannot be found out, nothing does, and
+// no version comes in that may not install.
+func TestWhatIsNeededNoMoreLeaves(t *testing.T) {
+	t.Parallel()
+	a, c, x := needing("a", "1", "b"), needing("c", "1"), needing("x", "1", "y")
+	w, up := completing(t, "a\nx", a, needing("b", "1", "c"), c, x, needing("y", "1"))
+	w.build(0)
+	w.lists(pure("a-1", "b-1", "c-1", "x-1", "y-1")...)
+
+	now := []fetchtest.File{a, needing("b", "1", "c"), needing("b", "2"), c, x, needing("x", "2", "z"), needing("y", "1"), needing("z", "1")}
+	up.SetFiles(now...)
+	up.Always(up.Page(fetchtest.Index, "z"), fetchtest.Status503)
+	w.tells(w.build(3), "incomplete", "allowlist.txt:2: on cp312-linux-x86_64, cp311-windows-amd64: z: its upstream could not be asked")
+	w.lists(pure("a-1", "b-1", "b-2", "c-1", "x-1", "y-1")...)
+
+	up.Heal()
+	w.build(0, Options{AllowRemovals: true})
+	w.lists(pure("a-1", "b-2", "x-2", "z-1")...)
+
+	// What is here will do while its upstream is down.
+	up.SetFiles(now[:3]...)
+	up.Always(up.Page(fetchtest.Index, "z"), fetchtest.Status503)
+	w.build(3)
+	w.lists(pure("a-1", "b-2", "x-2", "z-1")...)
+}
+
+// Lines that cannot be met say why, and cost the others nothing.
+func TestWhatCannotBeCompleted(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		list  string
+		files []fetchtest.File
+		level string
+		text  string
+		want  []string
+	}{
+		{"a project that nobody has", "a\nb", []fetchtest.File{needing("a", "1", "gone>=1"), needing("b", "1", "c"), needing("c", "1")},
+			"incomplete", "allowlist.txt:1: on cp312-linux-x86_64, cp311-windows-amd64: a 1 needs gone>=1; the index has no gone", []string{"a-1", "b-1", "c-1"}},
+		{"a version that nobody has", "a\nb", []fetchtest.File{needing("a", "1", "c>=2"), needing("b", "1", "c"), needing("c", "1")},
+			"incomplete", "a 1 needs c>=2; the index has 1; add `c>=2`", []string{"a-1", "b-1", "c-1"}},
+		{"lines that go together nowhere", "a\nb", []fetchtest.File{needing("a", "1", "c<2"), needing("b", "1", "c>=2"), needing("c", "1"), needing("c", "2")},
+			"warning", "allowlist.txt: on cp312-linux-x86_64, cp311-windows-amd64 its lines do not install together, but each alone", []string{"a-1", "b-1", "c-1", "c-2"}},
+		{"a wheel for other machines", "a", []fetchtest.File{needing("a", "1", "c"), wheel("c", "1", intaketest.Opts{Tag: "cp312-cp312-manylinux_2_17_x86_64"})},
+			"incomplete", "on cp311-windows-amd64: a 1 needs c; no file of c can be installed", []string{"a-1"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w, _ := completing(t, tt.list, tt.files...)
+			status := 3
+			if tt.level == "warning" {
+				status = 0
+			}
+			w.tells(w.build(status), tt.level, tt.text)
+			want := pure(tt.want...)
+			if strings.Contains(tt.name, "other machines") {
+				want = append(want, "c-1-cp312-cp312-manylinux_2_17_x86_64.whl")
+			}
+			w.lists(want...)
+		})
+	}
+}
+
+// Lines of two lists need not go together, and nobody is told.
+func TestListsAreCompletedApart(t *testing.T) {
+	t.Parallel()
+	w, _ := completing(t, "a", needing("a", "1", "c<2"), needing("b", "1", "c>=2"), needing("c", "1"), needing("c", "2"))
+	w.write("other.txt", "b\n")
+	w.Allowlist = append(w.Allowlist, w.path("other.txt"))
+	if r := w.build(0); len(r.Problems) > 0 {
+		t.Errorf("told:\n%s", problemText(r))
+	}
+	w.lists(pure("a-1", "b-1", "c-1", "c-2")...)
+}
+
+// What is needed says so, and by which way.
+func TestWhyWhatIsNeededIsThere(t *testing.T) {
+	t.Parallel()
+	w, _ := completing(t, "a\n", needing("a", "1", "b"), needing("b", "1", "c>=1"), needing("c", "1"))
+	r := w.build(0)
+	why := map[string][]string{}
+	for _, f := range r.Added.Files {
+		why[f.Project] = f.Why
+	}
+	if want := "allowlist.txt:1: a > a 1 needs b > b 1 needs c>=1 (cp312-linux-x86_64, cp311-windows-amd64)"; len(why["c"]) != 1 || why["c"][0] != want {
+		t.Errorf("c: %q\nwant %q", why["c"], want)
+	}
+	if want := "allowlist.txt:1: a (cp312-linux-x86_64, cp311-windows-amd64)"; len(why["a"]) != 1 || why["a"][0] != want {
+		t.Errorf("a: %q\nwant %q", why["a"], want)
+	}
+}
+
+// A name that is this site's own is never asked for outside, whoever needs it, and
+// is completed from what is here.
+func TestOwnNamesStayOwn(t *testing.T) {
+	t.Parallel()
+	w, up := completing(t, "app\nx", needing("x", "1", "acme-secret", "mine"), needing("acme-secret", "9"), needing("mine", "9"), needing("tool", "1"), needing("app", "9"))
+	w.Reserved = []string{"acme-*"}
+	w.drop("mine", "1", intaketest.Opts{})
+	w.drop("app", "1", intaketest.Opts{RequiresDist: []string{"tool", "mine"}})
+	w.tells(w.build(3), "incomplete", "x 1 needs acme-secret; the index has no acme-secret")
+	w.lists(pure("app-1", "mine-1", "tool-1", "x-1")...)
+	for _, n := range []string{"acme-secret", "mine", "app"} {
+		if q := up.Requests(up.Page(fetchtest.Index, n)); len(q) > 0 {
+			t.Errorf("%s was asked for", n)
+		}
+	}
+	w.drop("acme-secret", "1", intaketest.Opts{})
+	w.build(0)
+	w.lists(pure("acme_secret-1", "app-1", "mine-1", "tool-1", "x-1")...)
+}
+
+// An sdist says what it needs where its metadata is static, and is told of where it
+// is not. What its build takes comes if that is wanted.
+func TestSdistsAreCompleted(t *testing.T) {
+	t.Parallel()
+	sdist := func(name, metadata string, files map[string]string) fetchtest.File {
+		file, data := intaketest.Sdist(name, "1", intaketest.Opts{Metadata: metadata, Files: files})
+		return fetchtest.File{Project: name, Filename: file, Data: data}
+	}
+	static := "Metadata-Version: 2.2\nName: a\nVersion: 1\nRequires-Dist: c\n\n"
+	dynamic := "Metadata-Version: 2.2\nName: b\nVersion: 1\nDynamic: Requires-Dist\nRequires-Dist: d\n\n"
+	files := []fetchtest.File{
+		sdist("a", static, map[string]string{"pyproject.toml": "[build-system]\nrequires = [\"hatchling\"]\n"}), sdist("b", dynamic, nil),
+		needing("c", "1"), needing("d", "1"), needing("hatchling", "1", "trove"), needing("trove", "1"), needing("setuptools", "70", ""),
+	}
+	files[len(files)-1] = needing("setuptools", "70")
+	w, up := completing(t, "a\nb", files...)
+	w.tells(w.build(0), "warning", "b-1.tar.gz: it does not say what it needs except to those who run its code; cp312-linux-x86_64, cp311-windows-amd64 would get it")
+	w.lists("a-1.tar.gz", "b-1.tar.gz", "c-1-py3-none-any.whl")
+	if n := len(up.Requests(up.Path("a-1.tar.gz"))); n != 1 {
+		t.Errorf("the sdist was fetched %d times", n)
+	}
+	w.BuildRequirements = true
+	w.build(0)
+	w.lists("a-1.tar.gz", "b-1.tar.gz", "c-1-py3-none-any.whl", "hatchling-1-py3-none-any.whl", "setuptools-70-py3-none-any.whl", "trove-1-py3-none-any.whl")
+	if n := len(up.Requests(up.Path("a-1.tar.gz"))); n != 1 {
+		t.Errorf("the sdist was fetched %d times", n)
+	}
+}
+
+// What a distribution needs is asked for once: the catalog knows it from then on.
+func TestMetadataIsAskedForOnce(t *testing.T) {
+	t.Parallel()
+	w, up := completing(t, "a", needing("a", "1", "b"), needing("b", "1"))
+	w.build(0)
+	up.Forget()
+	w.build(0)
+	for _, f := range pure("a-1", "b-1") {
+		if n := len(up.Requests(up.Path(f) + ".metadata")); n > 0 {
+			t.Errorf("%s: its metadata was asked for %d times more", f, n)
+		}
+	}
+}
+
+// More versions are kept beside those that go together, if that is wanted.
+func TestMoreVersionsAreKept(t *testing.T) {
+	t.Parallel()
+	w, _ := completing(t, "a\nb", needing("a", "1"), needing("a", "2"), needing("a", "3"), needing("b", "1", "a<2"))
+	w.Versions = 2
+	w.build(0)
+	w.lists(pure("a-1", "a-2", "a-3", "b-1")...)
+}
+
+// A plan tells of what is needed, and fetches no file for it.
+func TestAPlanIsComplete(t *testing.T) {
+	t.Parallel()
+	w, up := completing(t, "a", needing("a", "1", "b"), needing("b", "1"))
+	r, err := Build(w.Context(), w.Config, Options{DryRun: true})
+	if err != nil || r.Added.Count != 2 {
+		t.Errorf("%d files, %v; want 2", r.Added.Count, err)
+	}
+	for _, f := range pure("a-1", "b-1") {
+		for _, q := range up.Requests(up.Path(f)) {
+			if q.Header.Get("Range") == "" {
+				t.Errorf("%s was fetched", f)
+			}
+		}
+	}
+	if w.exists("state") {
+		t.Error("there is a state")
+	}
+}
+
+func TestProve(t *testing.T) {
+	t.Parallel()
+	w, _ := completing(t, "a\nx", needing("a", "1", "b"), needing("b", "1", "c; sys_platform == 'win32'"), needing("c", "1"), needing("x", "1"))
+	w.build(0)
+	prove := func(names ...string) []Proof {
+		t.Helper()
+		p, err := Prove(t.Context(), w.Config, names, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	p := prove()
+	if len(p) != 2 || p[0].Lines != 2 || p[0].Projects != 3 || p[1].Projects != 4 || len(p[0].Missing)+len(p[1].Missing) > 0 {
+		t.Errorf("%+v", p)
+	}
+	w.write("policy.toml", "[[block]]\nproject = \"c\"\nreason = \"bad\"\n")
+	w.build(3)
+	p = prove()
+	if len(p[0].Missing) != 0 || len(p[1].Missing) != 1 || p[1].Missing[0].Where != "allowlist.txt:1" ||
+		p[1].Missing[0].Text != "b 1 needs c; the index has no c for this environment; add `c`, or change what needs it" {
+		t.Errorf("%+v", p)
+	}
+	if p = prove("cp313-macos-arm64"); len(p) != 1 || p[0].Environment != "cp313-macos-arm64" || len(p[0].Missing) != 0 {
+		t.Errorf("%+v", p)
+	}
+	if _, err := Prove(t.Context(), w.Config, []string{"cp3-beos"}, nil); Status(err) != 2 {
+		t.Errorf("an unknown environment: %v", err)
+	}
+}
+
+func TestLock(t *testing.T) {
+	t.Parallel()
+	w, _ := completing(t, "a\nx", needing("a", "1", "b<2"), needing("b", "1", "c; sys_platform == 'win32'"), needing("b", "2"), needing("c", "1"), needing("x", "1"),
+		needing("y", "1", "b>=2"))
+	w.BaseURL = "https://index.example/"
+	w.build(0)
+	f, err := Lock(t.Context(), w.Config, LockOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range f.Pins {
+		got = append(got, fmt.Sprintf("%s %s %v %v %s", p.Project, p.Version, p.Environments, p.Dependencies, p.Files[0].URL[:33]))
+	}
+	const both, at = "[cp312-linux-x86_64 cp311-windows-amd64]", "https://index.example/packages/"
+	for i, want := range []string{"a 1 " + both + " [b] " + at, "b 1 " + both + " [c] " + at, "c 1 [cp311-windows-amd64] [] " + at, "x 1 " + both + " [] " + at} {
+		if i >= len(got) || !strings.HasPrefix(got[i], want) {
+			t.Errorf("%q\nwant %q", got, want)
+		}
+	}
+	if len(got) != 4 {
+		t.Errorf("%q", got)
+	}
+
+	// What does not go together cannot be locked together.
+	w.write("other.txt", "y\n")
+	w.Allowlist = append(w.Allowlist, w.path("other.txt"))
+	w.build(0)
+	if _, err := Lock(t.Context(), w.Config, LockOptions{}); Status(err) != 3 || !strings.Contains(err.Error(), "y 1 needs b>=2") {
+		t.Errorf("both lists: %v", err)
+	}
+	if f, err := Lock(t.Context(), w.Config, LockOptions{Lists: []string{"other.txt"}, Environments: []string{"cp313-macos-arm64"}}); err != nil || len(f.Pins) != 2 {
+		t.Errorf("one list: %+v, %v", f.Pins, err)
+	}
+	if _, err := Lock(t.Context(), w.Config, LockOptions{Lists: []string{"third.txt"}}); Status(err) != 2 {
+		t.Errorf("a list that is none: %v", err)
+	}
+	w.BaseURL = ""
+	f, err = Lock(t.Context(), w.Config, LockOptions{Dir: w.dir, Lists: []string{"allowlist.txt"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if file := f.Pins[0].Files[0]; file.URL != "" || !w.exists(file.Path) {
+		t.Errorf("%+v", file)
+	}
+}

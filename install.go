@@ -1,0 +1,268 @@
+package nestgen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"nestgen/allowlist"
+	"nestgen/packaging"
+	"nestgen/plan"
+	"nestgen/resolve"
+	"nestgen/target"
+)
+
+// An installation is what came of installing on one kind of machine all that the
+// allowlist asks for.
+type installation struct {
+	target   *target.Target
+	sets     []installed
+	failures []failure
+	apart    []failure // lists whose lines install each alone, and not together
+}
+
+// An installed is one set of versions that go together.
+type installed struct {
+	roots   []*root // the lines that it is for; none for what a build takes
+	pins    []pin
+	unknown []string // files that do not say what they need
+	needs   map[packaging.Name][]packaging.Name
+}
+
+// A pin is a version of a project in an [installed].
+type pin struct {
+	name    packaging.Name
+	version string
+	file    plan.Available // that the machine would take
+	why     string
+}
+
+// A failure is something that does not install.
+type failure struct {
+	where string
+	root  *root // nil if it is what a build takes
+	err   error
+}
+
+func failed(r *root, err error) failure { return failure{r.want.Position.String(), r, err} }
+
+// install finds out for each machine what would be installed for the roots. The
+// lines of one list are installed together, as people do; if that cannot be, each
+// alone, so that one that fails costs the others nothing.
+func (s *site) install(ctx context.Context, k stock, targets []*target.Target) ([]installation, error) {
+	found := make([]installation, len(targets))
+	lists := s.roots()
+	s.progress.Stage("completing", int64(len(targets)))
+	all, ctx := errgroup.WithContext(ctx)
+	all.SetLimit(max(s.jobs(), 2)) // they wait for upstreams more than they compute
+	for i, t := range targets {
+		all.Go(func() error {
+			in := &installer{site: s, stock: k, target: t, installation: &found[i], built: map[string]bool{}}
+			found[i].target = t
+			for _, list := range lists {
+				if err := in.list(ctx, list); err != nil {
+					return err
+				}
+			}
+			s.progress.Step(1, 0)
+			return nil
+		})
+	}
+	return found, all.Wait()
+}
+
+// An installer installs on one machine.
+type installer struct {
+	*site
+	stock  stock
+	target *target.Target
+	*installation
+	built map[string]bool // sdists whose builds have been seen to, by file name
+}
+
+// list installs the lines of one list.
+func (in *installer) list(ctx context.Context, list []*root) error {
+	var here []*root
+	for _, r := range list {
+		if in.applies(r) {
+			here = append(here, r)
+		}
+	}
+	if len(here) == 0 {
+		return nil
+	}
+	set, err := in.solve(ctx, here)
+	if err == nil || ctx.Err() != nil {
+		return in.note(ctx, set, err)
+	}
+	if len(here) == 1 {
+		in.failures = append(in.failures, failed(here[0], err))
+		return nil
+	}
+	together := err
+	before := len(in.failures)
+	for _, r := range here {
+		set, err := in.solve(ctx, []*root{r})
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			in.failures = append(in.failures, failed(r, err))
+			continue
+		}
+		if err := in.note(ctx, set, nil); err != nil {
+			return err
+		}
+	}
+	if len(in.failures) == before {
+		in.apart = append(in.apart, failure{here[0].list(), nil, together})
+	}
+	return nil
+}
+
+// applies reports whether a line asks for something on this machine.
+func (in *installer) applies(r *root) bool {
+	m := r.want.Requirement.Marker
+	if m == nil {
+		return true
+	}
+	env := in.target.Markers
+	is, err := m.Eval(&env)
+	return err == nil && is
+}
+
+// note keeps a set, and sees to what building its sdists takes.
+func (in *installer) note(ctx context.Context, set *installed, err error) error {
+	if err != nil {
+		return err
+	}
+	in.sets = append(in.sets, *set)
+	if !in.BuildRequirements {
+		return nil
+	}
+	for _, p := range set.pins {
+		if err := in.build(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// build finds out what building an sdist takes. Each is built in a place of its
+// own.
+func (in *installer) build(ctx context.Context, p pin) error {
+	name := filenameOf(p.file)
+	if p.file.Filename.Kind != packaging.Sdist || in.built[name] {
+		return nil
+	}
+	in.built[name] = true
+	needs, err := in.stock.needs(ctx, p.name, p.file)
+	if err != nil {
+		return storage(err)
+	}
+	problem := in.problem()
+	for _, text := range needs.Build {
+		q, err := packaging.ParseRequirement(text)
+		if err != nil {
+			in.report.problem(plan.Warning, name, "", "its build takes %q, which is no requirement", text)
+			continue
+		}
+		problem.Roots = append(problem.Roots, resolve.Root{Requirement: q, From: "to build " + name})
+	}
+	if len(problem.Roots) == 0 {
+		return nil
+	}
+	set, err := in.run(ctx, problem)
+	if err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		in.failures = append(in.failures, failure{name, nil, fmt.Errorf("what building it takes: %w", err)})
+		return nil
+	}
+	return in.note(ctx, set, nil)
+}
+
+// problem gives a problem without roots.
+func (in *installer) problem() *resolve.Problem {
+	p := &resolve.Problem{
+		Environment: in.target.Markers, Prereleases: in.intent.options.Pre,
+		Provider: newShop(in.stock, in.target, in.Connections),
+	}
+	return p
+}
+
+// solve gives a set that the lines install together as, if there is one.
+func (in *installer) solve(ctx context.Context, lines []*root) (*installed, error) {
+	problem := in.problem()
+	for _, r := range lines {
+		q := r.want.Requirement
+		if r.want.Kind == allowlist.Archive {
+			// The stock has the file that the address names.
+			_, f, err := plan.Direct(r.want)
+			if err != nil {
+				return nil, err
+			}
+			pinned, err := packaging.ParseSpecifiers("===" + f.Version)
+			if err != nil {
+				return nil, err
+			}
+			q.Name, q.URL, q.Specifiers = string(f.Project), "", pinned
+		}
+		problem.Roots = append(problem.Roots, resolve.Root{Requirement: q, From: r.String()})
+	}
+	for _, constraints := range in.intent.constraints {
+		for _, c := range constraints {
+			problem.Constraints = append(problem.Constraints, resolve.Root{Requirement: c.Requirement, From: c.Position.String()})
+		}
+	}
+	slices.SortFunc(problem.Constraints, func(a, b resolve.Root) int { return strings.Compare(a.From, b.From) })
+	set, err := in.run(ctx, problem)
+	if err != nil {
+		return nil, err
+	}
+	set.roots = lines
+	return set, nil
+}
+
+func (in *installer) run(ctx context.Context, problem *resolve.Problem) (*installed, error) {
+	found, err := problem.Resolve(ctx)
+	if err != nil {
+		if conflict, ok := errors.AsType[*resolve.Conflict](err); ok && conflict.Hint() != "" {
+			return nil, fmt.Errorf("%w; %s", err, conflict.Hint())
+		}
+		return nil, err
+	}
+	set := &installed{needs: neededBy(found)}
+	shop := problem.Provider.(*shop)
+	for _, p := range found.Pins {
+		file, _ := shop.file(p.Name, p.Candidate)
+		set.pins = append(set.pins, pin{p.Name, file.Filename.Version, file, chainText(found.Chain(p.Name))})
+		if p.Unknown != nil {
+			set.unknown = append(set.unknown, p.Filename)
+		}
+	}
+	for _, a := range found.Direct {
+		if a.By != "" {
+			set.unknown = append(set.unknown, a.String())
+		}
+	}
+	return set, nil
+}
+
+// chainText writes why something is needed: the line first, then step by step.
+func chainText(chain []resolve.Ask) string {
+	var parts []string
+	for _, a := range chain {
+		if a.By == "" {
+			parts = append(parts, a.From)
+			continue
+		}
+		parts = append(parts, a.String())
+	}
+	return strings.Join(parts, " > ")
+}

@@ -1,0 +1,272 @@
+package nestgen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"nestgen/catalog"
+	"nestgen/packaging"
+	"nestgen/plan"
+	"nestgen/resolve"
+	"nestgen/target"
+)
+
+// A stock is what there is to choose from for what an index completes, proves or
+// locks. Its methods may be called at once from several goroutines.
+type stock interface {
+	// of gives the files of a project, newest version first. The error matches
+	// [fs.ErrNotExist] if there is none of that name.
+	of(ctx context.Context, n packaging.Name) ([]plan.Available, error)
+
+	// needs gives what one of them needs.
+	needs(ctx context.Context, n packaging.Name, a plan.Available) (catalog.Requires, error)
+}
+
+// A prospects holds the projects that were asked for, for those who decide about
+// them later.
+type prospects struct {
+	mu  sync.Mutex
+	all map[packaging.Name]*onceProspect
+}
+
+type onceProspect struct {
+	once sync.Once
+	p    *prospect
+	err  error
+
+	files []plan.Available
+}
+
+// of gives a project, for which ask is called the first time.
+func (p *prospects) of(n packaging.Name, ask func() (*prospect, error)) (*onceProspect, error) {
+	p.mu.Lock()
+	if p.all == nil {
+		p.all = map[packaging.Name]*onceProspect{}
+	}
+	o := p.all[n]
+	if o == nil {
+		o = &onceProspect{}
+		p.all[n] = o
+	}
+	p.mu.Unlock()
+	o.once.Do(func() {
+		if o.p, o.err = ask(); o.err == nil {
+			o.files = plan.Choices(o.p.in)
+		}
+	})
+	return o, o.err
+}
+
+// take gives a project that was asked for, once; nil if it was not.
+func (p *prospects) take(n packaging.Name) *prospect {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	o := p.all[n]
+	delete(p.all, n)
+	if o == nil {
+		return nil
+	}
+	return o.p
+}
+
+// A whole is the stock of a build: what the index could list of each project. A
+// project is asked for at its upstream the first time.
+type whole struct {
+	s       *site
+	owners  map[packaging.Name]string
+	leaving map[packaging.Name]map[string]bool
+	reader  *needsReader
+}
+
+func (w *whole) of(ctx context.Context, n packaging.Name) ([]plan.Available, error) {
+	o, err := w.s.prospects.of(n, func() (*prospect, error) {
+		return w.s.prospect(ctx, n, w.owners[n], w.leaving[n], true)
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case o.p.upstream && o.p.asked.listing == nil && !o.p.asked.nobody && len(o.files) == 0:
+		// Why is told when it is decided about.
+		return nil, errNotAsked
+	case len(o.files) == 0:
+		return nil, fs.ErrNotExist
+	}
+	return o.files, nil
+}
+
+// errNotAsked is matched by the error for a project that could not be asked for.
+var errNotAsked = errors.New("its upstream could not be asked")
+
+func (w *whole) needs(ctx context.Context, n packaging.Name, a plan.Available) (catalog.Requires, error) {
+	return w.reader.of(ctx, n, a)
+}
+
+// An own is the stock of an index that is alone: what it has.
+type own struct {
+	s      *site
+	reader *needsReader
+}
+
+func (o *own) of(ctx context.Context, n packaging.Name) ([]plan.Available, error) {
+	p, err := o.s.catalog.Project(ctx, n)
+	if err != nil {
+		return nil, storageUnlessMissing(err)
+	}
+	if p.Status.State == catalog.Quarantined {
+		return nil, fmt.Errorf("it is quarantined: %w", fs.ErrNotExist)
+	}
+	var all []plan.Available
+	for i := len(p.Files) - 1; i >= 0; i-- {
+		f := p.Files[i]
+		name, err := packaging.ParseFilename(f.Filename, n)
+		if err != nil || f.Announced {
+			continue
+		}
+		all = append(all, plan.Available{Choice: plan.Choice{Source: f.Source, Filename: name, Offer: catalog.Offer{Filename: f.Filename, RequiresPython: f.RequiresPython}}, Yanked: f.Yanked, File: &f})
+	}
+	if len(all) == 0 {
+		return nil, fs.ErrNotExist
+	}
+	return all, nil
+}
+
+func (o *own) needs(ctx context.Context, n packaging.Name, a plan.Available) (catalog.Requires, error) {
+	return o.reader.of(ctx, n, a)
+}
+
+func storageUnlessMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return storage(err)
+}
+
+// A shop is a stock as one kind of machine sees it: a [resolve.Provider].
+type shop struct {
+	stock  stock
+	target *target.Target
+	places int // how many questions may be under way at once
+
+	mu   sync.Mutex
+	best map[packaging.Name]map[string]plan.Available // by the key of the version
+}
+
+func newShop(k stock, t *target.Target, places int) *shop {
+	return &shop{stock: k, target: t, places: max(places, 1), best: map[packaging.Name]map[string]plan.Available{}}
+}
+
+// Candidates gives the versions of a project of which the machine can install a
+// file, each with the file that it would take.
+func (s *shop) Candidates(ctx context.Context, n packaging.Name) ([]resolve.Candidate, error) {
+	files, err := s.stock.of(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	best := map[string]plan.Available{}
+	var list []resolve.Candidate
+	at := map[string]int{}
+	for _, a := range files {
+		v, err := packaging.ParseVersion(a.Filename.Version)
+		if err != nil || !s.takes(a) {
+			continue
+		}
+		old, again := best[v.Key()]
+		switch {
+		case !again:
+			at[v.Key()] = len(list)
+			list = append(list, resolve.Candidate{Version: v, Filename: filenameOf(a), Yanked: a.Yanked.Yanked})
+		case old.Yanked.Yanked && !a.Yanked.Yanked, old.Yanked.Yanked == a.Yanked.Yanked && s.target.Compare(a.Filename, old.Filename) < 0:
+			c := &list[at[v.Key()]]
+			c.Filename, c.Yanked = filenameOf(a), a.Yanked.Yanked
+		default:
+			continue
+		}
+		best[v.Key()] = a
+	}
+	s.mu.Lock()
+	s.best[n] = best
+	s.mu.Unlock()
+	return list, nil
+}
+
+// takes reports whether the machine can install a file.
+func (s *shop) takes(a plan.Available) bool {
+	if _, ok := s.target.Rank(a.Filename); !ok {
+		return false
+	}
+	python := a.Offer.RequiresPython
+	if a.File != nil {
+		python = a.File.RequiresPython
+	}
+	spec, err := packaging.ParseSpecifiers(python)
+	return err != nil || s.target.SupportsPython(spec) // as pip, which passes over what it cannot read
+}
+
+func filenameOf(a plan.Available) string {
+	if a.File != nil {
+		return a.File.Filename
+	}
+	return a.Offer.Filename
+}
+
+// file gives the file of a version that was given as a candidate.
+func (s *shop) file(n packaging.Name, c resolve.Candidate) (plan.Available, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, ok := s.best[n][c.Version.Key()]
+	return a, ok
+}
+
+// Requires gives what a version needs, as its file says that was given with it.
+func (s *shop) Requires(ctx context.Context, n packaging.Name, c resolve.Candidate) (resolve.Requirements, error) {
+	a, ok := s.file(n, c)
+	if !ok {
+		return resolve.Requirements{}, fmt.Errorf("%s %s: %w", n, c.Version, resolve.ErrUnusable)
+	}
+	needs, err := s.stock.needs(ctx, n, a)
+	if err != nil {
+		return resolve.Requirements{}, err
+	}
+	if !needs.Known {
+		return resolve.Requirements{}, fmt.Errorf("%s: %w", c.Filename, resolve.ErrUnknown)
+	}
+	r := resolve.Requirements{Extras: needs.Extras}
+	if r.Python, err = packaging.ParseSpecifiers(needs.Python); err != nil {
+		return resolve.Requirements{}, fmt.Errorf("%s: %w: %w", c.Filename, resolve.ErrUnusable, err)
+	}
+	for _, text := range needs.Dist {
+		q, err := packaging.ParseRequirement(text)
+		if err != nil {
+			return resolve.Requirements{}, fmt.Errorf("%s: %w: %w", c.Filename, resolve.ErrUnusable, err)
+		}
+		r.Dist = append(r.Dist, q)
+	}
+	return r, nil
+}
+
+// Prefetch gets what will be asked for, many at a time. What fails is told to who
+// asks for it.
+func (s *shop) Prefetch(ctx context.Context, names []packaging.Name, of []resolve.Wanted) {
+	var all errgroup.Group
+	all.SetLimit(s.places)
+	for _, n := range names {
+		all.Go(func() error {
+			s.stock.of(ctx, n)
+			return nil
+		})
+	}
+	for _, w := range of {
+		all.Go(func() error {
+			if a, ok := s.file(w.Name, w.Candidate); ok {
+				s.stock.needs(ctx, w.Name, a)
+			}
+			return nil
+		})
+	}
+	all.Wait()
+}
