@@ -166,6 +166,11 @@ func TestEveryFaultIsTried(t *testing.T) {
 		t.Fatal(err)
 	}
 	tried := map[fetchtest.Fault]bool{fetchtest.Healthy: true, fetchtest.RedirectHTTP: true}
+	// Those of root pages are for TestSerials and its kin, and that of ranges for
+	// the tests of package fetch.
+	for _, f := range []fetchtest.Fault{fetchtest.LongRoot, fetchtest.SerialText, fetchtest.NoSerialHeader, fetchtest.SuffixRefused} {
+		tried[f] = true
+	}
 	for _, m := range []map[fetchtest.Fault]int{fileFaults, jsonFaults, htmlFaults} {
 		for f := range m {
 			tried[f] = true

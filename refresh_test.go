@@ -219,7 +219,7 @@ func TestSerialsBeginAnew(t *testing.T) {
 	t.Parallel()
 	w, srv := newSerialWorld(t)
 	w.build(0)
-	anew := append(wheels("1.0", "a", "b"), wheels("2.0", "c")...)
+	anew := append(wheels("1.0", "a", "b", "c"), wheels("2.0", "c")...)
 	srv.SetFiles(anew...)
 	for _, n := range []string{"a", "b", "c"} {
 		srv.SetProjectSerial(n, 2)
