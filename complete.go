@@ -57,6 +57,25 @@ func (s *site) complete(ctx context.Context, owners map[packaging.Name]string, l
 	return errors.Join(err, reader.save(ctx))
 }
 
+// keepRest keeps what upstreams said of projects that were looked at, and that
+// nothing is needed of after all: the next run looks at them again.
+func (s *site) keepRest(ctx context.Context) error {
+	rest := s.prospects.rest()
+	if len(rest) == 0 || s.opts.DryRun {
+		return nil
+	}
+	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
+		for n, answers := range rest {
+			for _, a := range answers {
+				if err := tx.SetListing(a.upstream, n, a.listing); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}))
+}
+
 // takeOver notes in the intent what was found out.
 func (s *site) takeOver(ctx context.Context, found []installation) error {
 	in := &s.intent
@@ -158,7 +177,7 @@ func (c *completion) choose(r *root) {
 	if c.chosen[r.want.Project] == nil {
 		c.chosen[r.want.Project] = map[int]bool{}
 	}
-	c.chosen[r.want.Project][r.place] = true
+	c.chosen[r.want.Project][r.nth] = true
 }
 
 // isHere reports whether the index has a version that a line allows.
@@ -195,11 +214,20 @@ func (s *site) tellUnknown(found []installation) {
 
 // A root is a line of the allowlist that something is installed for.
 type root struct {
-	want  allowlist.Want
-	place int // among the wants of its project
+	want allowlist.Want
+	nth  int // among the wants of its project
 }
 
 func (r *root) String() string { return plan.Reason(r.want) }
+
+// place says where the line stands, and by which lists it came.
+func (r *root) place() string {
+	var b strings.Builder
+	for _, via := range r.want.Via {
+		b.WriteString(via.String() + " > ")
+	}
+	return b.String() + r.want.Position.String()
+}
 
 // list names the outermost list that the line belongs to: its lines are meant to be
 // installed together.

@@ -336,3 +336,16 @@ func TestLock(t *testing.T) {
 		t.Errorf("%+v", file)
 	}
 }
+
+// What was looked at and is not needed costs the next run no more than what is.
+func TestWhatWasLookedAtIsKnown(t *testing.T) {
+	t.Parallel()
+	w, up := completing(t, "a\nb", needing("a", "1"), needing("a", "2", "x"), needing("b", "1", "a<2"), needing("x", "1"))
+	w.build(0)
+	w.lists(pure("a-1", "b-1")...)
+	up.Forget()
+	r := w.build(0)
+	if n := len(up.Requests("")); int64(n) != r.Fetched.Unchanged {
+		t.Errorf("%d requests, %d pages that have not changed", n, r.Fetched.Unchanged)
+	}
+}

@@ -64,6 +64,11 @@ type Config struct {
 	// Dependencies asks for any. Default none.
 	Environments []string `toml:"environments"`
 
+	// Pip is the version of pip that people use here, as "23.2": where several sets
+	// of versions are right, the one counts that it would choose. Default: that of
+	// the newest one known.
+	Pip string `toml:"pip"`
+
 	// BuildRequirements adds what building an sdist takes, where a machine of
 	// Environments would get an sdist. Default false.
 	BuildRequirements bool `toml:"build_requirements"`

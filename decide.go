@@ -88,6 +88,9 @@ func (s *site) decide(ctx context.Context) iter.Seq2[[]*decided, error] {
 				}
 				s.report.planned(d.Problems)
 				s.progress.Step(int64(len(batch[n])-len(d.Take)), 0)
+				if s.opts.DryRun && s.Dependencies != NoDependencies {
+					s.local.foresee(d)
+				}
 				if d.changes() {
 					out = append(out, d)
 				}
@@ -459,7 +462,7 @@ func (s *site) decideUpstreams(ctx context.Context, owners map[packaging.Name]st
 			}
 		}
 	}
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), s.keepRest(ctx)); err != nil {
 		yield(nil, err)
 		return
 	}

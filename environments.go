@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"nestgen/internal/stricttoml"
+	"nestgen/resolve"
 	"nestgen/target"
 )
 
@@ -63,6 +64,14 @@ func (c *Config) targets() []*target.Target {
 	return all
 }
 
+// pip gives the release of pip whose choice counts.
+func (c *Config) pip() (resolve.Pip, error) {
+	if c.Pip == "" {
+		return resolve.Pip{}, nil
+	}
+	return resolve.ParsePip(c.Pip)
+}
+
 func (c *Config) resolveEnvironments() (faults []error) {
 	fault := func(format string, args ...any) {
 		faults = append(faults, &stricttoml.Error{File: c.File, Text: fmt.Sprintf(format, args...)})
@@ -86,6 +95,9 @@ func (c *Config) resolveEnvironments() (faults []error) {
 		} else if slices.Contains(c.Environments[:i], name) {
 			fault("environments: %s is named twice", name)
 		}
+	}
+	if _, err := c.pip(); err != nil {
+		fault("pip: %v", err)
 	}
 	if c.Dependencies != NoDependencies && len(c.Environments) == 0 {
 		fault(`dependencies = %q: name the machines that install in environments, for example ["cp312-linux-x86_64", "cp312-windows-amd64"]`, c.Dependencies)

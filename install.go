@@ -1,6 +1,7 @@
 package nestgen
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -176,7 +177,7 @@ func (in *installer) build(ctx context.Context, p pin) error {
 	if len(problem.Roots) == 0 {
 		return nil
 	}
-	set, err := in.run(ctx, problem)
+	set, err := in.run(ctx, problem, nil)
 	if err != nil {
 		if ctx.Err() != nil {
 			return err
@@ -189,17 +190,19 @@ func (in *installer) build(ctx context.Context, p pin) error {
 
 // problem gives a problem without roots.
 func (in *installer) problem() *resolve.Problem {
-	p := &resolve.Problem{
+	pip, _ := in.pip() // the settings were checked
+	return &resolve.Problem{
 		Environment: in.target.Markers, Prereleases: in.intent.options.Pre,
-		Provider: newShop(in.stock, in.target, in.Connections),
+		Provider: newShop(in.stock, in.target, in.Connections), Pip: pip,
 	}
-	return p
 }
 
 // solve gives a set that the lines install together as, if there is one.
 func (in *installer) solve(ctx context.Context, lines []*root) (*installed, error) {
 	problem := in.problem()
+	whole := map[string]string{} // lines by their places
 	for _, r := range lines {
+		whole[r.place()] = r.String()
 		q := r.want.Requirement
 		if r.want.Kind == allowlist.Archive {
 			// The stock has the file that the address names.
@@ -213,7 +216,7 @@ func (in *installer) solve(ctx context.Context, lines []*root) (*installed, erro
 			}
 			q.Name, q.URL, q.Specifiers = string(f.Project), "", pinned
 		}
-		problem.Roots = append(problem.Roots, resolve.Root{Requirement: q, From: r.String()})
+		problem.Roots = append(problem.Roots, resolve.Root{Requirement: q, From: r.place()})
 	}
 	for _, constraints := range in.intent.constraints {
 		for _, c := range constraints {
@@ -221,7 +224,7 @@ func (in *installer) solve(ctx context.Context, lines []*root) (*installed, erro
 		}
 	}
 	slices.SortFunc(problem.Constraints, func(a, b resolve.Root) int { return strings.Compare(a.From, b.From) })
-	set, err := in.run(ctx, problem)
+	set, err := in.run(ctx, problem, whole)
 	if err != nil {
 		return nil, err
 	}
@@ -229,7 +232,8 @@ func (in *installer) solve(ctx context.Context, lines []*root) (*installed, erro
 	return set, nil
 }
 
-func (in *installer) run(ctx context.Context, problem *resolve.Problem) (*installed, error) {
+// run solves a problem. lines gives the lines that its roots are, by their places.
+func (in *installer) run(ctx context.Context, problem *resolve.Problem, lines map[string]string) (*installed, error) {
 	found, err := problem.Resolve(ctx)
 	if err != nil {
 		if conflict, ok := errors.AsType[*resolve.Conflict](err); ok && conflict.Hint() != "" {
@@ -241,7 +245,7 @@ func (in *installer) run(ctx context.Context, problem *resolve.Problem) (*instal
 	shop := problem.Provider.(*shop)
 	for _, p := range found.Pins {
 		file, _ := shop.file(p.Name, p.Candidate)
-		set.pins = append(set.pins, pin{p.Name, file.Filename.Version, file, chainText(found.Chain(p.Name))})
+		set.pins = append(set.pins, pin{p.Name, file.Filename.Version, file, chainText(found.Chain(p.Name), lines)})
 		if p.Unknown != nil {
 			set.unknown = append(set.unknown, p.Filename)
 		}
@@ -255,11 +259,11 @@ func (in *installer) run(ctx context.Context, problem *resolve.Problem) (*instal
 }
 
 // chainText writes why something is needed: the line first, then step by step.
-func chainText(chain []resolve.Ask) string {
+func chainText(chain []resolve.Ask, lines map[string]string) string {
 	var parts []string
 	for _, a := range chain {
 		if a.By == "" {
-			parts = append(parts, a.From)
+			parts = append(parts, cmp.Or(lines[a.From], a.From))
 			continue
 		}
 		parts = append(parts, a.String())

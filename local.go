@@ -48,9 +48,34 @@ type localFiles struct {
 	// rejected or put off: links, pipes, files that are being written.
 	passedOver map[string]bool
 
+	// toTake is what a build would take, by project and file name, in a run that
+	// only looks.
+	toTake map[packaging.Name]map[string]taking
+
 	// failed says that something accepted could not be taken: the next run
 	// must look at everything again.
 	failed atomic.Bool
+}
+
+// A taking is a file that a build would take.
+type taking struct {
+	plan.Take
+	entry drop.Entry
+}
+
+// foresee notes what a build would take of a project.
+func (l *localFiles) foresee(d *decided) {
+	if len(d.Take) == 0 {
+		return
+	}
+	if l.toTake == nil {
+		l.toTake = map[packaging.Name]map[string]taking{}
+	}
+	files := map[string]taking{}
+	for _, t := range d.Take {
+		files[t.File] = taking{t, d.entries[t.Entry]}
+	}
+	l.toTake[d.Name] = files
 }
 
 // complete reports whether the folders were read, and all of them.

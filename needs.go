@@ -17,6 +17,7 @@ import (
 	"nestgen/internal/stricttoml"
 	"nestgen/packaging"
 	"nestgen/plan"
+	"nestgen/resolve"
 )
 
 // A needsReader finds out what distributions need, and remembers it: in the
@@ -65,21 +66,21 @@ func (r *needsReader) find(ctx context.Context, n packaging.Name, a plan.Availab
 	} else if d, err := catalog.ParseDigest(a.Offer.Hashes["sha256"]); err == nil {
 		sha = d
 	}
+	here := a.File != nil && !a.File.Announced
 	if !sha.IsZero() {
 		got, err := r.s.catalog.Requires(ctx, sha)
-		if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		if err == nil && !(here && got.Claimed) || err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return got, storage(err)
 		}
 	}
 	var got catalog.Requires
 	var err error
-	sure := true // that these are the words of just these bytes
-	if a.File != nil && !a.File.Announced {
+	if here {
 		got, err = r.s.needsOfOwn(*a.File)
 	} else {
-		got, sure, err = r.s.needsOfOffer(ctx, n, a.Choice)
+		got, err = r.s.needsOfOffer(ctx, n, a.Choice)
 	}
-	if err == nil && sure && !sha.IsZero() {
+	if err == nil && !sha.IsZero() && !(r.s.opts.DryRun && !got.Known) {
 		r.mu.Lock()
 		r.fresh[sha] = got
 		r.mu.Unlock()
@@ -104,8 +105,16 @@ func (r *needsReader) save(ctx context.Context) error {
 	return storage(err)
 }
 
-// needsOfOwn reads what a file of the store needs.
+// needsOfOwn reads what a file of the store needs, or one that is to get there.
 func (s *site) needsOfOwn(f catalog.File) (catalog.Requires, error) {
+	if t, ok := s.local.toTake[f.Project][f.Filename]; ok && f.Path == "" {
+		file, err := s.local.view.Open(t.entry)
+		if err != nil {
+			return catalog.Requires{}, err
+		}
+		defer file.Close()
+		return needsOfFile(file, f.Size, f.Filename, f.Project)
+	}
 	if !f.Metadata.IsZero() {
 		data, err := os.ReadFile(s.file(f.Path + ".metadata"))
 		if err == nil {
@@ -133,14 +142,14 @@ func needsOfFile(r io.ReaderAt, size int64, filename string, n packaging.Name) (
 }
 
 // needsOfOffer reads what a file of an upstream needs, with as little of it as will
-// do. sure says that what it gives was held against the hashes of the file.
-func (s *site) needsOfOffer(ctx context.Context, n packaging.Name, c plan.Choice) (got catalog.Requires, sure bool, err error) {
+// do.
+func (s *site) needsOfOffer(ctx context.Context, n packaging.Name, c plan.Choice) (catalog.Requires, error) {
 	if s.opts.Offline {
-		return catalog.Requires{}, false, fmt.Errorf("%s: not here yet, and this run is offline", c.Offer.Filename)
+		return catalog.Requires{}, fmt.Errorf("%s: not here yet, and this run is offline", c.Offer.Filename)
 	}
 	src, err := s.sourceOf(c.Source, c.Offer.URL)
 	if err != nil {
-		return catalog.Requires{}, false, err
+		return catalog.Requires{}, err
 	}
 	if c.Filename.Kind == packaging.Wheel {
 		o := c.Offer
@@ -148,33 +157,40 @@ func (s *site) needsOfOffer(ctx context.Context, n packaging.Name, c plan.Choice
 		data, err := src.CoreMetadata(ctx, o)
 		switch fetch.KindOf(err) {
 		case 0:
-			return needsOf(packaging.Wheel, packaging.ParseMetadata(data), nil), c.Offer.Metadata.Hashes["sha256"] != "", err
+			got := needsOf(packaging.Wheel, packaging.ParseMetadata(data), nil)
+			got.Claimed = true
+			return got, err
 		case fetch.NotFound, fetch.Gone, fetch.Altered:
 			// The file itself has the last word.
 		default:
-			return catalog.Requires{}, false, err
+			return catalog.Requires{}, err
 		}
 	}
 	if s.opts.DryRun {
-		return catalog.Requires{}, false, nil // no file is fetched
+		return catalog.Requires{}, nil // no file is fetched
 	}
 	temp, sums, err := s.receive(ctx, src, c.Offer)
 	if err != nil {
-		return catalog.Requires{}, false, err
+		return catalog.Requires{}, err
 	}
 	f, err := os.Open(temp)
 	if err != nil {
-		return catalog.Requires{}, false, err
+		return catalog.Requires{}, err
 	}
 	defer f.Close()
 	if err := allowed(f, intake.Digests{SHA256: sums.SHA256, BLAKE2b: sums.BLAKE2b, Size: sums.Size}, c.Allowed); err != nil {
-		return catalog.Requires{}, false, err
+		return catalog.Requires{}, err
 	}
-	got, err = needsOfFile(f, sums.Size, c.Offer.Filename, n)
+	got, err := needsOfFile(f, sums.Size, c.Offer.Filename, n)
+	if reason := rejection(err); reason != nil {
+		// Another version will do, perhaps, and this one would not be listed.
+		s.report.problem(plan.Incomplete, string(n), "", "%s: %s: rejected: %v", c.Source, c.Offer.Filename, reason)
+		return got, fmt.Errorf("%s: %w: %w", c.Offer.Filename, resolve.ErrUnusable, reason)
+	}
 	if err == nil {
 		s.early.keep(c.Offer, temp, sums)
 	}
-	return got, true, err
+	return got, err
 }
 
 // needsOf reads core metadata. Of an sdist it counts where the requirements are not

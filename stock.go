@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -74,6 +76,19 @@ func (p *prospects) take(n packaging.Name) *prospect {
 	return o.p
 }
 
+// rest gives what upstreams said of the projects that nobody has taken.
+func (p *prospects) rest() map[packaging.Name][]answer {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := map[packaging.Name][]answer{}
+	for n, o := range p.all {
+		if o.p != nil && len(o.p.asked.answers) > 0 {
+			all[n] = o.p.asked.answers
+		}
+	}
+	return all
+}
+
 // A whole is the stock of a build: what the index could list of each project. A
 // project is asked for at its upstream the first time.
 type whole struct {
@@ -87,6 +102,9 @@ func (w *whole) of(ctx context.Context, n packaging.Name) ([]plan.Available, err
 	o, err := w.s.prospects.of(n, func() (*prospect, error) {
 		return w.s.prospect(ctx, n, w.owners[n], w.leaving[n], true)
 	})
+	if err == nil && len(w.s.local.toTake[n]) > 0 {
+		return slices.Concat(w.toTake(n), o.files), nil
+	}
 	switch {
 	case err != nil:
 		return nil, err
@@ -97,6 +115,17 @@ func (w *whole) of(ctx context.Context, n packaging.Name) ([]plan.Available, err
 		return nil, fs.ErrNotExist
 	}
 	return o.files, nil
+}
+
+// toTake gives what the build that is looked at would take of a project.
+func (w *whole) toTake(n packaging.Name) (all []plan.Available) {
+	files := w.s.local.toTake[n]
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		t := files[name]
+		all = append(all, plan.Available{Choice: plan.Choice{Source: catalog.Local, Filename: t.Filename},
+			File: &catalog.File{Project: n, Filename: name, Version: t.Filename.Version, Kind: t.Filename.Kind, Size: t.Size, SHA256: t.SHA256, Source: catalog.Local}})
+	}
+	return all
 }
 
 // errNotAsked is matched by the error for a project that could not be asked for.

@@ -16,6 +16,10 @@ type Requires struct {
 	// rule about them (PEP 643).
 	Known bool
 
+	// Claimed says that this is its upstream's word, which nobody has held against
+	// its bytes yet.
+	Claimed bool
+
 	// Dist is the requirements (PEP 508), as the metadata writes them, and Python
 	// what it says of Python's version.
 	Dist   []string
@@ -29,7 +33,8 @@ type Requires struct {
 }
 
 // requiresTable holds what distributions need, by the SHA-256 of their bytes. It
-// is a cache of what the bytes say, so it makes no events, and a row holds for ever.
+// is a cache of what the bytes say, so it makes no events, and a row holds for ever,
+// unless it is a claim.
 const requiresTable = `
 CREATE TABLE requires (
 	sha256 BLOB PRIMARY KEY,
@@ -37,12 +42,20 @@ CREATE TABLE requires (
 ) WITHOUT ROWID;
 `
 
-const requiresForm = 1
+const (
+	requiresForm = 1
+
+	knownFlag   = 1
+	claimedFlag = 2
+)
 
 func (r *Requires) encode() []byte {
 	b := []byte{requiresForm, 0}
 	if r.Known {
-		b[1] = 1
+		b[1] |= knownFlag
+	}
+	if r.Claimed {
+		b[1] |= claimedFlag
 	}
 	b = appendText(b, r.Python)
 	b = appendTexts(b, r.Dist)
@@ -55,7 +68,8 @@ func (r *Requires) decode(b []byte) error {
 	if d.byte() != requiresForm {
 		return errDamaged
 	}
-	r.Known = d.byte() == 1
+	flags := d.byte()
+	r.Known, r.Claimed = flags&knownFlag != 0, flags&claimedFlag != 0
 	r.Python = d.text()
 	r.Dist = d.texts()
 	r.Extras = d.texts()

@@ -17,6 +17,7 @@ func TestRequires(t *testing.T) {
 		{},
 		{Known: true},
 		{Known: true, Dist: []string{"b>=1; extra == 'x'", "a"}, Python: ">=3.8", Extras: []string{"x"}},
+		{Known: true, Claimed: true},
 		{Known: true, Build: []string{"setuptools"}},
 	} {
 		sha := Digest{byte(i + 1)}
