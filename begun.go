@@ -90,5 +90,5 @@ func (s *site) beginBehind(ctx context.Context) error {
 	if err != nil || !behind || s.opts.DryRun {
 		return storage(err)
 	}
-	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.SetMeta(metaPages, "") }))
+	return storage(s.catalog.Update(ctx, Now(), forgetPages))
 }

@@ -114,6 +114,9 @@ func (s *site) build(ctx context.Context) (*Report, error) {
 		if err := s.rememberRoots(ctx); err != nil {
 			return nil, err
 		}
+		if err := s.updateViews(ctx); err != nil {
+			return nil, err
+		}
 		if err := s.publish(ctx); err != nil {
 			return nil, err
 		}

@@ -148,6 +148,10 @@ type Config struct {
 	// Targets describe machines that no preset does.
 	Targets []Environment `toml:"environment"`
 
+	// Indexes are further indexes of the site, each below a prefix of its own and
+	// with a part of what the site has. They share its store. Default none.
+	Indexes []Index `toml:"index"`
+
 	// OnDemand says which projects come when somebody asks for them. The first
 	// entry whose pattern a name fits decides; a name that fits none does not
 	// come on demand. Default none.
@@ -303,6 +307,34 @@ type Environment struct {
 	// Markers are values of environment markers by their names (PEP 508), in the
 	// place of those that follow from the rest. Default none.
 	Markers map[string]string `toml:"markers"`
+}
+
+// An Index is one more index of the same site. It lists what the indexes that it
+// inherits list, what its allowlist chooses of the site, and what was promoted to
+// it. One that has neither of the first two is a stage: promotions alone fill it.
+type Index struct {
+	// Name is what commands, reports and other indexes call it: small letters,
+	// digits, "-" and "_". It must not change. Required.
+	Name string `toml:"name"`
+
+	// Title stands on its pages. Default: the site's title with the name behind.
+	Title string `toml:"title"`
+
+	// Prefix is where it lies below the address of the site: one or two folders
+	// of such letters. Default: the name.
+	Prefix string `toml:"prefix"`
+
+	// Inherits names other indexes; it lists all that they list. The site's own is
+	// "/". Default none.
+	Inherits []string `toml:"inherits"`
+
+	// Allowlist is requirements files of its own. Their lines count for the site
+	// as well, so that it has what they ask for; of that the index lists what they
+	// choose. Default none.
+	Allowlist []string `toml:"allowlist"`
+
+	// Versions as in Config, for the lines of this allowlist. Default: the site's.
+	Versions plan.Keep `toml:"versions"`
 }
 
 // An OnDemand says what becomes of a request for a project that is not here.
@@ -516,6 +548,7 @@ func (c *Config) Resolve() error {
 	faults = append(faults, c.resolveProjects()...)
 	faults = append(faults, c.resolveEnvironments()...)
 	faults = append(faults, c.resolveHold()...)
+	faults = append(faults, c.resolveIndexes(abs)...)
 	return errors.Join(faults...)
 }
 

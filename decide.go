@@ -138,6 +138,7 @@ func (s *site) input(ctx context.Context, n packaging.Name) (plan.Input, error) 
 		Name: n, Wants: s.intent.wants[n], Constraints: s.intent.constraints[n], Options: s.intent.options,
 		Keep: s.keep(n), LegacyFiles: s.LegacyFiles, Policy: s.intent.policy, KeepLocal: !s.local.complete(), KeepMirrored: s.intent.faulty,
 	}
+	in.Lists = s.listsOf(n)
 	p, err := s.catalog.Project(ctx, n)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

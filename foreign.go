@@ -42,13 +42,16 @@ func (s *site) behind(ctx context.Context) (bool, error) {
 // anew in a site that had pages, in microseconds since 1970 UTC.
 const metaSince = "pages.since"
 
-// outdate makes every page out of date, until all of them are published. What
+// outdate makes every page of an index out of date, until all of them are published. What
 // the pages that are there refer to begins its grace anew: they may be those of
 // another catalog.
-func (s *site) outdate(ctx context.Context) error {
+func (s *site) outdate(ctx context.Context, x indexPages) error {
 	now := trueNow()
 	return s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
-		if err := errors.Join(tx.Outdate(), tx.SetMeta(metaPages, "")); err != nil || !s.exists(layout.RootJSON) {
+		if x.view != "" {
+			return errors.Join(tx.OutdateView(x.view), x.setRules(tx, ""))
+		}
+		if err := errors.Join(tx.Outdate(), x.setRules(tx, "")); err != nil || !s.exists(layout.RootJSON) {
 			return err
 		}
 		if err := tx.Spare(now.Add(time.Duration(s.Grace))); err != nil {
@@ -71,14 +74,11 @@ func (s *site) since(ctx context.Context) (time.Time, error) {
 // mustBePublished refuses a site whose pages are not those of its catalog: they
 // may refer to what the catalog does not know.
 func (s *site) mustBePublished(ctx context.Context) error {
-	g, err := s.pages()
+	work, err := s.outdatedIndexes(ctx)
 	if err != nil {
 		return err
 	}
-	_, everything, err := s.outdated(ctx, g, waiting{})
-	if err != nil {
-		return err
-	}
+	everything := slices.ContainsFunc(work, func(x outdatedIndex) bool { return x.everything })
 	behind, err := s.behind(ctx)
 	if err != nil || !everything && !behind {
 		return storage(err)
@@ -97,7 +97,7 @@ func (b *pageBatch) strangers() error {
 		}
 	}
 	for _, shelf := range []string{layout.Simple, layout.People, layout.Legacy} {
-		entries, err := os.ReadDir(b.file(shelf))
+		entries, err := os.ReadDir(b.file(b.at(shelf)))
 		if err != nil && !os.IsNotExist(err) {
 			return err
 		}
@@ -109,7 +109,7 @@ func (b *pageBatch) strangers() error {
 			if shelf == layout.Simple && string(n) == e.Name() {
 				projects++
 			}
-			if err := b.batch.RemoveFolder(shelf + "/" + e.Name()); err != nil {
+			if err := b.batch.RemoveFolder(b.at(shelf) + "/" + e.Name()); err != nil {
 				return err
 			}
 		}

@@ -33,6 +33,10 @@ type intent struct {
 	completion
 	projects map[packaging.Name]ProjectConfig
 
+	// lists are the allowlists of indexes, by the names of these. Their lines are
+	// among the wants, too.
+	lists map[string]*ownList
+
 	// faulty says that the allowlist could not be read whole. Then nothing that
 	// came from an upstream leaves the index: the line that wants it may be the
 	// one that cannot be read.
@@ -59,12 +63,10 @@ func (s *site) readIntent(ctx context.Context) error {
 	list := allowlist.Read(allowlist.Sources{}, s.Allowlist...)
 	in.options = list.Options
 	in.faulty, in.partial = list.Failed(), list.Partial()
-	for _, p := range list.Problems {
-		level := plan.Incomplete
-		if p.Severity == allowlist.Warning {
-			level = plan.Warning
-		}
-		s.report.problem(level, s.short(p.Position.String()), p.Hint, "%s", p.Text)
+	s.listProblems(list)
+	own, err := s.readOwnLists()
+	if err != nil {
+		return err
 	}
 	if in.faulty {
 		s.report.problem(plan.Warning, "", "", "because the allowlist has errors, nothing that came from an upstream leaves the index in this run")
@@ -76,10 +78,21 @@ func (s *site) readIntent(ctx context.Context) error {
 	for _, w := range list.Constraints {
 		in.constraints[w.Project] = append(in.constraints[w.Project], w)
 	}
-	for _, w := range list.Wants {
+	for _, w := range append(list.Wants, own...) {
 		s.want(w)
 	}
 	return nil
+}
+
+// listProblems tells what is wrong in an allowlist.
+func (s *site) listProblems(l allowlist.List) {
+	for _, p := range l.Problems {
+		level := plan.Incomplete
+		if p.Severity == allowlist.Warning {
+			level = plan.Warning
+		}
+		s.report.problem(level, s.short(p.Position.String()), p.Hint, "%s", p.Text)
+	}
 }
 
 // readRules reads the policy and the exceptions.
@@ -104,6 +117,7 @@ func (s *site) want(w allowlist.Want) {
 	switch w.Kind {
 	case allowlist.FromIndex:
 		in.wants[w.Project] = append(in.wants[w.Project], w)
+		in.lists[w.List].want(w.Project, w)
 	case allowlist.Archive:
 		o, f, err := plan.Direct(w)
 		if err != nil {
@@ -113,6 +127,7 @@ func (s *site) want(w allowlist.Want) {
 		address, login := plan.Address(w)
 		in.archives[o.URL] = archive{address, login}
 		in.wants[f.Project] = append(in.wants[f.Project], w)
+		in.lists[w.List].want(f.Project, w)
 	case allowlist.VCS:
 		l, err := devLink(w)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -94,35 +95,110 @@ func (c *Config) indexPages() generate.IndexPages {
 // that comes from a backup does not go with the other.
 func (s *site) pageRules(g *generate.Site) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%d %q %q %v %v %v %d %v\n", pageFormat, g.Title, g.BaseURL, g.People, g.Legacy, g.Releases, g.Has, s.Gzip)
+	fmt.Fprintf(h, "%d %q %q %q %v %v %v %d %v\n", pageFormat, g.Title, g.BaseURL, g.Prefix, g.People, g.Legacy, g.Releases, g.Has, s.Gzip)
 	fmt.Fprintln(h, g.Templates.Digest())
 	var st unix.Stat_t
 	for _, path := range g.Has.Paths() {
-		err := unix.Lstat(s.file(path), &st)
+		err := unix.Lstat(s.file(layout.Below(g.Prefix, path)), &st)
 		fmt.Fprintln(h, err, st.Size, st.Mtim)
 	}
 	if g.Has == generate.Root {
 		// The root pages change with the names alone, so the folder must be
 		// the same as well; a copy of it is another.
-		err := unix.Lstat(s.file(layout.Simple), &st)
+		err := unix.Lstat(s.file(layout.Below(g.Prefix, layout.Simple)), &st)
 		fmt.Fprintln(h, err, st.Ino)
 	}
 	return fmt.Sprintf("%x", h.Sum(nil))
 }
 
-// publish renders and publishes every project whose pages are out of date, and
-// the pages about all projects.
-func (s *site) publish(ctx context.Context) error {
+// An indexPages is the pages of one index: of the site's own, or of a view.
+type indexPages struct {
+	*generate.Site
+	view  string // empty for the site's own
+	rules string // that its pages depend on, when they were made last
+	held  waiting
+	shown string // of what is held, when its pages were made last
+}
+
+// indexes gives what there is of indexes, the site's own first.
+func (s *site) indexes(ctx context.Context) ([]indexPages, error) {
 	g, err := s.pages()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	w, err := s.waiting(ctx, g)
+	own := indexPages{Site: g}
+	if own.rules, err = s.catalog.Meta(ctx, metaPages); err != nil {
+		return nil, storage(err)
+	}
+	if own.held, err = s.waiting(ctx, g); err != nil {
+		return nil, err
+	}
+	if own.shown, err = s.catalog.Meta(ctx, metaHeld); err != nil {
+		return nil, storage(err)
+	}
+	all := []indexPages{own}
+	if s.joined {
+		return all, nil // the others are for those who hold the lock
+	}
+	views, err := s.catalog.Views(ctx)
 	if err != nil {
-		return err
+		return nil, storage(err)
 	}
+	for _, name := range slices.Sorted(maps.Keys(views)) {
+		all = append(all, indexPages{Site: s.viewPages(g, views[name]), view: name, rules: views[name].Pages})
+	}
+	return all, nil
+}
+
+// projects reads the projects of an index.
+func (s *site) projects(ctx context.Context, x indexPages) iter.Seq2[*catalog.Project, error] {
+	if x.view == "" {
+		return s.catalog.Projects(ctx)
+	}
+	return s.catalog.ViewProjects(ctx, x.view)
+}
+
+// entries reads the projects of an index on their way to its pages.
+func (s *site) entries(ctx context.Context, x indexPages) iter.Seq2[catalog.Entry, error] {
+	if x.view == "" {
+		return s.catalog.Entries(ctx)
+	}
+	return s.catalog.ViewEntries(ctx, x.view)
+}
+
+// published notes in the catalog what the pages of an index show.
+func (x indexPages) published(tx *catalog.Tx, n packaging.Name, as shownAs) error {
+	if x.view == "" {
+		return tx.MarkPublished(n, as.serial, as.card)
+	}
+	return tx.MarkViewPublished(x.view, n, as.card)
+}
+
+// setRules notes what the pages of an index depend on; nothing has all of them made
+// anew.
+func (x indexPages) setRules(tx *catalog.Tx, rules string) error {
+	if x.view == "" {
+		return tx.SetMeta(metaPages, rules)
+	}
+	return tx.SetViewPages(x.view, rules)
+}
+
+// forgetPages has the pages of every index made anew.
+func forgetPages(tx *catalog.Tx) error {
+	return errors.Join(tx.SetMeta(metaPages, ""), tx.ForgetViewPages())
+}
+
+// An outdatedIndex has pages that are out of date: some, or all.
+type outdatedIndex struct {
+	indexPages
+	everything bool
+}
+
+// publish renders and publishes every project whose pages are out of date, and
+// the pages about all projects, index by index.
+func (s *site) publish(ctx context.Context) error {
 	// Most runs find nothing to do, and need not wait for others to see it.
-	if some, everything, err := s.outdated(ctx, g, w); err != nil || !some && !everything {
+	if work, err := s.outdatedIndexes(ctx); err != nil || len(work) == 0 {
 		return err
 	}
 	turn, err := s.turn(ctx)
@@ -130,37 +206,42 @@ func (s *site) publish(ctx context.Context) error {
 		return storage(err)
 	}
 	defer turn.Close()
-	if w, err = s.waiting(ctx, g); err != nil {
+	work, err := s.outdatedIndexes(ctx) // others may have seen to it
+	if err != nil {
 		return err
 	}
-	some, everything, err := s.outdated(ctx, g, w) // others may have seen to it
-	if err != nil || !some && !everything {
-		return err
+	for _, x := range work {
+		err := s.publishPages(ctx, turn, x.indexPages, x.everything)
+		if errors.Is(err, generate.ErrFormer) {
+			err = s.publishPages(ctx, turn, x.indexPages, true)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if err := s.publishPages(ctx, turn, g, w, everything); !errors.Is(err, generate.ErrFormer) {
-		return err
-	}
-	return s.publishPages(ctx, turn, g, w, true)
+	return nil
 }
 
-// publishPages makes the pages that are out of date, or all of them. What has
-// not changed is taken over from the pages that list every file; if that cannot
+// publishPages makes the pages of an index that are out of date, or all of them. What
+// has not changed is taken over from the pages that list every file; if that cannot
 // be, the error matches [generate.ErrFormer].
-func (s *site) publishPages(ctx context.Context, turn *publish.Turn, g *generate.Site, w waiting, everything bool) error {
-	b := s.newBatch(turn, g, everything)
+func (s *site) publishPages(ctx context.Context, turn *publish.Turn, x indexPages, everything bool) error {
+	b := s.newBatch(turn, x.Site, everything)
 	defer b.batch.Close()
 	former := s.former
 	if everything {
-		if err := s.outdate(ctx); err != nil {
+		if err := s.outdate(ctx, x); err != nil {
 			return storage(err)
 		}
 		former = nil
 	}
-	if err := b.index(b.rendering(ahead(s.catalog.Entries(ctx))), former); err != nil {
+	if err := b.index(b.rendering(ahead(s.entries(ctx, x))), former); err != nil {
 		return storage(err)
 	}
-	if err := b.held(w); err != nil {
-		return storage(err)
+	if x.view == "" {
+		if err := b.heldPages(x.held); err != nil {
+			return storage(err)
+		}
 	}
 	if everything {
 		if err := b.strangers(); err != nil {
@@ -168,7 +249,7 @@ func (s *site) publishPages(ctx context.Context, turn *publish.Turn, g *generate
 		}
 	} else if b.newSpelling {
 		// A run that dies now leaves folders that only a look at all of them finds.
-		if err := s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.SetMeta(metaPages, "") }); err != nil {
+		if err := s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return x.setRules(tx, "") }); err != nil {
 			return storage(err)
 		}
 	}
@@ -177,16 +258,21 @@ func (s *site) publishPages(ctx context.Context, turn *publish.Turn, g *generate
 	}
 	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
 		for n, as := range b.shown {
-			if err := tx.MarkPublished(n, as.serial, as.card); err != nil {
+			if err := x.published(tx, n, as); err != nil {
 				return err
 			}
 		}
-		return errors.Join(tx.SetMeta(metaPages, s.pageRules(g)), tx.SetMeta(metaHeld, w.digest))
+		if x.view == "" {
+			if err := tx.SetMeta(metaHeld, x.held.digest); err != nil {
+				return err
+			}
+		}
+		return x.setRules(tx, s.pageRules(x.Site))
 	}))
 }
 
-// held stages the pages of what is held, or has them go.
-func (b *pageBatch) held(w waiting) error {
+// heldPages stages the pages of what is held, or has them go.
+func (b *pageBatch) heldPages(w waiting) error {
 	if w.pages {
 		if err := b.pages.HeldPages(w.files, b); err != nil {
 			return err
@@ -208,23 +294,43 @@ func (b *pageBatch) held(w waiting) error {
 	return nil
 }
 
-// outdated reports whether some pages are out of date, and whether every page
-// has to be made anew: because the tree is a new one, somebody has changed it,
-// or the settings of the pages have changed.
-func (s *site) outdated(ctx context.Context, g *generate.Site, w waiting) (some, everything bool, err error) {
-	if !s.exists(layout.RootJSON) {
-		return true, true, s.checkStore(ctx)
+// outdatedIndexes gives the indexes of which some pages are out of date, and says of
+// which every page has to be made anew: because the tree is a new one, somebody has
+// changed it, or the settings of the pages have changed.
+func (s *site) outdatedIndexes(ctx context.Context) (work []outdatedIndex, err error) {
+	all, err := s.indexes(ctx)
+	if err != nil {
+		return nil, err
 	}
-	rules, err := s.catalog.Meta(ctx, metaPages)
-	if err != nil || rules != s.pageRules(g) {
-		return true, true, storage(err)
+	anew := !s.exists(layout.RootJSON)
+	if anew {
+		if err := s.checkStore(ctx); err != nil {
+			return nil, err
+		}
 	}
-	held, err := s.catalog.Meta(ctx, metaHeld)
-	if err != nil || held != w.digest {
-		return true, false, storage(err)
+	for _, x := range all {
+		everything := anew || x.rules != s.pageRules(x.Site)
+		some := everything || x.held.digest != x.shown
+		if !some {
+			if some, err = s.isOutdated(ctx, x); err != nil {
+				return nil, storage(err)
+			}
+		}
+		if some {
+			work = append(work, outdatedIndex{x, everything})
+		}
 	}
-	n, err := s.catalog.Outdated(ctx)
-	return n > 0, false, storage(err)
+	return work, nil
+}
+
+// isOutdated reports whether pages of projects of an index are out of date.
+func (s *site) isOutdated(ctx context.Context, x indexPages) (bool, error) {
+	outdated := s.catalog.Outdated
+	if x.view != "" {
+		outdated = func(ctx context.Context) (int, error) { return s.catalog.ViewOutdated(ctx, x.view) }
+	}
+	n, err := outdated(ctx)
+	return n > 0, err
 }
 
 // former gives a page as it was published last.
@@ -300,9 +406,13 @@ type pageBatch struct {
 func (s *site) newBatch(turn *publish.Turn, g *generate.Site, everything bool) *pageBatch {
 	return &pageBatch{
 		site: s, pages: g, batch: turn.Batch(), everything: everything, shown: map[packaging.Name]shownAs{},
-		hasSimple: s.exists(layout.Simple), hasPeople: s.exists(layout.People), hasLegacy: s.exists(layout.Legacy),
+		hasSimple: s.exists(layout.Below(g.Prefix, layout.Simple)), hasPeople: s.exists(layout.Below(g.Prefix, layout.People)),
+		hasLegacy: s.exists(layout.Below(g.Prefix, layout.Legacy)),
 	}
 }
+
+// at gives the place of a path of the index.
+func (b *pageBatch) at(path string) string { return layout.Below(b.pages.Prefix, path) }
 
 // rendering passes projects on, renders those that came whole, and gives them
 // their new cards.
@@ -337,7 +447,7 @@ func (b *pageBatch) Put(path string, data []byte) error {
 
 // siblingLeft has the compressed sibling of a page go that has none any more.
 func (b *pageBatch) siblingLeft(path string) error {
-	if b.Gzip || !b.everything || !compressible(path) || !b.hasSimple && strings.HasPrefix(path, layout.Simple+"/") || !b.exists(path+".gz") {
+	if b.Gzip || !b.everything || !compressible(path) || !b.hasSimple && strings.HasPrefix(path, b.at(layout.Simple+"/")) || !b.exists(path+".gz") {
 		return nil
 	}
 	return b.batch.Remove(path + ".gz")
@@ -373,19 +483,19 @@ func (b *pageBatch) project(p *catalog.Project) error {
 		}
 	}
 	for _, spelling := range old {
-		if !keep[layout.Alias(spelling)] {
-			if err := b.batch.RemoveFolder(layout.Simple + "/" + spelling); err != nil {
+		if !keep[b.at(layout.Alias(spelling))] {
+			if err := b.batch.RemoveFolder(b.at(layout.Simple + "/" + spelling)); err != nil {
 				return err
 			}
 		}
 	}
 	if len(keep) == 0 {
-		if err := b.batch.RemoveFolder(layout.Simple + "/" + string(p.Name)); err != nil {
+		if err := b.batch.RemoveFolder(b.at(layout.Simple + "/" + string(p.Name))); err != nil {
 			return err
 		}
 	}
 	if b.hasPeople && (!b.pages.People || len(keep) == 0) {
-		if err := b.batch.RemoveFolder(layout.People + "/" + string(p.Name)); err != nil {
+		if err := b.batch.RemoveFolder(b.at(layout.People + "/" + string(p.Name))); err != nil {
 			return err
 		}
 	}
@@ -397,7 +507,7 @@ func (b *pageBatch) project(p *catalog.Project) error {
 
 // legacyLeft has the documents of releases go that are no more.
 func (b *pageBatch) legacyLeft(n packaging.Name, keep map[string]bool) error {
-	folder := layout.Legacy + "/" + string(n)
+	folder := b.at(layout.Legacy + "/" + string(n))
 	if !b.pages.Legacy || len(keep) == 0 {
 		return b.batch.RemoveFolder(folder)
 	}
@@ -406,7 +516,7 @@ func (b *pageBatch) legacyLeft(n packaging.Name, keep map[string]bool) error {
 		return err
 	}
 	for _, e := range entries {
-		if path := layout.LegacyRelease(n, e.Name()); e.IsDir() && !keep[path] {
+		if path := b.at(layout.LegacyRelease(n, e.Name())); e.IsDir() && !keep[path] {
 			if err := b.batch.RemoveFolder(folder + "/" + e.Name()); err != nil {
 				return err
 			}
@@ -417,11 +527,13 @@ func (b *pageBatch) legacyLeft(n packaging.Name, keep map[string]bool) error {
 
 // index stages the pages about all projects, in one pass.
 func (b *pageBatch) index(projects iter.Seq2[catalog.Entry, error], former generate.Former) error {
-	if err := b.assets(); err != nil {
-		return err
+	if b.pages.Prefix == "" {
+		if err := b.assets(); err != nil {
+			return err
+		}
 	}
 	for _, path := range (generate.AllIndexPages &^ b.indexPages()).Paths() {
-		if err := b.batch.Remove(path); err != nil {
+		if err := b.batch.Remove(b.at(path)); err != nil {
 			return err
 		}
 	}

@@ -64,7 +64,7 @@ func Verify(ctx context.Context, c Config, o Options, repair bool) (*Verificatio
 	if err != nil {
 		return nil, err
 	}
-	v := &verifier{site: s, found: &Verification{Findings: []Finding{}}, known: map[string]bool{}, stale: map[packaging.Name]bool{}}
+	v := &verifier{site: s, found: &Verification{Findings: []Finding{}}, known: map[string]bool{}, stale: map[pageOf]bool{}, prefixes: map[string]bool{}}
 	if err = s.mustHaveBuilt(); err == nil {
 		err = v.verify(ctx)
 	}
@@ -79,17 +79,19 @@ type verifier struct {
 	*site
 	found *Verification
 	known map[string]bool // every path that belongs in the tree
-	stale map[packaging.Name]bool
+	stale map[pageOf]bool
 	index bool // a page about all projects differs
 	lost  []lost
 	extra []string
 	came  []lost // files that were announced and are here
 
-	// waits names the projects that requests have changed since the last build.
-	// Their pages, and those about all projects, are the next build's. serial is
-	// that of the last event before the site was read.
-	waits  map[packaging.Name]bool
+	// serial is that of the last event before the site was read. The pages of
+	// projects that requests have changed since the last build, and those about all
+	// projects, are the next build's.
 	serial int64
+
+	// prefixes are those of the indexes that the site has.
+	prefixes map[string]bool
 }
 
 // A lost is a file of the catalog that is not as it should be in the store: its
@@ -109,7 +111,7 @@ func (v *verifier) verify(ctx context.Context) error {
 	if err := v.catalog.Check(ctx); err != nil {
 		return &fault{ErrStorage, err, "restore the state folder from a backup; the published site is as it was"}
 	}
-	g, err := v.pages()
+	indexes, err := v.indexes(ctx)
 	if err != nil {
 		return err
 	}
@@ -128,74 +130,90 @@ func (v *verifier) verify(ctx context.Context) error {
 	for _, p := range due {
 		v.known[p] = true
 	}
-	v.waits = map[packaging.Name]bool{}
-	for e, err := range v.catalog.Entries(ctx) {
-		if err != nil {
-			return storage(err)
-		}
-		if e.Project != nil {
-			v.waits[e.Name] = true
-		}
-	}
-	v.found.Waiting = len(v.waits)
-	for p, err := range v.catalog.Projects(ctx) {
-		if err != nil {
-			return storage(err)
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		for _, f := range p.Files {
-			v.file(f)
-			v.progress.Step(1, f.Size)
-		}
-		sink := &comparing{verifier: v, differs: func() { v.stale[p.Name] = true }, waits: v.waits[p.Name]}
-		if err := g.Project(p, sink); err != nil {
+	for _, x := range indexes {
+		if err := v.indexPagesOf(ctx, x); err != nil {
 			return err
 		}
 	}
 	if err := v.arrived(ctx); err != nil {
 		return err
 	}
-	sink := &comparing{verifier: v, differs: func() { v.index = true }, waits: len(v.waits) > 0}
-	if v.People {
-		if err := g.Assets(sink); err != nil {
+	return v.strangers(ctx)
+}
+
+// indexPagesOf holds the pages of an index, and the files that it lists and none
+// before it, against the catalog.
+func (v *verifier) indexPagesOf(ctx context.Context, x indexPages) error {
+	v.prefixes[x.Prefix] = true
+	waits := map[packaging.Name]bool{}
+	for e, err := range v.entries(ctx, x) {
+		if err != nil {
+			return storage(err)
+		}
+		if e.Project != nil {
+			waits[e.Name] = true
+		}
+	}
+	if x.view == "" {
+		v.found.Waiting = len(waits)
+	}
+	some := false
+	for p, err := range v.projects(ctx, x) {
+		if err != nil {
+			return storage(err)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		some = true
+		for _, f := range p.Files {
+			if x.view == "" || !v.known[f.Path] {
+				v.file(f)
+				v.progress.Step(1, f.Size)
+			}
+		}
+		sink := &comparing{verifier: v, differs: func() { v.stale[pageOf{x.view, p.Name}] = true }, waits: waits[p.Name]}
+		if err := x.Project(p, sink); err != nil {
 			return err
 		}
 	}
-	if err := v.heldPages(ctx, g, sink); err != nil {
-		return err
-	}
-	if n.Projects > 0 || v.exists(layout.RootJSON) {
-		if err := g.Index(g.Whole(v.catalog.Projects(ctx)), sink.create, nil, v.indexPages()); err != nil {
-			return storage(err)
+	sink := &comparing{verifier: v, differs: func() { v.index = true }, waits: len(waits) > 0}
+	if x.view == "" {
+		if v.People {
+			if err := x.Assets(sink); err != nil {
+				return err
+			}
+		}
+		if err := x.heldPages(v, sink); err != nil {
+			return err
 		}
 	}
-	return v.strangers(ctx)
+	if some || v.exists(layout.Below(x.Prefix, layout.RootJSON)) {
+		return storage(x.Index(x.Whole(v.projects(ctx, x)), sink.create, nil, v.indexPages()))
+	}
+	return nil
+}
+
+// A pageOf names a project of an index: of the site's own, or of a view.
+type pageOf struct {
+	view string
+	name packaging.Name
 }
 
 // heldPages compares the pages of what is held. As long as requests have held
 // something since, they are the next build's, and so is the front page, which counts
 // it.
-func (v *verifier) heldPages(ctx context.Context, g *generate.Site, sink *comparing) error {
-	shown, err := v.catalog.Meta(ctx, metaHeld)
-	if err != nil {
-		return storage(err)
-	}
-	w, err := v.waiting(ctx, g)
-	if err != nil {
-		return err
-	}
-	if shown != w.digest {
+func (x indexPages) heldPages(v *verifier, sink *comparing) error {
+	if x.shown != x.held.digest {
 		sink.waits = true
 		for _, path := range []string{layout.HeldHTML, layout.HeldHTML + ".gz", layout.HeldJSON} {
 			v.known[path] = true
 		}
 	}
-	if !w.pages {
+	if !x.held.pages {
 		return nil
 	}
-	return g.HeldPages(w.files, sink)
+	return x.HeldPages(x.held.files, sink)
 }
 
 // file holds a file of the store and its companions against the catalog.
@@ -318,6 +336,9 @@ func (v *verifier) lose(f catalog.File, path, fault string) {
 // catalog knows of it before there is a page.
 func (v *verifier) changedMeanwhile(path string) bool {
 	var serial int64
+	if prefix, _ := layout.CutPrefix(path); v.prefixes[prefix] && prefix != "" {
+		return false // builds alone make its pages
+	}
 	top, rest, _ := strings.Cut(path, "/")
 	name, _, below := strings.Cut(rest, "/")
 	switch {
@@ -460,7 +481,7 @@ func (v *verifier) strangers(ctx context.Context) error {
 			return nil
 		}
 		// What people put beside the rooms of the tree is theirs.
-		room, _, _ := strings.Cut(path, "/")
+		room, _, _ := strings.Cut(v.inIndex(path), "/")
 		if !layout.IsRoom(room) || room == layout.Packages && e.Type().IsRegular() || v.changedMeanwhile(path) {
 			return nil
 		}
@@ -468,6 +489,14 @@ func (v *verifier) strangers(ctx context.Context) error {
 		v.find(path, "it does not belong here")
 		return nil
 	}))
+}
+
+// inIndex gives a path as it is in the index that it belongs to.
+func (v *verifier) inIndex(path string) string {
+	if prefix, rest := layout.CutPrefix(path); v.prefixes[prefix] {
+		return rest
+	}
+	return path
 }
 
 // repair mends what was found.
@@ -680,12 +709,16 @@ func (v *verifier) republish(ctx context.Context) error {
 		return nil
 	}
 	err := v.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
-		for n := range v.stale {
-			if err := tx.OutdateProject(n); err != nil {
+		for of := range v.stale {
+			outdate := tx.OutdateProject
+			if of.view != "" {
+				outdate = func(n packaging.Name) error { return tx.OutdateViewProject(of.view, n) }
+			}
+			if err := outdate(of.name); err != nil {
 				return err
 			}
 		}
-		return tx.SetMeta(metaPages, "")
+		return forgetPages(tx)
 	})
 	if err != nil {
 		return storage(err)

@@ -155,6 +155,10 @@ type Want struct {
 
 	// Constraint is set for the lines of a constraint file.
 	Constraint bool
+
+	// List is the caller's own mark for wants of lists that it reads apart. [Read]
+	// leaves it empty.
+	List string
 }
 
 // String gives the want's position and text. It holds no password.

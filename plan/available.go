@@ -54,9 +54,10 @@ func Choices(in Input) []Available {
 		if want.Kind != allowlist.Archive {
 			continue
 		}
-		for _, c := range p.direct(&in, want) {
+		in := in.of(want)
+		for _, c := range p.direct(in, want) {
 			offered := slices.ContainsFunc(free, func(f candidate) bool { return f.Offer.Filename == c.Offer.Filename })
-			if !offered && p.isHeld(&in, &c, Reason(want)) {
+			if !offered && p.isHeld(in, &c, Reason(want)) {
 				continue
 			}
 			a := Available{c.Choice, catalog.Yank{}, nil}
@@ -81,7 +82,7 @@ func (in *Input) hashed(c *candidate) bool {
 			continue
 		}
 		lines++
-		if right, known := hashed(allowedDigests(want, in.Constraints), c.Offer); right || !known {
+		if right, known := hashed(allowedDigests(want, in.of(want).Constraints), c.Offer); right || !known {
 			return true
 		}
 	}

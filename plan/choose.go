@@ -50,6 +50,7 @@ func (p *Project) choose(in *Input, here map[string]catalog.File) (chosen, out [
 		at[all[i].Offer.Filename] = i
 	}
 	for i, want := range in.Wants {
+		in := in.of(want)
 		var answers []candidate
 		switch {
 		case in.Settled[i]:
@@ -165,6 +166,7 @@ func admitted(in *Input, c *candidate) bool {
 			continue
 		}
 		lines++
+		in := in.of(want)
 		right, known := hashed(allowedDigests(want, in.Constraints), c.Offer)
 		if right && known && in.specifiers(want).MatchesString(c.Filename.Version, packaging.AllowPrereleases) {
 			return true

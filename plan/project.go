@@ -68,6 +68,10 @@ type Input struct {
 	Constraints []allowlist.Want
 	Options     allowlist.Options
 
+	// Lists has what is said for the lines of other lists than the site's own, by
+	// the name of each (allowlist.Want.List).
+	Lists map[string]List
+
 	// Needs are the versions that something needs which is asked for, or that were
 	// chosen for the lines that Settled names, by their places in Wants: these
 	// choose nothing themselves.

@@ -1,0 +1,184 @@
+package nestgen
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"nestgen/allowlist"
+	"nestgen/internal/stricttoml"
+	"nestgen/layout"
+	"nestgen/packaging"
+	"nestgen/plan"
+)
+
+// rootIndex is what the site's own index is called, which has all that the site
+// lists.
+const rootIndex = "/"
+
+// keptPrefixes are folders that the site may have pages of its own in.
+var keptPrefixes = []string{"snapshots", "log", "changes", "held"}
+
+// resolveIndexes checks the further indexes, and puts each after those that it
+// inherits.
+func (c *Config) resolveIndexes(abs func(*string)) (faults []error) {
+	at := map[string]int{rootIndex: -1}
+	prefixes := map[string]string{}
+	for i := range c.Indexes {
+		x := &c.Indexes[i]
+		fault := func(format string, args ...any) {
+			faults = append(faults, &stricttoml.Error{File: c.File, Text: fmt.Sprintf("[[index]] %q: "+format, append([]any{x.Name}, args...)...)})
+		}
+		if !layout.ValidPrefix(x.Name) || strings.Contains(x.Name, "/") {
+			fault("want a name of small letters, digits, \"-\" and \"_\" that is none of the site's own folders")
+			continue
+		}
+		if _, taken := at[x.Name]; taken {
+			fault("the name is taken; give each index one of its own")
+			continue
+		}
+		at[x.Name] = i
+		x.Prefix = strings.Trim(cmp.Or(x.Prefix, x.Name), "/")
+		first, _, _ := strings.Cut(x.Prefix, "/")
+		switch {
+		case !layout.ValidPrefix(x.Prefix):
+			fault("prefix %q: want one or two folders of small letters, digits, \"-\" and \"_\", none of which is one of the site's own", x.Prefix)
+		case slices.Contains(keptPrefixes, first):
+			fault("prefix %q: the folder %s is kept for pages of the site itself", x.Prefix, first)
+		case prefixes[x.Prefix] != "":
+			fault("prefix %q: it is that of the index %q", x.Prefix, prefixes[x.Prefix])
+		}
+		prefixes[x.Prefix] = x.Name
+		for j := range x.Allowlist {
+			abs(&x.Allowlist[j])
+		}
+	}
+	if len(faults) > 0 {
+		return faults
+	}
+	return c.orderIndexes(at)
+}
+
+// orderIndexes puts each index after those that it inherits. Of names that stand for
+// nothing, and of rings, it tells.
+func (c *Config) orderIndexes(at map[string]int) (faults []error) {
+	var order []Index
+	const begun, done = 1, 2
+	state := make([]int, len(c.Indexes))
+	var visit func(i int)
+	visit = func(i int) {
+		x := &c.Indexes[i]
+		fault := func(format string, args ...any) {
+			faults = append(faults, &stricttoml.Error{File: c.File, Text: fmt.Sprintf("[[index]] %q: "+format, append([]any{x.Name}, args...)...)})
+		}
+		state[i] = begun
+		for _, from := range x.Inherits {
+			j, known := at[from]
+			switch {
+			case !known:
+				fault("inherits %q: there is no such index; the site's own is \"/\"", from)
+			case j < 0 || state[j] == done:
+			case state[j] == begun:
+				fault("inherits %q, which inherits it in turn", from)
+			default:
+				visit(j)
+			}
+		}
+		state[i] = done
+		order = append(order, *x)
+	}
+	for i := range c.Indexes {
+		if state[i] == 0 {
+			visit(i)
+		}
+	}
+	c.Indexes = order
+	return faults
+}
+
+// index gives the settings of an index.
+func (c *Config) index(name string) (Index, bool) {
+	i := slices.IndexFunc(c.Indexes, func(x Index) bool { return x.Name == name })
+	if i < 0 {
+		return Index{}, false
+	}
+	return c.Indexes[i], true
+}
+
+// An ownList is the allowlist of an index.
+type ownList struct {
+	wants       map[packaging.Name][]allowlist.Want
+	constraints map[packaging.Name][]allowlist.Want
+	options     allowlist.Options
+	keep        plan.Keep
+	failed      bool   // it could not be read whole
+	digest      string // of what it says
+}
+
+// want takes a line in, unless it is one of the site's own list.
+func (l *ownList) want(n packaging.Name, w allowlist.Want) {
+	if l != nil {
+		l.wants[n] = append(l.wants[n], w)
+	}
+}
+
+// readOwnLists reads the allowlists of indexes, and gives their lines: they count
+// for the site as well. What makes the site's own list faulty makes these.
+func (s *site) readOwnLists() (wants []allowlist.Want, err error) {
+	s.intent.lists = map[string]*ownList{}
+	for _, x := range s.Indexes {
+		if len(x.Allowlist) == 0 {
+			continue
+		}
+		list := allowlist.Read(allowlist.Sources{}, x.Allowlist...)
+		s.listProblems(list)
+		own := &ownList{
+			wants: map[packaging.Name][]allowlist.Want{}, constraints: map[packaging.Name][]allowlist.Want{},
+			options: list.Options, keep: cmp.Or(x.Versions, s.Versions), failed: list.Failed(),
+		}
+		s.intent.faulty = s.intent.faulty || list.Failed()
+		s.intent.partial = s.intent.partial || list.Partial()
+		for _, w := range list.Constraints {
+			own.constraints[w.Project] = append(own.constraints[w.Project], w)
+		}
+		for _, w := range list.Wants {
+			w.List = x.Name
+			wants = append(wants, w)
+		}
+		said, err := json.Marshal([]any{list.Wants, list.Constraints, list.Options, own.keep, own.failed})
+		if err != nil {
+			return nil, fmt.Errorf("allowlist of %s: %w", x.Name, err)
+		}
+		own.digest = fmt.Sprintf("%x", sha256.Sum256(said))
+		s.intent.lists[x.Name] = own
+	}
+	return wants, nil
+}
+
+// listsOf gives what the lists of indexes say for their lines about a project.
+func (s *site) listsOf(n packaging.Name) map[string]plan.List {
+	var all map[string]plan.List
+	for name, own := range s.intent.lists {
+		if len(own.wants[n]) == 0 {
+			continue
+		}
+		if all == nil {
+			all = map[string]plan.List{}
+		}
+		all[name] = own.of(s, n)
+	}
+	return all
+}
+
+// of gives what the list says for its lines about a project. The exception for a
+// project is for all lines about it.
+func (l *ownList) of(s *site, n packaging.Name) plan.List {
+	keep := l.keep
+	if p, ok := s.intent.projects[n]; ok && p.Versions != 0 {
+		keep = p.Versions
+	}
+	return plan.List{Constraints: l.constraints[n], Options: l.options, Keep: keep}
+}
