@@ -23,14 +23,27 @@ func look(c Config) (*catalog.Catalog, error) {
 
 // List gives every project that the index lists, in the order of names.
 func List(ctx context.Context, c Config) iter.Seq2[*catalog.Project, error] {
+	return ListIndex(ctx, c, rootIndex)
+}
+
+// ListIndex is List for one of the indexes of a site; "/" is its own.
+func ListIndex(ctx context.Context, c Config, index string) iter.Seq2[*catalog.Project, error] {
 	return func(yield func(*catalog.Project, error) bool) {
+		if _, ok := c.index(index); !ok && index != rootIndex {
+			yield(nil, c.unknownIndex(index))
+			return
+		}
 		cat, err := look(c)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
 		defer cat.Close()
-		for p, err := range cat.Projects(ctx) {
+		projects := cat.Projects(ctx)
+		if index != rootIndex {
+			projects = cat.ViewProjects(ctx, index)
+		}
+		for p, err := range projects {
 			if !yield(p, storage(err)) || err != nil {
 				return
 			}

@@ -64,7 +64,7 @@ func Verify(ctx context.Context, c Config, o Options, repair bool) (*Verificatio
 	if err != nil {
 		return nil, err
 	}
-	v := &verifier{site: s, found: &Verification{Findings: []Finding{}}, known: map[string]bool{}, stale: map[pageOf]bool{}, prefixes: map[string]bool{}}
+	v := &verifier{site: s, found: &Verification{Findings: []Finding{}}, known: map[string]bool{}, stale: map[pageOf]bool{}, prefixes: map[string]bool{}, looked: map[string]bool{}}
 	if err = s.mustHaveBuilt(); err == nil {
 		err = v.verify(ctx)
 	}
@@ -90,8 +90,9 @@ type verifier struct {
 	// projects, are the next build's.
 	serial int64
 
-	// prefixes are those of the indexes that the site has.
-	prefixes map[string]bool
+	// prefixes are those of the indexes that the site has, and looked the files of
+	// the store that were held against the catalog.
+	prefixes, looked map[string]bool
 }
 
 // A lost is a file of the catalog that is not as it should be in the store: its
@@ -167,10 +168,12 @@ func (v *verifier) indexPagesOf(ctx context.Context, x indexPages) error {
 		}
 		some = true
 		for _, f := range p.Files {
-			if x.view == "" || !v.known[f.Path] {
-				v.file(f)
-				v.progress.Step(1, f.Size)
+			if v.looked[f.Path] && x.view != "" {
+				continue // for an index before
 			}
+			v.looked[f.Path] = true
+			v.file(f)
+			v.progress.Step(1, f.Size)
 		}
 		sink := &comparing{verifier: v, differs: func() { v.stale[pageOf{x.view, p.Name}] = true }, waits: waits[p.Name]}
 		if err := x.Project(p, sink); err != nil {

@@ -6,8 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"nestgen/catalog"
 	"nestgen/fetch/fetchtest"
 	"nestgen/intake/intaketest"
+	"nestgen/policy"
 )
 
 // index adds an index to the settings of a world.
@@ -93,7 +95,7 @@ func TestIndexes(t *testing.T) {
 		Index{Name: "old", Allowlist: []string{w.path("old.txt")}},
 		Index{Name: "stage"},
 	)
-	const a1, a2, b1 = "a-1.0-py3-none-any.whl", "a-2.0-py3-none-any.whl", "b-1.0-py3-none-any.whl"
+
 	w.build(0)
 	w.lists(a1, a2, b1, own)
 	w.listsIn("old", a1, b1, own)
@@ -122,4 +124,392 @@ func TestIndexes(t *testing.T) {
 	w.listsIn("all/most", a1, a2, own, c1)
 	w.lists(a1, a2, own, c1)
 	w.whole()
+}
+
+// promote promotes targets from one index to another, and checks the tree.
+func (w *world) promote(from, to string, targets ...string) *Promoted {
+	w.Helper()
+	d, err := Promote(w.Context(), w.Config, Options{}, Promotion{Targets: w.targets(targets...), From: from, To: to, Who: "alice", Why: "tested"})
+	if err != nil {
+		w.Fatalf("promote %q from %s to %s: %v", targets, from, to, err)
+	}
+	w.checkTree()
+	return d
+}
+
+func (w *world) demote(from string, targets ...string) *Promoted {
+	w.Helper()
+	d, err := Promote(w.Context(), w.Config, Options{}, Promotion{Targets: w.targets(targets...), To: from, Remove: true, Who: "bob"})
+	if err != nil {
+		w.Fatalf("take %q out of %s: %v", targets, from, err)
+	}
+	w.checkTree()
+	return d
+}
+
+func (w *world) targets(targets ...string) (all []policy.Target) {
+	w.Helper()
+	for _, text := range targets {
+		t, err := policy.ParseTarget(text)
+		if err != nil {
+			w.Fatal(err)
+		}
+		all = append(all, t)
+	}
+	return all
+}
+
+// A staged is a site with a stage: index "testing" lists all that the site has, and
+// "prod" what is promoted to it.
+func newStaged(t *testing.T, upstreams ...*fetchtest.Server) *world {
+	w := newWorld(t, upstreams...)
+	w.index(Index{Name: "testing", Inherits: []string{"/"}}, Index{Name: "prod"})
+	return w
+}
+
+const a1, a2, b1 = "a-1.0-py3-none-any.whl", "a-2.0-py3-none-any.whl", "b-1.0-py3-none-any.whl"
+
+// What was promoted stays when the allowlist moves on, with its bytes; it goes when
+// somebody takes it back, and its bytes after their grace.
+func TestAPromotedFileStays(t *testing.T) {
+	srv := fetchtest.New(t, wheel("a", "1.0", intaketest.Opts{}), wheel("b", "1.0", intaketest.Opts{}))
+	w := newStaged(t, srv)
+	setClock(t, "1800000000")
+	w.write("allowlist.txt", "a\nb\n")
+	w.build(0)
+	w.listsIn("testing", a1, b1)
+	w.listsIn("prod")
+	before := photograph(t, w.path("site/simple"), w.path("site/testing"), w.path("site/flat"))
+	if d := w.promote("testing", "prod", "a==1.0"); len(d.Files) != 1 || d.Files[0].Filename != a1 || d.Pages.Written == 0 {
+		t.Errorf("promoted %+v", d)
+	}
+	w.listsIn("prod", a1)
+	if d := before.differences(photograph(t, w.path("site/simple"), w.path("site/testing"), w.path("site/flat")), w.path("site")); len(d) > 0 {
+		t.Errorf("a promotion to prod changed %q", d)
+	}
+	if d := w.promote("testing", "prod", "a==1.0"); len(d.Files) != 0 || d.Already != 1 || d.Pages.Written > 0 {
+		t.Errorf("promoted again: %+v", d)
+	}
+	w.whole()
+
+	srv.SetFiles(wheel("a", "1.0", intaketest.Opts{}), wheel("a", "2.0", intaketest.Opts{}), wheel("b", "1.0", intaketest.Opts{}))
+	w.build(0)
+	w.lists(a2, b1)
+	w.listsIn("testing", a2, b1)
+	w.listsIn("prod", a1)
+	w.whole()
+	events := w.events("a")
+	if e := events[1]; e.Verb != catalog.Promotion || e.Filename != a1 || e.Source != "alice" || e.Reason != "testing > prod: tested" {
+		t.Errorf("event %+v", e)
+	}
+
+	// The grace is long over, and the bytes are there all the same.
+	setClock(t, "1900000000")
+	w.build(0)
+	if _, err := GC(t.Context(), w.Config, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	w.listsIn("prod", a1)
+	w.whole()
+
+	if d := w.demote("prod", a1); len(d.Files) != 1 || d.Files[0].Stays {
+		t.Errorf("taken back: %+v", d)
+	}
+	w.listsIn("prod")
+	stored := func() bool {
+		found, _ := filepath.Glob(w.path("site/packages/*/*/*/" + a1))
+		return len(found) == 1
+	}
+	w.build(0)
+	if !stored() {
+		t.Error("the bytes went before their grace was over")
+	}
+	setClock(t, "1900700000")
+	w.build(0)
+	if stored() {
+		t.Error("the bytes are still there after their grace")
+	}
+	w.whole()
+}
+
+// Of a file that stays in a stage the policy decides whether it is yanked and whether
+// it is listed at all; a quarantine hides it everywhere.
+func TestThePolicyReachesEveryIndex(t *testing.T) {
+	srv := fetchtest.New(t, wheel("a", "1.0", intaketest.Opts{}))
+	w := newStaged(t, srv)
+	w.write("allowlist.txt", "a\n")
+	w.write("policy.toml", "")
+	w.build(0)
+	w.promote("/", "prod", "a")
+	srv.SetFiles(wheel("a", "1.0", intaketest.Opts{}), wheel("a", "2.0", intaketest.Opts{}))
+	w.build(0)
+	w.listsIn("prod", a1)
+	w.write("policy.toml", "[[yank]]\nproject = \"a\"\nversions = \"==1.0\"\nreason = \"bad\"\n")
+	w.build(0)
+	var p simplePage
+	unmarshal(t, w.read("site/prod/simple/a/index.v1_json"), &p)
+	if p.Files[0].Yanked != "bad" {
+		t.Errorf("yanked: %v", p.Files[0].Yanked)
+	}
+	w.write("policy.toml", "[[status]]\nproject = \"a\"\nstatus = \"quarantined\"\nreason = \"evil\"\n")
+	w.build(0)
+	w.listsIn("prod")
+	w.listsIn("testing")
+	unmarshal(t, w.read("site/prod/simple/a/index.v1_json"), &p)
+	if p.Status.Status != "quarantined" {
+		t.Errorf("status %+v", p.Status)
+	}
+	w.whole()
+	w.write("policy.toml", "[[block]]\nproject = \"a\"\nversions = \"<2\"\nreason = \"evil\"\n")
+	w.build(0)
+	w.listsIn("prod")
+	if w.exists("site/prod/simple/a") {
+		t.Error("a project without files has a page")
+	}
+	w.listsIn("testing", a2)
+	w.whole()
+	// Whoever lifts the block has it back: it is still promoted.
+	w.write("policy.toml", "")
+	w.build(0)
+	w.listsIn("prod", a1)
+}
+
+// A yank that the upstream makes before the site stops listing a file stays with it.
+func TestAYankFollowsAFileThatStays(t *testing.T) {
+	srv := fetchtest.New(t, wheel("a", "1.0", intaketest.Opts{}))
+	w := newStaged(t, srv)
+	w.write("allowlist.txt", "a\n")
+	w.build(0)
+	w.promote("/", "prod", "a")
+	srv.SetFiles(yanked(wheel("a", "1.0", intaketest.Opts{}), "broken"))
+	w.build(0, Options{})
+	srv.SetFiles(yanked(wheel("a", "1.0", intaketest.Opts{}), "broken"), wheel("a", "2.0", intaketest.Opts{}))
+	w.build(0)
+	w.write("allowlist.txt", "a>1\n")
+	w.build(0)
+	w.lists(a2)
+	var p simplePage
+	unmarshal(t, w.read("site/prod/simple/a/index.v1_json"), &p)
+	if p.Files[0].Yanked != "broken" {
+		t.Errorf("yanked: %v", p.Files[0].Yanked)
+	}
+}
+
+// A stage inherits from a stage what is promoted there.
+func TestAStageInherits(t *testing.T) {
+	w := newStaged(t)
+	w.index(Index{Name: "eu", Prefix: "prod/eu", Inherits: []string{"prod"}})
+	first := w.drop("a", "1.0", intaketest.Opts{})
+	w.build(0)
+	w.promote("/", "prod", "a")
+	w.listsIn("prod/eu", first)
+	d := w.promote("prod", "eu", "a")
+	if len(d.Files) != 1 {
+		t.Errorf("%+v", d)
+	}
+	if d := w.demote("eu", "a"); !d.Files[0].Stays {
+		t.Errorf("%+v, want it to say that the file is still inherited", d)
+	}
+	w.listsIn("prod/eu", first)
+	w.demote("prod", "a")
+	w.listsIn("prod/eu")
+	w.whole()
+}
+
+// What cannot be promoted is told, and nothing is done.
+func TestPromoteRefuses(t *testing.T) {
+	w := newStaged(t)
+	w.drop("a", "1.0", intaketest.Opts{})
+	w.drop("b", "1.0", intaketest.Opts{})
+	w.build(0)
+	w.promote("testing", "prod", "b")
+	before := photograph(t, w.path("site"))
+	for _, tt := range []struct {
+		p    Promotion
+		want string
+	}{
+		{Promotion{From: "testing", To: "prod", Targets: w.targets("a", "a==2.0")}, "a==2.0: the index testing lists no such file"},
+		{Promotion{From: "testing", To: "prod", Targets: w.targets("c")}, "c: the index testing lists no such file"},
+		{Promotion{From: "testing", To: "prod", Targets: w.targets("a-2.0.tar.gz")}, "a-2.0.tar.gz: the index testing lists no such file"},
+		{Promotion{From: "testing", To: "qa", Targets: w.targets("a")}, `"qa" is not an [[index]]`},
+		{Promotion{From: "qa", To: "prod", Targets: w.targets("a")}, `"qa" is not an [[index]]`},
+		{Promotion{From: "prod", To: "/", Targets: w.targets("b")}, `"/" is not an [[index]]`},
+		{Promotion{From: "prod", To: "prod", Targets: w.targets("b")}, "nothing would come of it"},
+		{Promotion{To: "prod", Remove: true, Targets: w.targets("a")}, "a: no such file was promoted to prod"},
+	} {
+		_, err := Promote(t.Context(), w.Config, Options{}, tt.p)
+		if err == nil || !strings.Contains(err.Error(), tt.want) || Status(err) != 2 {
+			t.Errorf("%+v: %v (status %d), want %q", tt.p, err, Status(err), tt.want)
+		}
+	}
+	if d := before.differences(photograph(t, w.path("site")), w.path("site")); len(d) > 0 {
+		t.Errorf("changed: %q", d)
+	}
+	if d, err := Promote(t.Context(), w.Config, Options{DryRun: true}, Promotion{From: "testing", To: "prod"}); err != nil || len(d.Files) != 1 || d.Already != 1 {
+		t.Errorf("dry run: %+v, %v", d, err)
+	}
+	w.listsIn("prod", "b-1.0-py3-none-any.whl")
+}
+
+// An index that the settings do not have any more goes, unless something was promoted
+// to it: then somebody has to say that it is meant.
+func TestAnIndexGoes(t *testing.T) {
+	w := newStaged(t)
+	first := w.drop("a", "1.0", intaketest.Opts{})
+	w.build(0)
+	w.promote("/", "prod", "a")
+	w.Indexes = nil
+	r := w.build(6)
+	w.tells(r, "alarm", "files of 1 projects were promoted to it")
+	w.tells(r, "warning", "testing: the settings do not have this index any more")
+	if w.exists("site/testing") {
+		t.Error("testing is still there")
+	}
+	w.listsIn("prod", first)
+
+	// Even so, what is blocked leaves at once.
+	w.write("policy.toml", "[[block]]\nproject = \"a\"\nreason = \"evil\"\n")
+	w.build(6)
+	w.listsIn("prod")
+	w.write("policy.toml", "")
+	w.build(6)
+	w.build(0, Options{AllowRemovals: true})
+	if w.exists("site/prod") {
+		t.Error("prod is still there")
+	}
+	if e := w.events("a"); e[len(e)-1].Verb != catalog.Demotion {
+		t.Errorf("the last event is %+v", e[len(e)-1])
+	}
+	w.whole()
+}
+
+// An index moves to another prefix with all that was promoted to it.
+func TestAnIndexMoves(t *testing.T) {
+	w := newStaged(t)
+	first := w.drop("a", "1.0", intaketest.Opts{})
+	w.build(0)
+	w.promote("/", "prod", "a")
+	w.Indexes[1].Prefix = "stable/eu"
+	w.index()
+	w.build(0)
+	w.listsIn("stable/eu", first)
+	if w.exists("site/prod") {
+		t.Error("its pages are still at the old place")
+	}
+	w.whole()
+}
+
+// An index does not lose nearly all of its projects by accident.
+func TestTheBrakeOfAnIndex(t *testing.T) {
+	w := newStaged(t)
+	for _, n := range []string{"a", "b", "c"} {
+		w.drop(n, "1.0", intaketest.Opts{})
+	}
+	w.write("own.txt", "a\nb\nc\n")
+	w.index(Index{Name: "own", Allowlist: []string{w.path("own.txt")}})
+	w.build(0)
+	all := []string{a1, b1, "c-1.0-py3-none-any.whl"}
+	w.listsIn("own", all...)
+	w.write("own.txt", "a\n")
+	r := w.build(6)
+	w.tells(r, "alarm", "2 of 3 projects would leave the index own")
+	w.listsIn("own", all...)
+	w.build(6)
+	w.listsIn("own", all...)
+	w.build(0, Options{AllowRemovals: true})
+	w.listsIn("own", a1)
+
+	// While a line cannot be read, nothing leaves.
+	w.write("own.txt", "b\n==\n")
+	w.build(3)
+	w.listsIn("own", a1, b1)
+}
+
+// verify finds a page of an index that is spoilt, gone or nobody's, and a file that
+// only a stage lists, and mends what it finds.
+func TestVerifyMendsAnIndex(t *testing.T) {
+	srv := fetchtest.New(t, wheel("a", "1.0", intaketest.Opts{}))
+	w := newStaged(t, srv)
+	w.write("allowlist.txt", "a\n")
+	w.build(0)
+	w.promote("/", "prod", "a")
+	srv.SetFiles(wheel("a", "1.0", intaketest.Opts{}), wheel("a", "2.0", intaketest.Opts{}))
+	w.build(0)
+	stored, _ := filepath.Glob(w.path("site/packages/*/*/*/" + a1))
+	if len(stored) != 1 {
+		t.Fatalf("%q", stored)
+	}
+	rel, _ := filepath.Rel(w.dir, stored[0])
+	w.write(rel, "spoilt")
+	w.write("site/prod/simple/a/index.html", "spoilt")
+	w.remove("site/testing/simple/index.v1_json")
+	w.write("site/prod/simple/b/index.html", "nobody's")
+	w.write("site/prod/ours.txt", "people's own")
+	v, err := Verify(t.Context(), w.Config, Options{}, true)
+	if err != nil || !v.Whole() {
+		t.Errorf("%+v, %v", v, err)
+	}
+	var found []string
+	for _, f := range v.Findings {
+		found = append(found, f.Path)
+	}
+	slices.Sort(found)
+	want := []string{strings.TrimPrefix(rel, "site/"), "prod/simple/a/index.html", "prod/simple/b/index.html", "testing/simple/index.v1_json"}
+	if !slices.Equal(found, want) {
+		t.Errorf("found %q, want %q", found, want)
+	}
+	w.listsIn("prod", a1)
+	w.listsIn("testing", a2)
+	if !w.exists("site/prod/ours.txt") {
+		t.Error("what people put there was taken away")
+	}
+	w.whole()
+}
+
+// Two indexes are compared by what they list, and by what they say of it.
+func TestDiff(t *testing.T) {
+	w := newStaged(t)
+	w.drop("a", "1.0", intaketest.Opts{})
+	w.drop("b", "1.0", intaketest.Opts{})
+	w.drop("d", "1.0", intaketest.Opts{})
+	w.build(0)
+	w.promote("/", "prod", "a", "b")
+	w.remove("drop/" + b1)
+	w.drop("a", "2.0", intaketest.Opts{})
+	w.build(0, Options{AllowRemovals: true})
+	diff := func(a, b string) (got []string) {
+		for d, err := range Diff(t.Context(), w.Config, a, b) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, strings.TrimSuffix(d.Change+" "+string(d.Project)+" "+d.Version+" "+d.Filename+": "+d.Text, ": "))
+		}
+		return got
+	}
+	want := []string{"added a 2.0 " + a2, "removed b 1.0 " + b1, "added d 1.0 d-1.0-py3-none-any.whl"}
+	if got := diff("prod", "/"); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := diff("/", "testing"); len(got) > 0 {
+		t.Errorf("what inherits all differs by %q", got)
+	}
+	for _, err := range Diff(t.Context(), w.Config, "/", "nope") {
+		if err == nil || Status(err) != 2 {
+			t.Errorf("error %v", err)
+		}
+	}
+	old := catalog.File{Filename: "x", Yanked: catalog.Yank{Yanked: true}}
+	for _, tt := range []struct {
+		now  catalog.File
+		want string
+	}{
+		{old, ""},
+		{catalog.File{Filename: "x"}, "no longer yanked"},
+		{catalog.File{Filename: "x", Yanked: catalog.Yank{Yanked: true, Reason: "bad"}, RequiresPython: ">=3"}, "yanked: bad; requires Python >=3"},
+		{catalog.File{Filename: "x", Yanked: old.Yanked, Signed: true}, "signature"},
+	} {
+		if got := differs(old, tt.now); got != tt.want {
+			t.Errorf("differs(%+v) = %q, want %q", tt.now, got, tt.want)
+		}
+	}
 }

@@ -20,12 +20,13 @@ func newList(s *settings) *cobra.Command {
 		Use:   "list",
 		Short: "List the projects of the index",
 		Long: `Print a line for every project of the index: its name, its newest version, how
-many files it has, their size, and where they come from. It reads the catalog
-and works while a build runs.
+many files it has, their size, and where they come from; with --index, of another
+index of the site. It reads the catalog and works while a build runs.
 ` + exitHelp,
 		Args: cobra.NoArgs,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print one JSON object a line")
+	index := cmd.Flags().String("index", "/", "the `NAME` of an [[index]]; / is the site's own")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := s.load()
 		if err != nil {
@@ -35,7 +36,7 @@ and works while a build runs.
 		if !*asJSON {
 			fmt.Fprintln(w, "PROJECT\tNEWEST\tFILES\tSIZE\tSOURCE\tSTATUS")
 		}
-		for p, err := range nestgen.List(cmd.Context(), c) {
+		for p, err := range nestgen.ListIndex(cmd.Context(), c, *index) {
 			if err != nil {
 				return err
 			}

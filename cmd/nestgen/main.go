@@ -169,6 +169,8 @@ Begin with:
 		newGC(&s),
 		newList(&s),
 		newShow(&s),
+		newPromote(&s),
+		newDiff(&s),
 		newYank(&s),
 		newUnyank(&s),
 		newToken(&s),
