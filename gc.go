@@ -84,6 +84,7 @@ func (s *site) gc(ctx context.Context) (*Garbage, error) {
 	var due []string
 	for path, at := range stored.Due {
 		switch {
+		case at > now.UnixMicro() && stored.Listed[path]: // in another index
 		case at > now.UnixMicro():
 			g.Waiting++
 		default:

@@ -42,8 +42,32 @@ type answer struct {
 }
 
 // answers gives what a path may be answered with, best first; none for a path
-// that is not of the tree. The path has no slash in front.
+// that is not of the tree. The path has no slash in front. Below a prefix there may be
+// another index, with the pages that there are at the root; redirects, being relative,
+// hold there as well.
 func answers(p string, f form) []answer {
+	if layout.ValidPrefix(p) {
+		return folder(p, "")
+	}
+	prefix, rest := layout.CutPrefix(p)
+	as := indexAnswers(rest, f)
+	if prefix == "" {
+		return as
+	}
+	switch top, _, _ := strings.Cut(rest, "/"); top {
+	case layout.Static, layout.Packages:
+		return nil // those are at the root
+	}
+	for i := range as {
+		if as[i].file != "" {
+			as[i].file = layout.Below(prefix, as[i].file)
+		}
+	}
+	return as
+}
+
+// indexAnswers is answers for a path of one index.
+func indexAnswers(p string, f form) []answer {
 	dir, isDir := strings.CutSuffix(p, "/")
 	if p == "" {
 		return []answer{people(layout.Front)}
