@@ -55,7 +55,7 @@ func answers(p string, f form) []answer {
 		return as
 	}
 	switch top, _, _ := strings.Cut(rest, "/"); top {
-	case layout.Static, layout.Packages:
+	case layout.Static, layout.Packages, "held":
 		return nil // those are at the root
 	}
 	for i := range as {

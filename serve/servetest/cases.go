@@ -2,6 +2,8 @@ package servetest
 
 import (
 	"net/http"
+	"slices"
+	"strings"
 
 	"nestgen/layout"
 )
@@ -137,6 +139,21 @@ func requests(tree *Tree) []request {
 		request{about: "picture", path: "/static/icon.svg", coding: "gzip", file: layout.Asset("icon.svg"),
 			mediaType: "image/svg+xml", cache: pageCache, policy: forAssets},
 	)
+	// An index below a prefix has the same pages; what these load is at the root, and
+	// so is what is held.
+	for _, q := range rs {
+		if strings.HasPrefix(q.file, layout.Static+"/") || strings.HasPrefix(q.file, "held/") {
+			continue
+		}
+		for i, prefix := range prefixes {
+			if i > 0 && q.accept != acceptPip {
+				continue // once is enough for each form
+			}
+			there := q
+			there.about, there.path, there.file = q.about+", below "+prefix, "/"+prefix+q.path, layout.Below(prefix, q.file)
+			rs = append(rs, there)
+		}
+	}
 	// Files are never encoded, whatever a client takes (rule 14).
 	for _, f := range []struct{ about, path, file string }{
 		{"wheel", tree.Wheel, tree.Wheel},
@@ -174,7 +191,7 @@ type move struct {
 
 func moves() []move {
 	foo, people := layout.ProjectHTML("foo-bar"), layout.PeopleProject("foo-bar")
-	return []move{
+	ms := []move{
 		{"list without slash (S-5)", "/simple", "/simple/", layout.RootHTML, false, false},
 		{"project without slash (S-5)", "/simple/foo-bar", "/simple/foo-bar/", foo, false, false},
 		{"flat page without slash", "/flat", "/flat/", layout.Flat, false, false},
@@ -193,12 +210,24 @@ func moves() []move {
 		{"legacy JSON, capitals", "/pypi/Foo.Bar/json", "/pypi/foo-bar/json", layout.LegacyProject("foo-bar"), true, false},
 		{"legacy JSON of a release, capitals", "/pypi/Foo_Bar/1.0/json", "/pypi/foo-bar/1.0/json", layout.LegacyRelease("foo-bar", "1.0"), true, false},
 	}
+	root := slices.Clone(ms)
+	for _, prefix := range prefixes {
+		for _, m := range root {
+			if m.file == layout.HeldHTML {
+				continue
+			}
+			m.about, m.path, m.to, m.file = m.about+", below "+prefix, "/"+prefix+m.path, "/"+prefix+m.to, layout.Below(prefix, m.file)
+			ms = append(ms, m)
+		}
+		ms = append(ms, move{"index without slash", "/" + prefix, "/" + prefix + "/", layout.Below(prefix, layout.Front), false, false})
+	}
+	return ms
 }
 
 // misses are paths that end in 404, and in nothing else (S-14), after a
 // redirect at most.
 func misses(tree *Tree) []string {
-	return []string{
+	paths := []string{
 		"/simple/nope/", "/simple/nope", "/simple/No_Pe/", "/simple/no_pe", "/simple/empty/", "/simple/empty",
 		"/simple/foo-bar/index.html", "/simple/foo-bar/index.v1_json", "/simple/foo-bar/stray.txt", "/simple/foo-bar/nope/",
 		"/simple/index.html", "/simple/stray.html", "/simple/.hidden/", "/simple/-foo/", "/simple/foo-/", "/simple/f%20o/", "/simple/foo%0A/",
@@ -210,6 +239,17 @@ func misses(tree *Tree) []string {
 		"/static/", "/static", "/static/nope.css", "/static/.hidden",
 		"/flat/nope", "/easy/nope", "/held/nope", "/held/index.html", "/held/index.json/", "/index.html", "/nope", "/stray.html", "/.htaccess", "/.git/config", "/.git/", "/state/catalog.db",
 	}
+	for _, path := range paths {
+		switch room, _, _ := strings.Cut(path[1:], "/"); room {
+		case layout.Simple, layout.People, layout.Legacy, "flat", "easy":
+			paths = append(paths, "/prod"+path)
+		}
+	}
+	return append(paths,
+		"/prod/"+tree.Wheel, "/prod/static/site.css", "/prod/static/", "/prod/packages/", "/prod/held/", "/prod/held", "/prod/held/index.json", "/prod/index.html", "/prod/nope", "/prod/nope/", "/prod/prod/",
+		"/snapshots/", "/snapshots", "/snapshots/simple/", "/snapshots/a/b/", "/snapshots/a/b/simple/", "/snapshots/b/simple/", "/nope/", "/nope/simple/",
+		"/nope/simple/foo-bar/", "/Prod/simple/", "/.prod/simple/", "/prod.d/simple/", "/simple/prod/simple/", "/legacy/simple/", "/static/simple/",
+	)
 }
 
 // traps are requests that may be refused in any way, but must neither give a
@@ -225,7 +265,8 @@ func traps(tree *Tree) []string {
 		"/packages../outside.txt", "/static../outside.txt", "/static/..%2f..%2foutside.txt", "/static/..%5coutside.txt", "/static%2fsite.css%00",
 		"/simple/..%2f..%2foutside.txt/", "/%252e%252e/outside.txt", "/simple/foo-bar/..%252f..%252foutside.txt",
 		"/" + tree.Link, "/static/link.css", "/" + tree.Wheel + "%00", "/" + tree.Wheel + "%3fx", "/pypi/../../outside.txt/json",
-		"/simple/" + long + "/", "/simple/a" + dots + "z/", "/project/" + long, "/pypi/A" + dots + "z/json",
+		"/prod/../../outside.txt", "/prod/..%2f..%2foutside.txt", "/prod//evil.example/", "//evil.example/simple/x_y/", "/prod/simple//evil.example/..//x_y",
+		"/simple/" + long + "/", "/" + long + "/simple/", "/simple/a" + dots + "z/", "/project/" + long, "/pypi/A" + dots + "z/json",
 	}
 }
 

@@ -257,7 +257,7 @@ func (r *runner) harmless(t *testing.T, path string, got reply) {
 }
 
 func (r *runner) methods(t *testing.T) {
-	for _, path := range []string{"/", "/simple/", "/simple/foo-bar/", "/flat/", "/" + r.tree.Wheel, "/project/foo-bar/", "/pypi/foo-bar/json", "/static/site.css"} {
+	for _, path := range []string{"/", "/prod/", "/prod/simple/foo-bar/", "/simple/", "/simple/foo-bar/", "/flat/", "/" + r.tree.Wheel, "/project/foo-bar/", "/pypi/foo-bar/json", "/static/site.css"} {
 		for _, m := range methods {
 			if got := r.ask(t, m, path); got.StatusCode != http.StatusMethodNotAllowed {
 				t.Errorf("%s %s: %s, want 405", m, path, got.Status)
@@ -288,7 +288,7 @@ func (r *runner) head(t *testing.T) {
 }
 
 func (r *runner) samples() []string {
-	return []string{"/", "/simple/", "/simple/foo-bar/", "/simple/plus/", "/flat/", "/easy/", "/" + r.tree.Wheel,
+	return []string{"/", "/prod/", "/prod/simple/", "/prod/simple/foo-bar/", "/simple/", "/simple/foo-bar/", "/simple/plus/", "/flat/", "/easy/", "/" + r.tree.Wheel,
 		"/" + layout.CoreMetadata(r.tree.Wheel), "/project/foo-bar/", "/pypi/foo-bar/json", "/static/site.css"}
 }
 

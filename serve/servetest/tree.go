@@ -67,35 +67,17 @@ func NewTree(t testing.TB, dir string) *Tree {
 
 	site := generate.Site{People: true, Legacy: true, Releases: true, Has: generate.AllIndexPages}
 	projects := []*catalog.Project{&foo, &index, &plus}
-	for _, p := range projects {
-		if err := site.Project(p, sink{t, tree}); err != nil {
-			t.Fatal(err)
-		}
-	}
 	if err := site.Assets(sink{t, tree}); err != nil {
 		t.Fatal(err)
 	}
-	all := func(yield func(*catalog.Project, error) bool) {
-		for _, p := range projects {
-			if !yield(p, nil) {
-				return
-			}
-		}
-	}
-	create := func(path string) (io.WriteCloser, error) { return &page{path: path, tree: tree, t: t}, nil }
-	if err := site.Index(site.Whole(all), create, nil, generate.AllIndexPages); err != nil {
-		t.Fatal(err)
-	}
-
+	tree.write(t, layout.Asset("site.css")+".gz", tree.gzip(t, layout.Asset("site.css")))
 	held := []catalog.Hold{{Project: "foo-bar", Filename: "foo_bar-2.0.tar.gz", Version: "2.0", Source: "up", Rule: "min_age", Reason: "too young", Until: 1}}
 	if err := site.HeldPages(held, sink{t, tree}); err != nil {
 		t.Fatal(err)
 	}
-
-	// Of the pages some have a compressed sibling and some have not.
-	for _, path := range []string{layout.RootHTML, layout.RootJSON, layout.Flat, layout.Front,
-		layout.ProjectHTML("foo-bar"), layout.ProjectJSON("foo-bar"), layout.Asset("site.css")} {
-		tree.write(t, path+".gz", tree.gzip(t, path))
+	for _, prefix := range append([]string{""}, prefixes...) {
+		site.Prefix = prefix
+		tree.index(t, &site, projects)
 	}
 
 	for _, ext := range oddExtensions() {
@@ -130,6 +112,36 @@ func NewTree(t testing.TB, dir string) *Tree {
 		}
 	}
 	return tree
+}
+
+// prefixes are those that the tree has indexes below, with all that the index at the
+// root has.
+var prefixes = []string{"prod", "snapshots/a"}
+
+// index writes the pages of one index.
+func (tree *Tree) index(t testing.TB, site *generate.Site, projects []*catalog.Project) {
+	t.Helper()
+	all := func(yield func(*catalog.Project, error) bool) {
+		for _, p := range projects {
+			if !yield(p, nil) {
+				return
+			}
+		}
+	}
+	for _, p := range projects {
+		if err := site.Project(p, sink{t, tree}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	create := func(path string) (io.WriteCloser, error) { return &page{path: path, tree: tree, t: t}, nil }
+	if err := site.Index(site.Whole(all), create, nil, generate.AllIndexPages); err != nil {
+		t.Fatal(err)
+	}
+	// Of the pages some have a compressed sibling and some have not.
+	for _, path := range []string{layout.RootHTML, layout.RootJSON, layout.Flat, layout.Front, layout.ProjectHTML("foo-bar"), layout.ProjectJSON("foo-bar")} {
+		path = layout.Below(site.Prefix, path)
+		tree.write(t, path+".gz", tree.gzip(t, path))
+	}
 }
 
 // store puts a file into the store and lists it in a project.
