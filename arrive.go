@@ -113,7 +113,9 @@ func (l *Live) announced(ctx context.Context, path, asked string) (f catalog.Fil
 	case !f.Announced && l.has(asked):
 		return f, true, nil
 	case !f.Announced:
-		if path == asked {
+		if state, err := l.catalog.State(ctx, f.Project); err != nil {
+			return f, false, storage(err)
+		} else if path == asked && state != catalog.Quarantined {
 			l.log.Error("the index lists a file that is not there", "path", path, "hint", `run "nestgen verify"`)
 		}
 		return f, false, notHere()

@@ -343,6 +343,13 @@ func (s *site) publishAlone(ctx context.Context, n packaging.Name) error {
 	}
 	b := s.newBatch(turn, g, false)
 	defer b.batch.Close()
+	if b.closed {
+		// What comes back is there before the page; what goes away is a build's.
+		b.apart.sort(s, p)
+		if err := s.giveBack(ctx, b.apart); err != nil {
+			return storage(err)
+		}
+	}
 	if s.People && !s.exists(layout.Static) {
 		if err := b.assets(); err != nil {
 			return storage(err)

@@ -210,6 +210,12 @@ func (s *site) publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.exists(layout.RootJSON) && len(work) > 0 && work[0].view == "" {
+		// With the site's own pages go the bytes that nobody is to have any more, so
+		// that no other index may list them then. Only where there is nothing yet
+		// the site's own come first, which the others lead to.
+		work = append(work[1:], work[0])
+	}
 	for _, x := range work {
 		err := s.publishPages(ctx, turn, x.indexPages, x.everything)
 		if errors.Is(err, generate.ErrFormer) {
@@ -253,10 +259,20 @@ func (s *site) publishPages(ctx context.Context, turn *publish.Turn, x indexPage
 			return storage(err)
 		}
 	}
+	if err := s.giveBack(ctx, b.apart); err != nil {
+		return storage(err)
+	}
 	if err := b.publish(ctx); err != nil {
 		return storage(err)
 	}
+	withheld, err := s.putAway(ctx, b.apart)
+	if err != nil {
+		return storage(err)
+	}
 	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
+		if err := tx.Withheld(withheld); err != nil {
+			return err
+		}
 		for n, as := range b.shown {
 			if err := x.published(tx, n, as); err != nil {
 				return err
@@ -398,6 +414,11 @@ type pageBatch struct {
 	// catalog does not know them under yet.
 	newSpelling bool
 
+	// closed says that there is a closed area, and apart is which files of what is
+	// rendered belong there, or no longer do.
+	closed bool
+	apart  apart
+
 	// hasSimple, hasPeople and hasLegacy say that there may be pages to remove
 	// there.
 	hasSimple, hasPeople, hasLegacy bool
@@ -405,7 +426,7 @@ type pageBatch struct {
 
 func (s *site) newBatch(turn *publish.Turn, g *generate.Site, everything bool) *pageBatch {
 	return &pageBatch{
-		site: s, pages: g, batch: turn.Batch(), everything: everything, shown: map[packaging.Name]shownAs{},
+		site: s, pages: g, batch: turn.Batch(), everything: everything, shown: map[packaging.Name]shownAs{}, closed: s.hasWithheld(),
 		hasSimple: s.exists(layout.Below(g.Prefix, layout.Simple)), hasPeople: s.exists(layout.Below(g.Prefix, layout.People)),
 		hasLegacy: s.exists(layout.Below(g.Prefix, layout.Legacy)),
 	}
@@ -467,6 +488,9 @@ type shownAs struct {
 // project stages the pages of a project, and has those go that it had before
 // and has no more.
 func (b *pageBatch) project(p *catalog.Project) error {
+	if b.closed || p.Status.State == catalog.Quarantined {
+		b.apart.sort(b.site, p)
+	}
 	keep := map[string]bool{}
 	if generate.HasPages(p) {
 		for _, path := range b.pages.Paths(p) {

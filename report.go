@@ -38,6 +38,10 @@ type Report struct {
 	// Relinked counts the projects whose development links changed.
 	Relinked int `json:"relinked"`
 
+	// Withheld counts the files that nobody gets any more, though their bytes are
+	// kept: of quarantined projects, and what is blocked.
+	Withheld int64 `json:"withheld"`
+
 	// Deleted counts the files whose bytes went after their grace period.
 	Deleted int `json:"deleted"`
 

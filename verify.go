@@ -172,7 +172,11 @@ func (v *verifier) indexPagesOf(ctx context.Context, x indexPages) error {
 				continue // for an index before
 			}
 			v.looked[f.Path] = true
-			v.file(f)
+			if p.Status.State == catalog.Quarantined && !f.Announced && x.view == "" {
+				v.withheld(f, waits[p.Name])
+			} else {
+				v.file(f)
+			}
 			v.progress.Step(1, f.Size)
 		}
 		sink := &comparing{verifier: v, differs: func() { v.stale[pageOf{x.view, p.Name}] = true }, waits: waits[p.Name]}
@@ -219,6 +223,47 @@ func (x indexPages) heldPages(v *verifier, sink *comparing) error {
 	return x.HeldPages(x.held.files, sink)
 }
 
+// withheld holds a file of a quarantined project against the catalog, which is in
+// the closed area, and nowhere else once the pages say so.
+func (v *verifier) withheld(f catalog.File, waits bool) {
+	v.known[f.Path] = true
+	v.found.Files++
+	v.found.Bytes += f.Size
+	if v.exists(f.Path) && !waits {
+		v.find(f.Path, "its project is quarantined, and it is still served")
+		v.stale[pageOf{"", f.Project}] = true // to publish it moves the file
+		return
+	}
+	h, err := v.openWithheld(f.Path)
+	if err != nil && waits {
+		h, err = v.openRegular(f.Path)
+	}
+	if fault := faultOf(f, h, err); fault != "" {
+		v.find(f.Path, "its project is quarantined; in the closed area of the state: %s", fault)
+	}
+}
+
+// faultOf compares the bytes of a file with what the catalog knows of it, and closes
+// it. It gives nothing if they are right.
+func faultOf(f catalog.File, h *os.File, err error) string {
+	if err != nil {
+		return reasonOf(err)
+	}
+	d, err := intake.Digest(h)
+	h.Close()
+	switch {
+	case err != nil:
+		return reasonOf(err)
+	case d.Size != f.Size:
+		return fmt.Sprintf("%d bytes, want %d", d.Size, f.Size)
+	case d.SHA256 != f.SHA256:
+		return fmt.Sprintf("sha256 %s, want %s", d.SHA256, f.SHA256)
+	case d.BLAKE2b != f.BLAKE2b:
+		return fmt.Sprintf("blake2b %s, want %s", d.BLAKE2b, f.BLAKE2b)
+	}
+	return ""
+}
+
 // file holds a file of the store and its companions against the catalog.
 func (v *verifier) file(f catalog.File) {
 	v.known[f.Path] = true
@@ -228,25 +273,8 @@ func (v *verifier) file(f catalog.File) {
 	}
 	v.found.Files++
 	v.found.Bytes += f.Size
-	fault := ""
 	h, err := v.openRegular(f.Path)
-	if err != nil {
-		fault = reasonOf(err)
-	} else {
-		d, err := intake.Digest(h)
-		h.Close()
-		switch {
-		case err != nil:
-			fault = reasonOf(err)
-		case d.Size != f.Size:
-			fault = fmt.Sprintf("%d bytes, want %d", d.Size, f.Size)
-		case d.SHA256 != f.SHA256:
-			fault = fmt.Sprintf("sha256 %s, want %s", d.SHA256, f.SHA256)
-		case d.BLAKE2b != f.BLAKE2b:
-			fault = fmt.Sprintf("blake2b %s, want %s", d.BLAKE2b, f.BLAKE2b)
-		}
-	}
-	if fault != "" {
+	if fault := faultOf(f, h, err); fault != "" {
 		v.lose(f, f.Path, fault)
 	}
 	if !f.Metadata.IsZero() {
@@ -731,7 +759,7 @@ func (v *verifier) republish(ctx context.Context) error {
 	}
 	for i := range v.found.Findings {
 		f := &v.found.Findings[i]
-		if !strings.HasPrefix(f.Path, layout.Packages+"/") && v.known[f.Path] {
+		if v.known[f.Path] && (!strings.HasPrefix(f.Path, layout.Packages+"/") || v.isWithheld(f.Path)) {
 			f.Repaired = true
 		}
 	}

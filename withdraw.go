@@ -127,6 +127,12 @@ func (s *site) withdraw(ctx context.Context) error {
 				if err := tx.Withdraw(n, w.File.Filename, w.Reason, trueNow(), time.Duration(s.Grace)); err != nil {
 					return err
 				}
+				if w.Blocked && !w.File.Announced {
+					// Nobody is to have it, also those who know its address.
+					if err := tx.Withhold(w.File.Path); err != nil {
+						return err
+					}
+				}
 				if i == len(leaving)-1 || leaving[i+1].File.Project != n {
 					if err := tx.Respell(n); err != nil {
 						return err

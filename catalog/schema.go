@@ -20,6 +20,7 @@ var additions = []string{
 	holdsTable,
 	advisoriesTable,
 	viewsTable, viewedTable, promotionsTable,
+	withholdTable,
 }
 
 // The files and links of a project lie together (WITHOUT ROWID), because the

@@ -195,8 +195,8 @@ type Withdrawal struct {
 	File   catalog.File
 	Reason string
 
-	// Blocked says that the policy forbids the file, so that it must go
-	// whatever else happens.
+	// Blocked says that the file is forbidden, or that nobody may have it and nobody
+	// asks for it, so that it must go whatever else happens.
 	Blocked bool
 }
 
@@ -279,8 +279,26 @@ func Decide(in Input) *Project {
 	p.decideLocal(in, current)
 	p.decideUpstream(in, current)
 	p.tellMalware(&in)
+	p.keepQuarantine(in)
 	p.tellAlike()
 	return p
+}
+
+// keepQuarantine has the quarantine of a project that no upstream is asked for any
+// more last, as long as anything stays that came from one.
+func (p *Project) keepQuarantine(in Input) {
+	if in.Source != "" || !in.quarantined() {
+		return
+	}
+	if slices.ContainsFunc(p.Keep, func(k Kept) bool { return k.File.Source != catalog.Local }) {
+		p.Status = in.Policy.Status(in.Name, in.Current.Status)
+	}
+}
+
+// quarantined reports whether the index lists no file of the project, because
+// somebody takes them for unsafe.
+func (in *Input) quarantined() bool {
+	return in.Current != nil && in.Current.Status.State == catalog.Quarantined
 }
 
 // decideLocal holds what the drop folders have against what the index lists.
@@ -515,7 +533,8 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 		case len(in.Wants)+len(in.Needs) > 0:
 			p.Withdraw = append(p.Withdraw, Withdrawal{f, "the allowlist keeps other versions", false})
 		default:
-			p.Withdraw = append(p.Withdraw, Withdrawal{f, "no allowlist line asks for " + string(in.Name), false})
+			// What is quarantined goes for good, whatever looks like an accident.
+			p.Withdraw = append(p.Withdraw, Withdrawal{f, "no allowlist line asks for " + string(in.Name), in.quarantined()})
 		}
 	}
 }

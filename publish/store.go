@@ -350,8 +350,8 @@ func readFull(fd int, b []byte) (int, error) {
 	return n, nil
 }
 
-// Delete takes files out of the store, each with its companions, and gives how
-// many there were. One that is not there is no error. The caller has seen to it
+// Delete takes files out of the store, or out of the closed area, each with its
+// companions, and gives how many there were. One that is not there is no error. The caller has seen to it
 // that no page lists them and that their grace is over.
 func (t *Tree) Delete(ctx context.Context, paths []string) (int, error) {
 	if err := t.usable(); err != nil {
@@ -406,6 +406,12 @@ func (t *Tree) delete(path, bin string, changed changedSet) (bool, error) {
 	folder, base := splitPath(path)
 	was, err := t.binAll(folder, base, bin, changed)
 	if err != nil {
+		return was, err
+	}
+	if _, err := os.Lstat(Withheld(t.state, path)); err == nil {
+		was = true
+	}
+	if err := t.forget(path); err != nil {
 		return was, err
 	}
 	// Also when there was nothing: a run may have died half way up.

@@ -39,10 +39,10 @@ type Options struct {
 // exists for a state folder at a time; any number may [Join] it. Its methods may
 // be called by several goroutines at once.
 type Tree struct {
-	site, stagePath string
-	log             *slog.Logger
-	now             func() time.Time
-	umask           uint32
+	site, state, stagePath string
+	log                    *slog.Logger
+	now                    func() time.Time
+	umask                  uint32
 
 	build *flock.Flock // held from Open to Close; nil for one that has joined
 	store lock         // held while names in the store change
@@ -72,7 +72,7 @@ func Open(o Options) (*Tree, error) { return o.tree((*Tree).openAlone) }
 func Join(o Options) (*Tree, error) { return o.tree((*Tree).openBeside) }
 
 func (o Options) tree(open func(*Tree, string) error) (*Tree, error) {
-	t := &Tree{site: o.Site, log: o.Log, now: o.Clock, root: -1, stage: -1}
+	t := &Tree{site: o.Site, state: o.State, log: o.Log, now: o.Clock, root: -1, stage: -1}
 	if t.log == nil {
 		t.log = slog.New(slog.DiscardHandler)
 	}
