@@ -51,6 +51,18 @@ func ListIndex(ctx context.Context, c Config, index string) iter.Seq2[*catalog.P
 	}
 }
 
+// Held gives every file that is asked for and may not come in yet, by project, the
+// newest version first.
+func Held(ctx context.Context, c Config) ([]catalog.Hold, error) {
+	cat, err := look(c)
+	if err != nil {
+		return nil, err
+	}
+	defer cat.Close()
+	held, err := cat.Holds(ctx)
+	return held, storage(err)
+}
+
 // Show gives one project with its files, and the events of its history, oldest
 // first. The error matches [fs.ErrNotExist] for a name that the index has
 // never had.

@@ -349,13 +349,7 @@ func (in *Input) candidates(here map[string]catalog.File) (all []candidate) {
 // none, of those that nothing is against.
 func (p *Project) answer(in *Input, want allowlist.Want, all, out []candidate) []candidate {
 	spec := in.specifiers(want)
-	pin := spec.IsExact()
-	pre := packaging.AutoPrereleases
-	if always, never := in.Options.PreReleases(in.Name); always {
-		pre = packaging.AllowPrereleases
-	} else if never {
-		pre = packaging.DenyPrereleases
-	}
+	pin, pre := spec.IsExact(), in.prereleases()
 	set := allowedDigests(want, in.Constraints)
 	var suitable, yanked []candidate
 	for _, c := range all {
@@ -430,6 +424,17 @@ func (p *Project) tellYankedPins(want allowlist.Want, found []candidate) {
 				strings.TrimSpace(want.Requirement.String()), c.Filename.Version, because(c.yanked.Reason))
 		}
 	}
+}
+
+// prereleases says what the allowlist's options have to say about pre-releases.
+func (in *Input) prereleases() packaging.Prereleases {
+	switch always, never := in.Options.PreReleases(in.Name); {
+	case always:
+		return packaging.AllowPrereleases
+	case never:
+		return packaging.DenyPrereleases
+	}
+	return packaging.AutoPrereleases
 }
 
 // vet reports whether a file that the index does not have may be fetched, and

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"nestgen/allowlist"
 	"nestgen/catalog"
 	"nestgen/packaging"
 )
@@ -89,6 +90,44 @@ func (c *candidate) hold(in *Input, o Objection) {
 		return
 	}
 	c.object(o)
+}
+
+// waitedFor gives the lines that would have a held file listed if it were let in, by
+// file names. A line that keeps some versions waits for those above the ones that it
+// keeps: for what comes in by itself, and for as many of the others as it keeps.
+func (in *Input) waitedFor(all []candidate) map[string][]string {
+	lines := map[string][]string{}
+	for _, want := range in.Wants {
+		if want.Kind != allowlist.FromIndex {
+			continue
+		}
+		spec, set := in.specifiers(want), allowedDigests(want, in.Constraints)
+		pin := spec.IsExact()
+		var fits []*candidate
+		for i := range all {
+			c := &all[i]
+			right, known := hashed(set, c.Offer)
+			if (c.against == nil || c.against.Effect == Held) && in.fits(c) && (right || !known) && (pin || !c.yanked.Yanked) {
+				fits = append(fits, c)
+			}
+		}
+		fits = packaging.FilterFunc(spec, fits, in.prereleases(), func(c *candidate) (packaging.Version, string) { return c.version, c.Filename.Version })
+		kept := map[packaging.VersionKey]bool{}
+		for _, c := range fits {
+			if !pin && in.Keep != All && len(kept) >= int(max(in.Keep, Newest)) && !kept[c.key] {
+				break
+			}
+			if c.against == nil {
+				kept[c.key] = true
+				continue
+			}
+			if c.against.Until == 0 {
+				kept[c.key] = true
+			}
+			lines[c.Offer.Filename] = append(lines[c.Offer.Filename], Reason(want))
+		}
+	}
+	return lines
 }
 
 // now is the time of the run.

@@ -106,13 +106,22 @@ func (p *Project) leaveOut(in *Input, all []candidate) (free, out []candidate) {
 		rule(in, all)
 	}
 	free = all[:0:0]
+	var waited map[string][]string
 	for _, c := range all {
 		if c.against == nil {
 			free = append(free, c)
 			continue
 		}
 		out = append(out, c)
-		if c.Why = askedBy(in, &c); len(c.Why) > 0 {
+		if c.against.Effect == Held {
+			if waited == nil {
+				waited = in.waitedFor(all)
+			}
+			c.Why = in.othersAsking(&c, waited[c.Offer.Filename])
+		} else {
+			c.Why = askedBy(in, &c)
+		}
+		if len(c.Why) > 0 {
 			p.LeftOut = append(p.LeftOut, LeftOut{c.Choice, *c.against})
 		}
 	}
@@ -140,6 +149,11 @@ func askedBy(in *Input, c *candidate) (why []string) {
 			why = append(why, Reason(want))
 		}
 	}
+	return in.othersAsking(c, why)
+}
+
+// othersAsking adds to the lines that fit a file what else would have it listed.
+func (in *Input) othersAsking(c *candidate, why []string) []string {
 	for _, need := range in.Needs {
 		if packaging.VersionKeyOf(need.Version) == c.key {
 			why = append(why, need.Why...)

@@ -83,8 +83,12 @@ func printJSON(w io.Writer, r *nestgen.Report) error {
 
 // summary is the one line that a build ends with.
 func summary(r *nestgen.Report) string {
+	held := ""
+	if r.Held > 0 {
+		held = "; " + count(int64(r.Held), "file") + " held"
+	}
 	if r.Idle() {
-		return fmt.Sprintf("nothing to do: %s list %s (%s)", count(r.Listed.Projects, "project"), count(r.Listed.Files, "file"), bytesText(r.Listed.Bytes))
+		return fmt.Sprintf("nothing to do: %s list %s (%s)", count(r.Listed.Projects, "project"), count(r.Listed.Files, "file"), bytesText(r.Listed.Bytes)) + held
 	}
 	s := fmt.Sprintf("%d added, %d changed, %d withdrawn", r.Added.Count, r.Changed.Count, r.Withdrawn.Count)
 	if r.DryRun {
@@ -104,5 +108,8 @@ func summary(r *nestgen.Report) string {
 			s += fmt.Sprintf("; %s deleted after the grace period", count(int64(r.Deleted), "file"))
 		}
 	}
-	return s + fmt.Sprintf("; %s, %s, serial %d", count(r.Listed.Projects, "project"), count(r.Listed.Files, "file"), r.Serial)
+	if r.Withheld > 0 {
+		s += fmt.Sprintf("; %s not served any more", count(r.Withheld, "file"))
+	}
+	return s + held + fmt.Sprintf("; %s, %s, serial %d", count(r.Listed.Projects, "project"), count(r.Listed.Files, "file"), r.Serial)
 }

@@ -22,15 +22,22 @@ func newList(s *settings) *cobra.Command {
 		Long: `Print a line for every project of the index: its name, its newest version, how
 many files it has, their size, and where they come from; with --index, of another
 index of the site. It reads the catalog and works while a build runs.
+
+With --held, print a line for every file that is asked for and may not come in
+yet: its project and name, when it may, and what holds it.
 ` + exitHelp,
 		Args: cobra.NoArgs,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print one JSON object a line")
 	index := cmd.Flags().String("index", "/", "the `NAME` of an [[index]]; / is the site's own")
+	held := cmd.Flags().Bool("held", false, "list what may not come in yet")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := s.load()
 		if err != nil {
 			return err
+		}
+		if *held {
+			return listHeld(cmd, c, *asJSON)
 		}
 		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
 		if !*asJSON {
@@ -52,6 +59,53 @@ index of the site. It reads the catalog and works while a build runs.
 		return w.Flush()
 	}
 	return cmd
+}
+
+// A heldLine is what list --held says of a file.
+type heldLine struct {
+	Project  string  `json:"project"`
+	Version  string  `json:"version"`
+	Filename string  `json:"filename"`
+	Source   string  `json:"source"`
+	Rule     string  `json:"rule"`
+	Reason   string  `json:"reason"`
+	Uploaded *string `json:"upload-time"` // null if it is not known
+	Until    *string `json:"until"`       // null if a person has to decide
+}
+
+func listHeld(cmd *cobra.Command, c nestgen.Config, asJSON bool) error {
+	held, err := nestgen.Held(cmd.Context(), c)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
+	if !asJSON {
+		fmt.Fprintln(w, "PROJECT\tFILE\tUNTIL\tHELD BY")
+	}
+	for _, h := range held {
+		if asJSON {
+			line := heldLine{string(h.Project), h.Version, h.Filename, h.Source, h.Rule, h.Reason, timeOf(h.Uploaded), timeOf(h.Until)}
+			if err := writeJSON(cmd.OutOrStdout(), line, ""); err != nil {
+				return err
+			}
+			continue
+		}
+		until := "a person decides"
+		if h.Until != 0 {
+			until = time.UnixMicro(h.Until).UTC().Format(time.DateOnly+" 15:04") + " UTC"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s: %s\n", h.Project, tame.Text(h.Filename), until, tame.Text(h.Rule), tame.Text(h.Reason))
+	}
+	return w.Flush()
+}
+
+// timeOf writes a time given in microseconds since 1970 UTC; nil for none.
+func timeOf(micros int64) *string {
+	if micros == 0 {
+		return nil
+	}
+	s := time.UnixMicro(micros).UTC().Format(time.RFC3339)
+	return &s
 }
 
 // A listLine is what list says of a project.

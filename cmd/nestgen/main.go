@@ -173,6 +173,7 @@ Begin with:
 		newDiff(&s),
 		newYank(&s),
 		newUnyank(&s),
+		newAllow(&s),
 		newToken(&s),
 		newMan(),
 	} {
