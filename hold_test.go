@@ -282,6 +282,7 @@ func TestAFreeze(t *testing.T) {
 	srv := fetchtest.New(t, one, two, undated)
 	w := newWorld(t, srv)
 	w.write("allowlist.txt", "foo\n")
+	w.Versions = 2
 	if err := w.Hold.NotAfter.UnmarshalTOML("2026-11-01"); err != nil {
 		t.Fatal(err)
 	}
@@ -294,7 +295,7 @@ func TestAFreeze(t *testing.T) {
 	}
 	w.Upstreams[0].Undated = true
 	w.build(0)
-	w.lists(undated.Filename)
+	w.lists(one.Filename, undated.Filename)
 }
 
 // Nobody says when a file was uploaded that a line names by its address. It waits

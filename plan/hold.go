@@ -92,11 +92,27 @@ func (c *candidate) hold(in *Input, o Objection) {
 	c.object(o)
 }
 
-// waitedFor gives the lines that would have a held file listed if it were let in, by
-// file names. A line that keeps some versions waits for those above the ones that it
-// keeps: for what comes in by itself, and for as many of the others as it keeps.
+// waitedFor gives who would have a held file listed if it were let in, by file names.
+// A line that keeps some versions waits for those above the ones that it keeps: for
+// what comes in by itself, and for as many of the others as it keeps. What needs the
+// project waits for what is above the version that was chosen for it.
 func (in *Input) waitedFor(all []candidate) map[string][]string {
 	lines := map[string][]string{}
+	wait := func(fits []*candidate, keep Keep, last packaging.VersionKey, why ...string) {
+		kept := map[packaging.VersionKey]bool{}
+		for _, c := range fits {
+			if c.key <= last || keep != All && len(kept) >= int(max(keep, Newest)) && !kept[c.key] {
+				break
+			}
+			if c.against == nil || c.against.Until == 0 {
+				kept[c.key] = true
+			}
+			if c.against != nil {
+				lines[c.Offer.Filename] = append(lines[c.Offer.Filename], why...)
+			}
+		}
+	}
+	version := func(c *candidate) (packaging.Version, string) { return c.version, c.Filename.Version }
 	for _, want := range in.Wants {
 		if want.Kind != allowlist.FromIndex {
 			continue
@@ -111,22 +127,29 @@ func (in *Input) waitedFor(all []candidate) map[string][]string {
 				fits = append(fits, c)
 			}
 		}
-		fits = packaging.FilterFunc(spec, fits, in.prereleases(), func(c *candidate) (packaging.Version, string) { return c.version, c.Filename.Version })
-		kept := map[packaging.VersionKey]bool{}
-		for _, c := range fits {
-			if !pin && in.Keep != All && len(kept) >= int(max(in.Keep, Newest)) && !kept[c.key] {
-				break
-			}
-			if c.against == nil {
-				kept[c.key] = true
-				continue
-			}
-			if c.against.Until == 0 {
-				kept[c.key] = true
-			}
-			lines[c.Offer.Filename] = append(lines[c.Offer.Filename], Reason(want))
+		keep := in.Keep
+		if pin {
+			keep = All
+		}
+		wait(packaging.FilterFunc(spec, fits, in.prereleases(), version), keep, "", Reason(want))
+	}
+	if len(in.Needs) == 0 {
+		return lines
+	}
+	newest, why := packaging.VersionKey(""), []string(nil)
+	for _, n := range in.Needs {
+		if key := packaging.VersionKeyOf(n.Version); key >= newest {
+			newest, why = key, n.Why
 		}
 	}
+	var fits []*candidate
+	for i := range all {
+		c := &all[i]
+		if c.against != nil && c.against.Effect == Held && in.fits(c) && !c.yanked.Yanked {
+			fits = append(fits, c)
+		}
+	}
+	wait(packaging.FilterFunc(packaging.Specifiers{}, fits, in.prereleases(), version), Newest, newest, why...)
 	return lines
 }
 

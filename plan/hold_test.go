@@ -48,6 +48,7 @@ func TestHolds(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		list     string // "foo" if empty
+		needs    string // a version that something else needs
 		hold     plan.Hold
 		policy   string
 		onDemand bool
@@ -72,6 +73,8 @@ func TestHolds(t *testing.T) {
 			held: []string{s3 + " min_age +71h", s2 + " min_age +2h"}, want: []string{"+" + s1}},
 		{name: "one of those that somebody has to let in", hold: plan.Hold{MinAge: minAge}, offers: []string{s1, s2, w2, s3 + " @1"},
 			held: []string{s3 + " min_age +71h", w2 + " min_age", s2 + " min_age"}, want: []string{"!warning"}},
+		{name: "above what something needs", list: "-", needs: "2.0", hold: plan.Hold{MinAge: minAge}, offers: []string{s1 + " @1", s2 + " @99", s3 + " @1", dev + " @1"},
+			held: []string{s3 + " min_age +71h"}, want: []string{"+" + s2}},
 		{name: "no time fails closed", hold: plan.Hold{MinAge: minAge}, offers: []string{s1 + " @99", s2}, held: []string{s2 + " min_age"}, want: []string{"+" + s1}},
 		{name: "no time fails closed at a freeze", hold: plan.Hold{NotAfter: notAfter}, offers: []string{s1 + " @241", s2}, held: []string{s2 + " not_after"}, want: []string{"+" + s1}},
 		{name: "no time, which is known of the upstream", hold: plan.Hold{MinAge: minAge, NotAfter: notAfter, Undated: true}, offers: []string{s1 + " @99999", s2}, want: []string{"+" + s2}},
@@ -118,6 +121,9 @@ func TestHolds(t *testing.T) {
 			}
 			in := input(t, tt.list, tt.policy)
 			in.OnDemand = tt.onDemand
+			if tt.needs != "" {
+				in.Needs = []plan.Need{{Version: tt.needs, Why: []string{"bar needs it"}}}
+			}
 			in.Hold = tt.hold
 			in.Hold.Now = now
 			if len(tt.has) > 0 {
