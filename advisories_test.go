@@ -324,3 +324,33 @@ func (w *world) meta(key string) (string, error) {
 	defer c.Close()
 	return c.Meta(w.Context(), key)
 }
+
+// What is known stands on the page for people and in the legacy JSON, and goes when
+// there are no advisories any more.
+func TestAdvisoriesOnPages(t *testing.T) {
+	setClock(t, "1800000000")
+	w, _ := advised(t, "foo\n", []string{osv("X-1", "foo", "introduced=0"), osv("X-2", "own", "introduced=0")}, wheelFile(t, "foo", "1.0"))
+	w.drop("own", "1.0", intaketest.Opts{})
+	w.build(0)
+	shows := func(file, text string, want bool) {
+		t.Helper()
+		if got := strings.Contains(w.read(file), text); got != want {
+			t.Errorf("%s: %q %v, want %v", file, text, got, want)
+		}
+	}
+	shows("site/project/foo/index.html", "https://osv.dev/vulnerability/X-1", true)
+	shows("site/pypi/foo/1.0/json", `"id":"X-1"`, true)
+	shows("site/project/own/index.html", "X-2", false)
+	shows("site/pypi/own/json", "X-2", false)
+	shows("site/index.html", "Releases with advisories", true)
+	w.isAsFresh()
+	w.write("osv.zip", dump(t, osv("X-9", "foo", "introduced=2")))
+	w.build(0)
+	shows("site/project/foo/index.html", "osv.dev", false)
+	shows("site/index.html", "Releases with advisories", false)
+	w.isAsFresh()
+	w.Advisories.OSV = ""
+	w.build(0)
+	shows("site/pypi/foo/1.0/json", "vulnerabilities", false)
+	w.isAsFresh()
+}

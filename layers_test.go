@@ -52,7 +52,7 @@ var layers = []row{
 	{"drop", []string{"packaging", "layout", "catalog", "internal/secret"}},
 	{"fetch", []string{"packaging", "layout", "catalog", "internal/tame"}},
 	{"intake", []string{"packaging", "layout", "catalog"}},
-	{"generate", []string{"packaging", "layout", "catalog", "templates"}},
+	{"generate", []string{"packaging", "layout", "advisory", "catalog", "templates"}},
 	{"publish", []string{"packaging", "layout", "catalog"}},
 	{"demand", nil},
 

@@ -42,6 +42,7 @@ func (c *Config) pages() (*generate.Site, error) {
 	g := &generate.Site{
 		Title: c.Title, BaseURL: c.BaseURL, People: c.People,
 		Legacy: c.LegacyJSON != "none", Releases: c.LegacyJSON == "releases", Has: c.indexPages(), Templates: set,
+		Advised: c.Advisories.OSV != "", AdvisedUpstreams: c.Advisories.Upstreams,
 	}
 	if err := g.Check(); err != nil {
 		return nil, &fault{ErrSettings, err, ""}
@@ -95,7 +96,7 @@ func (c *Config) indexPages() generate.IndexPages {
 // that comes from a backup does not go with the other.
 func (s *site) pageRules(g *generate.Site) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%d %q %q %q %v %v %v %d %v\n", pageFormat, g.Title, g.BaseURL, g.Prefix, g.People, g.Legacy, g.Releases, g.Has, s.Gzip)
+	fmt.Fprintf(h, "%d %q %q %q %v %v %v %d %v %v %q\n", pageFormat, g.Title, g.BaseURL, g.Prefix, g.People, g.Legacy, g.Releases, g.Has, s.Gzip, g.Advised, g.AdvisedUpstreams)
 	fmt.Fprintln(h, g.Templates.Digest())
 	var st unix.Stat_t
 	for _, path := range g.Has.Paths() {

@@ -2,6 +2,7 @@ package advisory
 
 import (
 	"cmp"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -59,7 +60,7 @@ const malwarePrefix = "MAL-"
 func (r *Record) Malware() bool { return strings.HasPrefix(r.ID, malwarePrefix) }
 
 // URL gives the address at which people read about an advisory.
-func URL(id string) string { return "https://osv.dev/vulnerability/" + id }
+func URL(id string) string { return "https://osv.dev/vulnerability/" + url.PathEscape(id) }
 
 // ValidID reports whether an ID may stand for an advisory: letters, digits, '-',
 // '_', '.' and ':', at most 100, so that it is itself in an address and a name of a

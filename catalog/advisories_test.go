@@ -163,3 +163,13 @@ func BenchmarkSetAdvisories(b *testing.B) {
 		}
 	})
 }
+
+func TestCardOfAffectedReleases(t *testing.T) {
+	for _, c := range []Card{{Display: "Foo", Affected: 3}, {Display: "Foo", Releases: 2, Newest: []News{{"1.0", 5, 1}}, Affected: 1}, {Display: "Foo", Releases: 2}} {
+		b := encodeCard(&c)
+		got, err := decodeCard(b)
+		if err != nil || !reflect.DeepEqual(got, c) || (b[0] == cardForm) != (c.Affected == 0) {
+			t.Errorf("%+v: %+v, %v", c, got, err)
+		}
+	}
+}

@@ -21,6 +21,9 @@ type Card struct {
 	Releases, Files int
 	Size            int64
 
+	// Affected counts the releases that advisories affect.
+	Affected int
+
 	// Newest is the releases that files came in for last, the latest first.
 	Newest []News
 }
@@ -36,8 +39,12 @@ type News struct {
 // IsZero reports whether the project has no pages.
 func (c *Card) IsZero() bool { return c.Display == "" }
 
-// cardForm is the first byte of a card that is kept.
-const cardForm = 1
+// cardForm is the first byte of a card that is kept, and affectedForm that of one
+// with affected releases.
+const (
+	cardForm     = 1
+	affectedForm = 2
+)
 
 // encodeCard gives nothing for the zero Card.
 func encodeCard(c *Card) []byte {
@@ -58,6 +65,10 @@ func encodeCard(c *Card) []byte {
 		b = binary.AppendVarint(b, n.Time)
 		b = binary.AppendVarint(b, int64(n.Files))
 	}
+	if c.Affected != 0 {
+		b[0] = affectedForm
+		b = binary.AppendVarint(b, int64(c.Affected))
+	}
 	return b
 }
 
@@ -66,7 +77,8 @@ func decodeCard(b []byte) (c Card, err error) {
 		return Card{}, nil
 	}
 	d := decoder{rest: b}
-	if d.byte() != cardForm {
+	form := d.byte()
+	if form != cardForm && form != affectedForm {
 		d.fail()
 	}
 	c.Display = d.text()
@@ -80,6 +92,9 @@ func decodeCard(b []byte) (c Card, err error) {
 	}
 	for i := range c.Newest {
 		c.Newest[i] = News{d.text(), d.number(), int(d.number())}
+	}
+	if form == affectedForm {
+		c.Affected = int(d.number())
 	}
 	if d.bad || len(d.rest) > 0 || c.IsZero() {
 		return Card{}, errDamaged

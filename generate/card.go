@@ -26,6 +26,7 @@ func (s *Site) Card(p *catalog.Project) catalog.Card {
 	}
 	rs := releases(files)
 	c.Releases = len(rs)
+	c.Affected = s.findings(p).affected(rs)
 	for i := range rs {
 		if n, ok := news(&rs[i]); ok {
 			c.Newest = offer(c.Newest, n, func(a, b catalog.News) int {

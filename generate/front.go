@@ -35,6 +35,9 @@ type FrontPage struct {
 	// Held says how many files may not come in yet; empty if none waits.
 	Held string
 
+	// Affected is how many releases advisories affect; empty for none.
+	Affected string
+
 	// Newest are the releases that files came in for last, the latest first.
 	Newest []NewRelease
 
@@ -71,8 +74,8 @@ type front struct {
 	page   FrontPage
 	newest []newRelease
 	count  struct {
-		projects, releases, files int
-		size                      int64
+		projects, releases, files, affected int
+		size                                int64
 	}
 }
 
@@ -92,6 +95,7 @@ func (f *front) add(n packaging.Name, c *catalog.Card) {
 	f.count.files += c.Files
 	f.count.size += c.Size
 	f.count.releases += c.Releases
+	f.count.affected += c.Affected
 	for _, r := range c.Newest {
 		f.newest = offer(f.newest, newRelease{r, n, c.Display}, func(a, b newRelease) int {
 			return cmp.Or(cmp.Compare(b.Time, a.Time), cmp.Compare(a.project, b.project), strings.Compare(a.Version, b.Version))
@@ -134,6 +138,9 @@ func (f *front) execute(w io.Writer) error {
 	f.page.Size = sizeText(f.count.size)
 	if n := f.site.Held; n > 0 {
 		f.page.Held = filesText(n)
+	}
+	if f.count.affected > 0 {
+		f.page.Affected = countText(f.count.affected)
 	}
 	f.page.Empty = f.count.projects == 0
 	return f.site.templates().Execute(w, templates.Front, &f.page)

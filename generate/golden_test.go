@@ -20,10 +20,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 
+	"nestgen/advisory"
 	"nestgen/catalog"
 	"nestgen/generate"
 	"nestgen/layout"
 	"nestgen/packaging"
+	"nestgen/provenance"
 )
 
 var update = flag.Bool("update", false, "rewrite the trees in testdata")
@@ -98,6 +100,7 @@ func parseInput(t *testing.T, ar *txtar.Archive) *input {
 	var site struct {
 		Title, Base, Version     string
 		People, Legacy, Releases bool
+		Advised                  bool
 		Index                    []string
 	}
 	var cat struct {
@@ -122,7 +125,7 @@ func parseInput(t *testing.T, ar *txtar.Archive) *input {
 	}
 	in := &input{site: generate.Site{
 		Title: site.Title, BaseURL: site.Base, Version: site.Version,
-		People: site.People, Legacy: site.Legacy, Releases: site.Releases,
+		People: site.People, Legacy: site.Legacy, Releases: site.Releases, Advised: site.Advised,
 	}}
 	for _, page := range site.Index {
 		which, ok := map[string]generate.IndexPages{
@@ -175,9 +178,11 @@ type projectJSON struct {
 		Filename, Version, Kind, Python, Uploaded string
 		Size                                      int64
 		Yanked                                    any // true or the reason
+		Source, Publisher                         string
 		Metadata, Signed, Provenance, Announced   bool
 	}
-	Links []struct{ URL, Egg, Version string }
+	Links      []struct{ URL, Egg, Version string }
+	Advisories []json.RawMessage // in the OSV format
 }
 
 func (j projectJSON) project(t *testing.T) *catalog.Project {
@@ -212,7 +217,20 @@ func (j projectJSON) project(t *testing.T) *catalog.Project {
 		case string:
 			file.Yanked = catalog.Yank{Yanked: true, Reason: y}
 		}
+		if f.Source != "" {
+			file.Source = f.Source
+		}
+		if f.Publisher != "" {
+			file.Publisher = provenance.Publisher{Kind: "GitHub", Repository: f.Publisher, Workflow: "release.yml"}
+		}
 		p.Files = append(p.Files, file)
+	}
+	for _, data := range j.Advisories {
+		parsed, err := advisory.Parse(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Advisories = append(p.Advisories, parsed.Records[n])
 	}
 	for _, l := range j.Links {
 		p.Links = append(p.Links, catalog.Link{Project: n, URL: l.URL, Egg: l.Egg, Version: l.Version})

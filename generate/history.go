@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"nestgen/advisory"
 	"nestgen/catalog"
 	"nestgen/layout"
 )
@@ -33,12 +34,14 @@ func (p *ProjectPage) appendRelease(b []byte, r *release, open bool) []byte {
 	b = appendHTML(b, r.version)
 	b = append(b, "</b>"...)
 	yank := r.yank()
+	found := advisory.Merge(p.findings.of(r))
 	if !final(r.version) {
 		b = append(b, ` <span class="tag">pre-release</span>`...)
 	}
 	if yank.Yanked {
 		b = append(b, ` <span class="tag yanked">yanked</span>`...)
 	}
+	b = appendBadge(b, found)
 	b = append(b, " <small>"...)
 	if t := r.uploaded(); t != 0 {
 		b = append(b, "<time>"...)
@@ -51,20 +54,26 @@ func (p *ProjectPage) appendRelease(b []byte, r *release, open bool) []byte {
 	} else {
 		b = append(b, " files"...)
 	}
-	b = append(b, "</small></summary>\n<ul>\n"...)
+	b = append(b, "</small></summary>\n"...)
+	b = appendFindings(b, found)
+	b = append(b, "<ul>\n"...)
 	for _, f := range r.files {
-		b = p.appendFile(b, f)
+		b = p.appendFile(b, f, len(found) > 0 && p.findings.about(f))
 	}
 	return append(b, "</ul></details>\n"...)
 }
 
-func (p *ProjectPage) appendFile(b []byte, f *catalog.File) []byte {
+func (p *ProjectPage) appendFile(b []byte, f *catalog.File, affected bool) []byte {
 	b = append(b, `<li><a href="`...)
 	b = append(b, p.Up...)
 	b = layout.AppendEscaped(b, f.Path)
 	b = append(b, `">`...)
 	b = appendHTML(b, f.Filename)
-	b = append(b, `</a> <small>`...)
+	b = append(b, `</a> `...)
+	if affected {
+		b = append(b, `<span class="tag affected">affected</span> `...)
+	}
+	b = append(b, `<small>`...)
 	b = append(b, kindText(f.Kind)...)
 	b = append(b, " · "...)
 	b = appendSize(b, f.Size)
@@ -88,6 +97,10 @@ func (p *ProjectPage) appendFile(b []byte, f *catalog.File) []byte {
 		b = append(b, p.Up...)
 		b = layout.AppendEscaped(b, layout.Provenance(f.Path))
 		b = append(b, `">provenance</a>`...)
+	}
+	if !f.Publisher.IsZero() {
+		b = append(b, " · published by "...)
+		b = appendHTML(b, f.Publisher.String())
 	}
 	b = append(b, "</small>"...)
 	if f.Yanked.Yanked {

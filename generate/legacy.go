@@ -15,7 +15,7 @@ import (
 
 // appendLegacyProject appends pypi/<name>/json: the newest release, its files,
 // and all releases.
-func (s *Site) appendLegacyProject(b []byte, p *catalog.Project, rs []release) []byte {
+func (s *Site) appendLegacyProject(b []byte, p *catalog.Project, rs []release, a findings) []byte {
 	current := findRelease(rs, newest(visible(p)))
 	b = append(b, `{"info":`...)
 	b = s.appendInfo(b, p, current)
@@ -32,16 +32,22 @@ func (s *Site) appendLegacyProject(b []byte, p *catalog.Project, rs []release) [
 	}
 	b = append(b, "},\n\"urls\":"...)
 	b = appendLegacyFiles(b, current.files, up)
+	if s.Advised {
+		b = appendVulnerabilities(b, a.of(&current))
+	}
 	return append(b, "}\n"...)
 }
 
 // appendLegacyRelease appends pypi/<name>/<version>/json: one release and its
 // files.
-func (s *Site) appendLegacyRelease(b []byte, p *catalog.Project, r release) []byte {
+func (s *Site) appendLegacyRelease(b []byte, p *catalog.Project, r release, a findings) []byte {
 	b = append(b, `{"info":`...)
 	b = s.appendInfo(b, p, r)
 	b = append(b, ",\n\"urls\":"...)
 	b = appendLegacyFiles(b, r.files, s.legacyUp("../../../"))
+	if s.Advised {
+		b = appendVulnerabilities(b, a.of(&r))
+	}
 	return append(b, "}\n"...)
 }
 

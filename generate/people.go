@@ -3,6 +3,7 @@ package generate
 import (
 	"bytes"
 
+	"nestgen/advisory"
 	"nestgen/catalog"
 	"nestgen/layout"
 	"nestgen/packaging"
@@ -40,8 +41,14 @@ type ProjectPage struct {
 	// Links are the development links.
 	Links []DevLink
 
+	// Affected counts the releases that advisories affect, and LatestAdvice says
+	// how many of these affect the latest one; empty for none.
+	Affected     int
+	LatestAdvice string
+
 	latest   int // index into releases
 	releases []release
+	findings findings
 }
 
 // A DevLink is a development link for people.
@@ -58,7 +65,7 @@ type DevLink struct {
 }
 
 // appendPeople appends the page of a project for people.
-func (s *Site) appendPeople(b []byte, c *parts, p *catalog.Project, rs []release) ([]byte, error) {
+func (s *Site) appendPeople(b []byte, c *parts, p *catalog.Project, rs []release, a findings) ([]byte, error) {
 	shared, err := s.shared(c, layout.PeopleProject(p.Name))
 	if err != nil {
 		return nil, err
@@ -71,6 +78,7 @@ func (s *Site) appendPeople(b []byte, c *parts, p *catalog.Project, rs []release
 		Note:     clean(p.Note),
 		Files:    len(files),
 		releases: rs,
+		findings: a,
 	}
 	if hasStatus(p) {
 		v.Status, v.StatusReason, v.StatusText = status(p), clean(p.Status.Reason), statusText(p.Status.State)
@@ -81,6 +89,7 @@ func (s *Site) appendPeople(b []byte, c *parts, p *catalog.Project, rs []release
 		size += max(files[i].Size, 0)
 	}
 	v.Size = sizeText(size)
+	v.Affected = v.findings.affected(rs)
 	latest := newest(files)
 	for i := range v.releases {
 		if r := &v.releases[i]; r.version == latest {
@@ -88,6 +97,9 @@ func (s *Site) appendPeople(b []byte, c *parts, p *catalog.Project, rs []release
 			v.Latest = clean(latest)
 			v.RequiresPython = clean(r.requiresPython())
 			v.Released = dateText(r.uploaded())
+			if n := len(advisory.Merge(v.findings.of(r))); n > 0 {
+				v.LatestAdvice = adviceText(n)
+			}
 		}
 	}
 	if p.Status.State != catalog.Quarantined {

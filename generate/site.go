@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"nestgen/advisory"
 	"nestgen/catalog"
 	"nestgen/layout"
 	"nestgen/packaging"
@@ -54,6 +55,12 @@ type Site struct {
 	// leads to the page of these.
 	Held int
 
+	// Advised says that the catalog has advisories, so that a project without any
+	// is one of which nothing is known. AdvisedUpstreams are the upstreams that
+	// they are about; all if it is empty.
+	Advised          bool
+	AdvisedUpstreams []string
+
 	// Templates are those of the pages for people. If nil, the built-in ones.
 	Templates *templates.Set
 }
@@ -85,11 +92,11 @@ func (s *Site) Check() error {
 		return nil // the tests of this package try them
 	}
 	for _, p := range samples() {
-		if _, err := s.appendPeople(nil, new(parts), &p, releases(visible(&p))); err != nil {
+		if _, err := s.sampleSite().appendPeople(nil, new(parts), &p, releases(visible(&p)), s.sampleSite().findings(&p)); err != nil {
 			return err
 		}
 		f := newFront(s)
-		card := (&Site{Has: Front}).Card(&p)
+		card := (&Site{Has: Front, Advised: true}).Card(&p)
 		f.add(p.Name, &card)
 		if err := f.execute(io.Discard); err != nil {
 			return err
@@ -101,6 +108,13 @@ func (s *Site) Check() error {
 		}
 	}
 	return nil
+}
+
+// sampleSite is the site with all that its templates may show.
+func (s *Site) sampleSite() *Site {
+	all := *s
+	all.Advised, all.AdvisedUpstreams = true, nil
+	return &all
 }
 
 // samples are projects that between them take a template through its branches.
@@ -123,7 +137,8 @@ func samples() []catalog.Project {
 				file("sample-1.tar.gz", "1", packaging.Sdist),
 				file("sample-2-py3-none-any.whl", "2", packaging.Wheel),
 			},
-			Links: []catalog.Link{{Project: "sample", URL: "https://example.org/sample", Egg: "sample", Version: "3.dev0"}},
+			Advisories: []advisory.Record{{ID: "SAMPLE-1", Summary: "sample", Versions: []string{"1", "2"}}},
+			Links:      []catalog.Link{{Project: "sample", URL: "https://example.org/sample", Egg: "sample", Version: "3.dev0"}},
 		},
 		{Name: "sample", Display: "sample", Status: catalog.Status{State: catalog.Quarantined}},
 	}
@@ -156,11 +171,12 @@ func (s *Site) Project(p *catalog.Project, sink Sink) error {
 		return sink.Put(path, page)
 	}
 	var rs []release
+	var found findings
 	if s.People || s.Legacy {
-		rs = releases(visible(p))
+		rs, found = releases(visible(p)), s.findings(p)
 	}
 	if s.People {
-		page, err := s.appendPeople(sc.page, &sc.parts, p, rs)
+		page, err := s.appendPeople(sc.page, &sc.parts, p, rs, found)
 		if err != nil {
 			return err
 		}
@@ -169,7 +185,7 @@ func (s *Site) Project(p *catalog.Project, sink Sink) error {
 		}
 	}
 	if s.Legacy {
-		if err := put(s.at(layout.LegacyProject(p.Name)), s.appendLegacyProject(sc.page, p, rs)); err != nil {
+		if err := put(s.at(layout.LegacyProject(p.Name)), s.appendLegacyProject(sc.page, p, rs, found)); err != nil {
 			return err
 		}
 	}
@@ -178,7 +194,7 @@ func (s *Site) Project(p *catalog.Project, sink Sink) error {
 			if !layout.ReleaseFolder(r.version) {
 				continue
 			}
-			if err := put(s.at(layout.LegacyRelease(p.Name, r.version)), s.appendLegacyRelease(sc.page, p, r)); err != nil {
+			if err := put(s.at(layout.LegacyRelease(p.Name, r.version)), s.appendLegacyRelease(sc.page, p, r, found)); err != nil {
 				return err
 			}
 		}

@@ -5,10 +5,12 @@ import (
 	"strings"
 	"testing"
 
+	"nestgen/advisory"
 	"nestgen/catalog"
 	"nestgen/generate"
 	"nestgen/layout"
 	"nestgen/packaging"
+	"nestgen/provenance"
 )
 
 // Things that break out of text, of attributes with either quote, of comments,
@@ -75,6 +77,16 @@ func TestNoPayloadGetsThrough(t *testing.T) {
 		"yank reason": func(s *generate.Site, p *catalog.Project, x string) {
 			p.Files[0].Yanked = catalog.Yank{Yanked: true, Reason: x}
 		},
+		"advisory": func(s *generate.Site, p *catalog.Project, x string) {
+			p.Advisories = []advisory.Record{
+				{ID: x, Aliases: []string{x, "CVE-1"}, Summary: x, Versions: []string{"1.0", "2"},
+					Ranges: []advisory.Range{{{Kind: advisory.Introduced, Version: "0"}, {Kind: advisory.Fixed, Version: "9" + x}}}},
+				{ID: "MAL-1" + x, Aliases: []string{"CVE-1"}, Versions: []string{"1.0"}},
+			}
+		},
+		"publisher": func(s *generate.Site, p *catalog.Project, x string) {
+			p.Files[0].Publisher = provenance.Publisher{Kind: x, Repository: x, Workflow: x, Environment: x}
+		},
 		"link": func(s *generate.Site, p *catalog.Project, x string) {
 			p.Links = []catalog.Link{{Project: p.Name, URL: x, Egg: "foo"}, {Project: p.Name, URL: "https://x.example/" + x, Egg: "foo"}}
 		},
@@ -99,7 +111,9 @@ func TestNoPayloadGetsThrough(t *testing.T) {
 					},
 				}},
 			}
+			in.site.Advised = true
 			in.projects[0].Files[0].Provenance = true
+			in.projects[0].Files[0].Source, in.projects[0].Files[1].Source = "pypi", "pypi"
 			in.projects[0].Files[1].Uploaded = 1_700_000_000_000_000
 			set(&in.site, in.projects[0], x)
 
