@@ -135,6 +135,13 @@ type Config struct {
 	// Default: the number of processors, and four times that for downloads.
 	Jobs int `toml:"jobs"`
 
+	// Provenance says what becomes of a file of an upstream that comes without
+	// provenance (PEP 740), or with one that is not its own, where the release
+	// before it had it: "hold" does not take it and raises an alarm, "warn" takes
+	// it with a warning. "off" does not look at provenance, which saves a request
+	// for each new file that has some. Default "hold".
+	Provenance string `toml:"provenance"`
+
 	// MaxFile is the size that a single file may have. Default "8GiB".
 	MaxFile Size `toml:"max_file"`
 
@@ -443,6 +450,7 @@ func Default() Config {
 		LegacyFiles:   true,
 		LinkPasswords: "warn",
 		Hold:          Hold{LateFiles: Duration(14 * 24 * time.Hour), Page: true},
+		Provenance:    "hold",
 		Connections:   32,
 		MaxFile:       8 << 30,
 		Fallback: Fallback{
@@ -527,6 +535,9 @@ func (c *Config) Resolve() error {
 	}
 	if c.LinkPasswords != "warn" && c.LinkPasswords != "refuse" {
 		fault("link_passwords %q: want warn or refuse", c.LinkPasswords)
+	}
+	if c.Provenance != "hold" && c.Provenance != "warn" && c.Provenance != "off" {
+		fault("provenance %q: want hold, warn or off", c.Provenance)
 	}
 	if c.LegacyJSON != "none" && c.LegacyJSON != "projects" && c.LegacyJSON != "releases" {
 		fault("legacy_json %q: want none, projects or releases", c.LegacyJSON)

@@ -136,7 +136,7 @@ func (s *site) sources(n packaging.Name, owner string, dropped bool) (local, ups
 func (s *site) input(ctx context.Context, n packaging.Name) (plan.Input, error) {
 	in := plan.Input{
 		Name: n, Wants: s.intent.wants[n], Constraints: s.intent.constraints[n], Options: s.intent.options,
-		Keep: s.keep(n), LegacyFiles: s.LegacyFiles, Policy: s.intent.policy, KeepLocal: !s.local.complete(), KeepMirrored: s.intent.faulty,
+		Provenance: s.Provenance, Keep: s.keep(n), LegacyFiles: s.LegacyFiles, Policy: s.intent.policy, KeepLocal: !s.local.complete(), KeepMirrored: s.intent.faulty,
 	}
 	in.Lists = s.listsOf(n)
 	p, err := s.catalog.Project(ctx, n)

@@ -241,7 +241,7 @@ func (s *site) jobs() int {
 func (s *site) fetch(ctx context.Context, d *decided, c plan.Choice) (*arrival, error) {
 	if c.Here != nil {
 		a := &arrival{file: *c.Here, why: c.Why, exposure: publish.Exposure{Target: c.Here.Path}}
-		return a, s.companions(ctx, d, c, a)
+		return a, s.companions(ctx, d, c, a, nil)
 	}
 	a, err := s.download(ctx, d, c)
 	if err == nil {
@@ -257,6 +257,14 @@ func (s *site) fetch(ctx context.Context, d *decided, c plan.Choice) (*arrival, 
 	}
 	if reason := rejection(err); reason != nil {
 		s.refuse(d, c, reason)
+		return nil, nil
+	}
+	if u, ok := errors.AsType[*unattestedError](err); ok {
+		level, hint := plan.Alarm, "find out why; "+plan.AllowHint(c.Offer.Filename)
+		if u.passing() {
+			level, hint = plan.Incomplete, "the next run tries again"
+		}
+		s.lose(d, level, string(d.Name), hint, "%v", s.masked(u.Error(), c.Offer.URL))
 		return nil, nil
 	}
 	level := plan.Incomplete
@@ -283,6 +291,10 @@ func ownStorage(err error) bool {
 
 func (s *site) download(ctx context.Context, d *decided, c plan.Choice) (_ *arrival, err error) {
 	src, err := s.sourceOf(c.Source, c.Offer.URL)
+	if err != nil {
+		return nil, err
+	}
+	proof, err := s.attestationOf(ctx, src, c)
 	if err != nil {
 		return nil, err
 	}
@@ -313,10 +325,13 @@ func (s *site) download(ctx context.Context, d *decided, c plan.Choice) (_ *arri
 	}
 	a := newArrival(d.Name, c.Offer.Filename, sums, facts, temp)
 	s.describe(a, c, d.Advice)
+	if err := s.attest(a, c, proof); err != nil {
+		return nil, err
+	}
 	if want := c.Offer.Metadata.Hashes["sha256"]; want != "" && !a.file.Metadata.IsZero() && want != a.file.Metadata.String() {
 		s.warn(string(d.Name), "the file's own metadata is what is published", "%s: %s announces other metadata than the file holds", c.Offer.Filename, c.Source)
 	}
-	if err := s.companions(ctx, d, c, a); err != nil {
+	if err := s.companions(ctx, d, c, a, proof); err != nil {
 		return nil, err
 	}
 	return a, nil
@@ -373,8 +388,11 @@ func allowed(f *os.File, sums intake.Digests, set map[string][]string) error {
 // and the next run asks again; if it says that there is none, the next run that
 // finds its page altered does. A fault of our own disk, or a signal, must not
 // have that effect.
-func (s *site) companions(ctx context.Context, d *decided, c plan.Choice, a *arrival) error {
+func (s *site) companions(ctx context.Context, d *decided, c plan.Choice, a *arrival, proof *attestation) error {
 	kinds := s.lacking(a.file, c.Offer)
+	if proof != nil && proof.err != nil && !slices.Contains(kinds, drop.Provenance) {
+		kinds = append(kinds, drop.Provenance) // to tell why
+	}
 	if len(kinds) == 0 {
 		return nil
 	}
@@ -383,19 +401,32 @@ func (s *site) companions(ctx context.Context, d *decided, c plan.Choice, a *arr
 		return err
 	}
 	for _, kind := range kinds {
-		data, err := s.companionOf(ctx, src, c.Offer, kind)
-		if err == nil {
+		var data []byte
+		if kind == drop.Provenance {
+			data, err = s.besideAs(ctx, src, c, a, proof)
+		} else {
+			data, err = s.companionOf(ctx, src, c.Offer, kind)
+		}
+		if data != nil {
 			a.beside(kind, data)
+		}
+		if err == nil {
 			continue
 		}
 		if ctx.Err() != nil || ownStorage(err) {
 			return err
 		}
-		hint := "the file is listed without it; the next run asks again"
-		switch fetch.KindOf(err) {
-		case fetch.Unreachable, fetch.Denied, fetch.Invalid, fetch.Stale:
+		what := "the file is listed without it"
+		if data != nil {
+			what = "it is listed as it is" // and whoever checks it will find out
+		}
+		hint := what + "; the next run asks again"
+		switch k := fetch.KindOf(err); {
+		case proof != nil && kind == drop.Provenance && !s.carriesProvenance():
+			hint = "nobody knows who has published it" // and what lies beside it is another matter
+		case k == fetch.Unreachable, k == fetch.Denied, k == fetch.Invalid, k == fetch.Stale:
 		default:
-			hint = "the file is listed without it until the upstream's page changes"
+			hint = what + " until the upstream's page changes"
 			r := companionRefusal(a.file, c.Source, kind)
 			r.Reason = err.Error()
 			s.mu.Lock()
@@ -413,8 +444,7 @@ func (s *site) lacking(f catalog.File, o catalog.Offer) (kinds []drop.Companion)
 	if o.Signed && !f.Signed {
 		kinds = append(kinds, drop.Signature)
 	}
-	// Attestations can be announced by a whole address only (PEP 740).
-	if o.Provenance != "" && !f.Provenance && strings.HasPrefix(s.BaseURL, "https:") {
+	if o.Provenance != "" && !f.Provenance && (s.carriesProvenance() || s.wantsPublisher(f)) {
 		kinds = append(kinds, drop.Provenance)
 	}
 	return kinds

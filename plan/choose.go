@@ -541,7 +541,7 @@ func (p *Project) tellLeftOut(want allowlist.Want, out []candidate) bool {
 	for _, c := range out {
 		if c.against.Effect == Held {
 			p.Lacks = true // it may take the place of something
-			p.problem(Warning, want.Position.String(), allowHint(c.Offer.Filename), "%s: every file that fits is held or not listed; %s: %s", line, c.Offer.Filename, c.against)
+			p.problem(Warning, want.Position.String(), AllowHint(c.Offer.Filename), "%s: every file that fits is held or not listed; %s: %s", line, c.Offer.Filename, c.against)
 			return true
 		}
 	}

@@ -229,12 +229,12 @@ func (p *Project) isHeld(in *Input, c *candidate, line string) bool {
 	c.Why = []string{line}
 	p.LeftOut = append(p.LeftOut, LeftOut{c.Choice, *c.against})
 	p.Lacks = true // it may take the place of something
-	p.problem(Warning, line, allowHint(c.Offer.Filename), "%s is held: %s", c.Offer.Filename, c.against)
+	p.problem(Warning, line, AllowHint(c.Offer.Filename), "%s is held: %s", c.Offer.Filename, c.against)
 	return true
 }
 
-// allowHint says how somebody lets something in that is held.
-func allowHint(target string) string {
+// AllowHint says how somebody lets something in that is held.
+func AllowHint(target string) string {
 	return fmt.Sprintf(`if you have looked at it, "nestgen allow '%s' --reason TEXT --expires DATE" lets it in`, target)
 }
 
@@ -247,7 +247,7 @@ func (p *Project) tellReborn(in *Input) {
 	if _, is := in.Policy.Allowed(in.Name, "", "", in.now()); is {
 		return
 	}
-	p.problem(Alarm, string(in.Name), "find out who has the name now; "+allowHint(string(in.Name)),
+	p.problem(Alarm, string(in.Name), "find out who has the name now; "+AllowHint(string(in.Name)),
 		"none of the files that are known from %s is there any more, and others are: the name may have gone to somebody else; what is here stays, and nothing new comes in", in.Source)
 }
 

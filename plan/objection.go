@@ -62,6 +62,7 @@ var rules = []func(in *Input, all []candidate){
 	malware,
 	kinds,
 	holds,
+	unattested,
 }
 
 // object notes what is against a file, unless something is already.

@@ -123,6 +123,11 @@ type Input struct {
 	// Advice is what security advisories say of the project; nil for nothing.
 	Advice *Advice
 
+	// Provenance says what becomes of a file without provenance where the release
+	// before had it: "hold" has it held, "warn" has [Choice.Before] set; else
+	// nothing is made of it.
+	Provenance string
+
 	// Known gives the digest that a file name was first seen with.
 	Known func(filename string) (catalog.Digest, bool)
 
@@ -172,6 +177,9 @@ type Choice struct {
 	// Path is the place in the store of a file that was announced before; empty
 	// for one that was not.
 	Path string
+
+	// Before is what the file's provenance is to be held against.
+	Before Precedent
 
 	Why []string
 }
@@ -280,6 +288,7 @@ func Decide(in Input) *Project {
 	p.decideUpstream(in, current)
 	p.tellMalware(&in)
 	p.keepQuarantine(in)
+	p.tellUnattested()
 	p.tellAlike()
 	return p
 }
