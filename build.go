@@ -277,6 +277,9 @@ func (s *site) reportRun(ctx context.Context) (*Report, error) {
 	if r.Serial, err = s.catalog.Serial(ctx); err != nil {
 		return nil, storage(err)
 	}
+	if r.Affected, err = s.affected(ctx, r.Serial); err != nil {
+		return nil, err
+	}
 	s.upstream.count(r)
 	r.finish()
 	if s.opts.DryRun {

@@ -32,6 +32,10 @@ type Report struct {
 	Changed   Changes `json:"changed"`
 	Withdrawn Changes `json:"withdrawn"`
 
+	// Affected counts the releases that are listed and that security advisories
+	// affect.
+	Affected int `json:"affected"`
+
 	// Held counts the files that are asked for and may not come in yet.
 	Held int `json:"held"`
 
@@ -231,5 +235,5 @@ func reportFile(state string) string { return filepath.Join(state, "report.json"
 
 // finds reports whether a run found what another one left.
 func (r *Report) finds(last *Report) bool {
-	return r.Status == last.Status && r.Serial == last.Serial && r.Listed == last.Listed && r.Held == last.Held && slices.Equal(r.Problems, last.Problems)
+	return r.Status == last.Status && r.Serial == last.Serial && r.Listed == last.Listed && r.Held == last.Held && r.Affected == last.Affected && slices.Equal(r.Problems, last.Problems)
 }

@@ -88,7 +88,7 @@ func summary(r *nestgen.Report) string {
 		held = "; " + count(int64(r.Held), "file") + " held"
 	}
 	if r.Idle() {
-		return fmt.Sprintf("nothing to do: %s list %s (%s)", count(r.Listed.Projects, "project"), count(r.Listed.Files, "file"), bytesText(r.Listed.Bytes)) + held
+		return fmt.Sprintf("nothing to do: %s list %s (%s)", count(r.Listed.Projects, "project"), count(r.Listed.Files, "file"), bytesText(r.Listed.Bytes)) + held + affected(r)
 	}
 	s := fmt.Sprintf("%d added, %d changed, %d withdrawn", r.Added.Count, r.Changed.Count, r.Withdrawn.Count)
 	if r.DryRun {
@@ -111,5 +111,13 @@ func summary(r *nestgen.Report) string {
 	if r.Withheld > 0 {
 		s += fmt.Sprintf("; %s not served any more", count(r.Withheld, "file"))
 	}
-	return s + held + fmt.Sprintf("; %s, %s, serial %d", count(r.Listed.Projects, "project"), count(r.Listed.Files, "file"), r.Serial)
+	return s + held + fmt.Sprintf("; %s, %s, serial %d", count(r.Listed.Projects, "project"), count(r.Listed.Files, "file"), r.Serial) + affected(r)
+}
+
+// affected says how many releases advisories affect, if any.
+func affected(r *nestgen.Report) string {
+	if r.Affected == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; advisories affect %s: see nestgen audit", count(int64(r.Affected), "release"))
 }

@@ -171,6 +171,7 @@ Begin with:
 		newShow(&s),
 		newPromote(&s),
 		newDiff(&s),
+		newAudit(&s),
 		newYank(&s),
 		newUnyank(&s),
 		newAllow(&s),
