@@ -93,6 +93,12 @@ killsweep: build
 	done
 	KILLSWEEP_POINTS=$(POINTS) $(GO) test -count=1 -timeout 3h -run 'TestNestgen|TestRequests|TestReaders|PowerCut' -v ./internal/killsweep/sweep
 
+## contrib: build and test the tools that are modules of their own, in bin; it downloads what they need
+.PHONY: contrib
+contrib:
+	cd contrib/verify-provenance && $(GO) vet ./... && $(GO) test ./... && \
+		CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w' -o ../../bin/ .
+
 ## man: the manual pages, in build/man
 .PHONY: man
 man: build

@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -144,6 +145,9 @@ func readSources(t *testing.T) []source {
 		}
 		base := e.Name()
 		if e.IsDir() {
+			if _, err := os.Stat(filepath.Join(name, "go.mod")); err == nil && name != "." {
+				return fs.SkipDir // a module of its own
+			}
 			if name != "." && (base == "testdata" || base == "build" || base == "bin" || base[0] == '.' || base[0] == '_') {
 				return fs.SkipDir
 			}
