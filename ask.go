@@ -13,12 +13,26 @@ import (
 	"nestgen/allowlist"
 	"nestgen/catalog"
 	"nestgen/fetch"
+	"nestgen/lockfile"
 	"nestgen/packaging"
 	"nestgen/plan"
 )
 
 func asksIndex(wants []allowlist.Want) bool {
 	return slices.ContainsFunc(wants, func(w allowlist.Want) bool { return w.Kind == allowlist.FromIndex })
+}
+
+// asksOpen reports whether a line asks an index for more than a lock file names,
+// which may be had elsewhere.
+func asksOpen(wants []allowlist.Want) bool {
+	return slices.ContainsFunc(wants, func(w allowlist.Want) bool { return w.Kind == allowlist.FromIndex && !w.Locked() })
+}
+
+// located reports whether a lock file has the address of a file.
+func located(wants []allowlist.Want) bool {
+	return slices.ContainsFunc(wants, func(w allowlist.Want) bool {
+		return w.Locked() && slices.ContainsFunc(w.Files, func(f lockfile.File) bool { return f.URL != "" })
+	})
 }
 
 // An asked is what came of asking the upstreams for a project.
@@ -112,13 +126,15 @@ func (s *site) ask(ctx context.Context, n packaging.Name, owner string, in plan.
 		s.upstream.failed(err)
 		return a, nil
 	}
-	fromThere := func(f catalog.File) bool { return f.Source != catalog.Local }
+	fromThere := func(f catalog.File) bool { return f.Source != catalog.Local && f.Source != catalog.Direct }
 	if in.Current != nil && slices.ContainsFunc(in.Current.Files, fromThere) {
 		problem("its files stay until the allowlist or the policy says otherwise", "%s: %s no longer has it", n, cmp.Or(home, "the upstream"))
 		a.absent = true
 		return a, nil
 	}
-	problem("", "%s: no upstream has a project of this name", n)
+	if asksOpen(in.Wants) || !asksIndex(in.Wants) {
+		problem("", "%s: no upstream has a project of this name", n)
+	}
 	a.source, a.nobody = "", true
 	return a, nil
 }

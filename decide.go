@@ -579,14 +579,18 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 		}
 		d.owner = cmp.Or(owner, a.source)
 		if a.nobody {
-			in.Wants = slices.DeleteFunc(slices.Clone(in.Wants), func(w allowlist.Want) bool { return w.Kind == allowlist.FromIndex })
+			in.Nobody = true
+			in.Wants = slices.DeleteFunc(slices.Clone(in.Wants), func(w allowlist.Want) bool { return w.Kind == allowlist.FromIndex && !w.Locked() })
+			if d.owner == "" && located(in.Wants) {
+				d.owner = catalog.Direct
+			}
 			in.Settled = nil
 		}
 		if owner == "" && !s.joined && (a.listing != nil || a.nobody) {
 			if _, err := s.decideLinks(d, in.Current, n, s.local.snippets[n]); err != nil {
 				return nil, err
 			}
-			if a.nobody && len(d.links) > 0 {
+			if a.nobody && len(d.links) > 0 && d.owner == "" {
 				d.owner = catalog.Local
 			}
 		}

@@ -118,13 +118,19 @@ func (s *site) want(w allowlist.Want) {
 	case allowlist.FromIndex:
 		in.wants[w.Project] = append(in.wants[w.Project], w)
 		in.lists[w.List].want(w.Project, w)
+		for _, f := range w.Files {
+			if o, ok := plan.Located(f); ok {
+				address, login := plan.Address(f.URL)
+				in.archives[o.URL] = archive{address, login}
+			}
+		}
 	case allowlist.Archive:
 		o, f, err := plan.Direct(w)
 		if err != nil {
 			s.report.problem(plan.Incomplete, where, "", "%v", err)
 			return
 		}
-		address, login := plan.Address(w)
+		address, login := plan.Address(w.URL)
 		in.archives[o.URL] = archive{address, login}
 		in.wants[f.Project] = append(in.wants[f.Project], w)
 		in.lists[w.List].want(f.Project, w)

@@ -275,7 +275,14 @@ func (s *site) fetch(ctx context.Context, d *decided, c plan.Choice) (*arrival, 
 	if _, named := errors.AsType[*fetch.Error](err); !named {
 		text = c.Offer.Filename + ": " + text
 	}
-	s.lose(d, level, string(d.Name), fetchHint(err), "%s", s.masked(text, c.Offer.URL))
+	where := string(d.Name)
+	if c.Source == catalog.Direct && len(c.Why) > 0 {
+		where = c.Why[0] // the line that has the address
+		if sha := c.Offer.Hashes["sha256"]; sha != "" && level != plan.Alarm {
+			text += ", where sha256:" + sha + " should be"
+		}
+	}
+	s.lose(d, level, where, fetchHint(err), "%s", s.masked(text, c.Offer.URL))
 	return nil, nil
 }
 

@@ -161,6 +161,10 @@ type Want struct {
 	List string
 }
 
+// Locked reports whether the want is for files that a lock file names, and for no
+// others.
+func (w Want) Locked() bool { return w.Kind == FromIndex && len(w.Files) > 0 }
+
 // String gives the want's position and text. It holds no password.
 func (w Want) String() string {
 	return w.Position.String() + ": " + w.Text

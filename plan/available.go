@@ -82,7 +82,7 @@ func (in *Input) hashed(c *candidate) bool {
 			continue
 		}
 		lines++
-		if right, known := hashed(allowedDigests(want, in.of(want).Constraints), c.Offer); right || !known {
+		if right, known := in.of(want).right(want, c.Offer); right || !known {
 			return true
 		}
 	}

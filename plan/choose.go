@@ -34,6 +34,9 @@ type candidate struct {
 	// if the policy did not let it in.
 	against *Objection
 	allowed string
+
+	// instead says that the upstream has other bytes under the name.
+	instead bool
 }
 
 // choose gives the files that are asked for, by the allowlist or by what it asks
@@ -69,6 +72,8 @@ func (p *Project) choose(in *Input, here map[string]catalog.File) (chosen, out [
 			}
 		case want.Kind != allowlist.FromIndex:
 			continue
+		case want.Locked() && (in.Source != "" || in.Nobody):
+			answers = p.answerLock(in, want, all, out)
 		case in.Source == "":
 			p.checkLocal(in, want)
 			continue
@@ -79,6 +84,9 @@ func (p *Project) choose(in *Input, here map[string]catalog.File) (chosen, out [
 			i := at[c.Offer.Filename]
 			if all[i].Allowed == nil {
 				all[i].Allowed = c.Allowed
+			}
+			if want.Locked() {
+				all[i].Offer = c.Offer // what the lock file knows of it as well
 			}
 			all[i].vetted = all[i].vetted || c.vetted
 			all[i].Why = append(all[i].Why, Reason(want))
@@ -167,8 +175,7 @@ func admitted(in *Input, c *candidate) bool {
 		}
 		lines++
 		in := in.of(want)
-		right, known := hashed(allowedDigests(want, in.Constraints), c.Offer)
-		if right && known && in.specifiers(want).MatchesString(c.Filename.Version, packaging.AllowPrereleases) {
+		if right, known := in.right(want, c.Offer); right && known && in.specifiers(want).MatchesString(c.Filename.Version, packaging.AllowPrereleases) {
 			return true
 		}
 	}
@@ -215,24 +222,32 @@ func Direct(want allowlist.Want) (catalog.Offer, packaging.Filename, error) {
 	for alg, digest := range want.URLHashes {
 		o.Hashes[strings.ToLower(alg)] = strings.ToLower(digest)
 	}
-	shown := u
 	if want.Masked != "" {
-		if shown, err = url.Parse(want.Masked); err != nil {
-			shown = &url.URL{Scheme: u.Scheme, Host: "…", Path: "/" + o.Filename}
+		masked, err := url.Parse(want.Masked)
+		if err != nil {
+			masked = &url.URL{Scheme: u.Scheme, Host: "…", Path: "/" + o.Filename}
 		}
+		u = masked
 	}
-	if secret.Query(shown.RawQuery) {
-		shown.RawQuery = ""
-	}
-	o.URL = bare(shown)
+	o.URL = shown(u)
 	return o, f, nil
 }
 
-// Address gives the address that a line names an archive by, with the tokens
+// shown gives an address as it may be shown and kept: without login, fragment and
+// tokens.
+func shown(u *url.URL) string {
+	b := *u
+	if secret.Query(b.RawQuery) {
+		b.RawQuery = ""
+	}
+	return bare(&b)
+}
+
+// Address gives the address that the allowlist names a file by, with the tokens
 // that may be in it but without login and fragment, and the login. An address
-// that Direct has read has no fault.
-func Address(want allowlist.Want) (address string, login *url.Userinfo) {
-	u, err := url.Parse(want.URL)
+// that Direct or Located has read has no fault.
+func Address(address string) (plain string, login *url.Userinfo) {
+	u, err := url.Parse(address)
 	if err != nil {
 		return "", nil
 	}
@@ -249,6 +264,10 @@ func bare(u *url.URL) string {
 // checkLocal tells if a line asks for what no local file can give: the name is
 // not asked for outside.
 func (p *Project) checkLocal(in *Input, want allowlist.Want) {
+	if want.Locked() {
+		p.checkLocked(in, want)
+		return
+	}
 	spec := want.Requirement.Specifiers
 	for _, d := range in.Dropped {
 		if spec.MatchesString(d.Filename.Version, packaging.AllowPrereleases) {
@@ -286,13 +305,16 @@ func (in *Input) candidates(here map[string]catalog.File) (all []candidate) {
 			}
 		}
 	}
-	add := func(c candidate) {
+	describe := func(c *candidate) {
 		c.version, _ = packaging.ParseVersion(c.Filename.Version)
 		c.key = packaging.VersionKeyOf(c.Filename.Version)
 		f, have := here[c.Offer.Filename]
 		c.listed = have && !f.Announced
 		c.local = local[c.Offer.Filename]
 		c.yanked = in.Advice.Yank(in.Policy, in.Name, c.Source, c.Offer.Filename, c.Filename.Version, c.Offer.Yanked)
+	}
+	add := func(c candidate) {
+		describe(&c)
 		all = append(all, c)
 	}
 	offered := map[string]bool{}
@@ -336,6 +358,7 @@ func (in *Input) candidates(here map[string]catalog.File) (all []candidate) {
 			vanished: in.Listing != nil,
 		})
 	}
+	all = in.byAddress(all, describe)
 	slices.SortFunc(all, func(a, b candidate) int {
 		if c := strings.Compare(string(b.key), string(a.key)); c != 0 {
 			return c
@@ -501,6 +524,15 @@ func allowedDigests(want allowlist.Want, constraints []allowlist.Want) map[strin
 		}
 	}
 	return set
+}
+
+// right reports whether an offer is of the bytes that a line asks for, and whether
+// it says enough to tell.
+func (in *Input) right(want allowlist.Want, o catalog.Offer) (right, known bool) {
+	if want.Locked() {
+		return names(want, o), true
+	}
+	return hashed(allowedDigests(want, in.Constraints), o)
 }
 
 // hashed reports whether an offer has one of the digests that are allowed, and

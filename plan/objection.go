@@ -146,7 +146,8 @@ func Against(in Input, filename string) *Objection {
 // askedBy gives the lines that fit a file, and what else would have it listed.
 func askedBy(in *Input, c *candidate) (why []string) {
 	for _, want := range in.Wants {
-		if want.Kind == allowlist.FromIndex && in.specifiers(want).MatchesString(c.Filename.Version, packaging.AllowPrereleases) {
+		fits := want.Kind == allowlist.FromIndex && in.specifiers(want).MatchesString(c.Filename.Version, packaging.AllowPrereleases)
+		if fits && (!want.Locked() || names(want, c.Offer)) {
 			why = append(why, Reason(want))
 		}
 	}

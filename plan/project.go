@@ -84,6 +84,10 @@ type Input struct {
 	Source  string
 	Listing *catalog.Listing
 
+	// Nobody says that every upstream was asked and none has the project, so that
+	// of what a lock file names only that can be had which it has an address of.
+	Nobody bool
+
 	// Dropped is the project's files in the drop folders. KeepLocal says that
 	// a folder could not be read, so that a file that is not in Dropped must
 	// not be taken for gone. SkipLocal says that nothing has changed there:
