@@ -125,7 +125,7 @@ func (in *Input) byAddress(all []candidate, describe func(*candidate)) []candida
 					continue // by another lock file
 				}
 				c := candidate{Choice: Choice{Source: catalog.Direct, Offer: o, Filename: name}}
-				c.instead = slices.ContainsFunc(all, taken)
+				c.instead = slices.ContainsFunc(all, func(c candidate) bool { return taken(c) && !c.vanished })
 				describe(&c)
 				all = append(slices.DeleteFunc(all, taken), c)
 				break
