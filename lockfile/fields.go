@@ -13,9 +13,10 @@ type fields struct {
 	table map[string]any
 	where string // the table within its entry, with a dot behind it
 	err   *error
+	notes *[]string // what is wrong and does not matter
 }
 
-func fieldsOf(table map[string]any) *fields { return &fields{table, "", new(error)} }
+func fieldsOf(table map[string]any) *fields { return &fields{table, "", new(error), new([]string)} }
 
 // failed gives the first fault.
 func (f *fields) failed() error { return *f.err }
@@ -27,6 +28,10 @@ func (f *fields) fail(format string, args ...any) {
 }
 
 func (f *fields) has(key string) bool { return f.table[key] != nil }
+
+func (f *fields) note(format string, args ...any) {
+	*f.notes = append(*f.notes, fmt.Sprintf(format, args...))
+}
 
 // get reads a value of one kind; null, as JSON has it, is as good as none.
 func get[T any](f *fields, key, kind string) (v T, ok bool) {
@@ -76,22 +81,26 @@ func (f *fields) flag(key string) bool {
 	return b
 }
 
-// moment reads a time of TOML, in microseconds since 1970 UTC.
+// moment reads a time of TOML, in microseconds since 1970 UTC. One that is something
+// else, as some tools write it, is nothing that anybody depends on.
 func (f *fields) moment(key string) int64 {
-	t, ok := get[time.Time](f, key, "a date with a time")
-	if !ok {
-		return 0
+	t, ok := f.table[key].(time.Time)
+	if ok {
+		switch t.Location().String() {
+		case "date-local", "time-local": // as the reader of TOML marks half a moment
+			ok = false
+		}
 	}
-	switch t.Location().String() {
-	case "date-local", "time-local": // as the reader of TOML marks half a moment
-		f.fail("%s%s is not a date with a time", f.where, key)
+	if !ok {
+		if f.has(key) {
+			f.note("%s%s is not a date with a time; it is not used", f.where, key)
+		}
 		return 0
 	}
 	return max(0, t.UnixMicro())
 }
 
-// uploaded reads a time that is written as a text. One that cannot be read is
-// nothing that anybody depends on.
+// uploaded reads a time that is written as a text.
 func (f *fields) uploaded(key string) int64 {
 	t, err := time.Parse(time.RFC3339, f.text(key))
 	if err != nil {
@@ -124,7 +133,7 @@ func (f *fields) sub(key string) *fields {
 	if !ok {
 		return nil
 	}
-	return &fields{t, f.where + key + ".", f.err}
+	return &fields{t, f.where + key + ".", f.err, f.notes}
 }
 
 // subs gives the tables of an array.
@@ -136,7 +145,7 @@ func (f *fields) subs(key string) []*fields {
 			f.fail("%s%s is not an array of tables", f.where, key)
 			return nil
 		}
-		all = append(all, &fields{t, fmt.Sprintf("%s%s[%d].", f.where, key, i), f.err})
+		all = append(all, &fields{t, fmt.Sprintf("%s%s[%d].", f.where, key, i), f.err, f.notes})
 	}
 	return all
 }

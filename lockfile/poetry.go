@@ -49,7 +49,7 @@ func (r *reader) poetryReader(root map[string]any) func(*fields) Package {
 		if !f.has("files") && files != nil {
 			for _, key := range []string{p.Name, p.Name + " " + p.Version} {
 				if list == nil {
-					list = (&fields{files.table, "metadata.files.", f.err}).subs(key)
+					list = (&fields{files.table, "metadata.files.", f.err, f.notes}).subs(key)
 				}
 			}
 		}
@@ -62,7 +62,7 @@ func (r *reader) poetryReader(root map[string]any) func(*fields) Package {
 			p.Files = append(p.Files, file)
 		}
 		if len(list) == 0 && hashes != nil {
-			for _, h := range (&fields{hashes.table, "metadata.hashes.", f.err}).texts(p.Name) {
+			for _, h := range (&fields{hashes.table, "metadata.hashes.", f.err, f.notes}).texts(p.Name) {
 				p.Files = append(p.Files, File{Size: -1, Hashes: parseHash(h)})
 			}
 		}

@@ -61,8 +61,9 @@ func (r *reader) pylockPackage(f *fields) (p Package) {
 	p.Name = f.required("name")
 	p.Version, p.Marker, p.RequiresPython = f.text("version"), f.text("marker"), f.text("requires-python")
 	p.Address = f.text("index")
-	if f.failed() == nil && p.Name != string(packaging.NormalizeName(p.Name)) {
-		f.fail("the name is not a normalized one")
+	project := packaging.NormalizeName(p.Name)
+	if f.failed() == nil && p.Name != string(project) {
+		f.note("the name is not a normalized one: read as %s", project)
 	}
 	var version packaging.Version
 	if p.Version != "" {
@@ -102,13 +103,13 @@ func (r *reader) pylockPackage(f *fields) (p Package) {
 	for _, w := range wheels {
 		file := r.pylockFile(w)
 		name, err := packaging.ParseWheel(file.Name)
-		w.agree(file, name, err, p.Name, version)
+		w.agree(file, name, err, project, version)
 		p.Files = append(p.Files, file)
 	}
 	if sdist != nil {
 		file := r.pylockFile(sdist)
 		name, err := packaging.ParseSdist(file.Name)
-		sdist.agree(file, name, err, p.Name, version)
+		sdist.agree(file, name, err, project, version)
 		p.Files = append(p.Files, file)
 	}
 	switch {
@@ -136,11 +137,11 @@ func (r *reader) pylockPackage(f *fields) (p Package) {
 }
 
 // agree checks that the name of a file, as it was read, is of the package.
-func (f *fields) agree(file File, name packaging.Filename, err error, project string, version packaging.Version) {
+func (f *fields) agree(file File, name packaging.Filename, err error, project packaging.Name, version packaging.Version) {
 	switch v, _ := packaging.ParseVersion(name.Version); {
 	case err != nil:
 		f.fail("%s%v", f.where, err)
-	case string(name.Project) != project:
+	case name.Project != project:
 		f.fail("%s%s is a file of %s", f.where, file.Name, name.Project)
 	case !version.IsZero() && v.Compare(version) != 0:
 		f.fail("%s%s is not a file of version %s", f.where, file.Name, version)

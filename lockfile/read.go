@@ -130,6 +130,9 @@ func (r *reader) add(line int, table map[string]any, read func(*fields) Package)
 		r.fail(line, orUnnamed(name), "%s: %v", orUnnamed(name), err)
 		return true
 	}
+	for _, note := range *f.notes {
+		r.report(Problem{Line: line, Package: orUnnamed(p.Name), Warning: true, Text: orUnnamed(p.Name) + ": " + note})
+	}
 	p.Line = line
 	r.lock.Packages = append(r.lock.Packages, p)
 	return true

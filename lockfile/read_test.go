@@ -159,16 +159,19 @@ version = "1"
 [[packages]]
 name = "h"
 sdist = { url = "https://example.org/h-1.tar.gz", hashes = { sha256 = "BBB" } }
-`, `27 h
+`, `5 B directory b
+22 g
+  g-1.tar.gz https://example.org/g-1.tar.gz sha256:aaaa
+27 h
   h-1.tar.gz https://example.org/h-1.tar.gz sha256:bbbb
 warning 0: lock-version 1.1 is newer than 1.0; what it adds is not seen
 error 3: a: neither wheels nor sdist, and not one of vcs, directory and archive
-error 5: B: the name is not a normalized one
+warning 5: B: the name is not a normalized one: read as b
 error 8: c: wheels[0].c-2-py3-none-any.whl is not a file of version 1
 error 12: d: no sdist.hashes
 error 15: e: vcs, directory and archive must not stand beside wheels and sdist
 error 19: f: sdist.size is not a number of bytes
-error 22: g: sdist.upload-time is not a date with a time
+warning 22: g: sdist.upload-time is not a date with a time; it is not used
 error 25: a package: no name
 `},
 		{"pylock: another major version", Pylock, "pylock.toml", "lock-version = \"2.0\"\ncreated-by = \"x\"\npackages = [{name = \"a\"}]\n",

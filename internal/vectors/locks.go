@@ -126,6 +126,6 @@ func wellFormed(form lockfile.Form, l lockfile.Lock, problems []lockfile.Problem
 		return false
 	}
 	return !slices.ContainsFunc(problems, func(p lockfile.Problem) bool {
-		return !p.Warning && (form == lockfile.Pylock || form == lockfile.Pipenv && p.Package != "")
+		return form == lockfile.Pylock && (!p.Warning || p.Package != "") || form == lockfile.Pipenv && p.Package != ""
 	})
 }
