@@ -169,9 +169,9 @@ func once(found []installation, of func(installation) []failure) (all []told) {
 }
 
 // choose notes that a line asks for nothing but what was chosen for it. One with
-// hashes says itself what it is for.
+// hashes, or of a lock file, says itself what it is for.
 func (c *completion) choose(r *root) {
-	if r.want.Kind != allowlist.FromIndex || len(r.want.Hashes) > 0 {
+	if r.want.Kind != allowlist.FromIndex || len(r.want.Hashes) > 0 || r.want.Locked() {
 		return
 	}
 	if c.chosen[r.want.Project] == nil {

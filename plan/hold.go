@@ -57,12 +57,11 @@ const RebornRule = "a name that may have gone to somebody else"
 
 // holds objects to what may not come in yet.
 func holds(in *Input, all []candidate) {
-	h := &in.Hold
-	if *h == (Hold{Now: h.Now, Undated: h.Undated}) {
+	if in.Hold.idle() && in.DirectHold.idle() {
 		return
 	}
 	var first map[packaging.VersionKey]int64
-	if h.LateFiles.Micros != 0 {
+	if in.Hold.LateFiles.Micros != 0 || in.DirectHold.LateFiles.Micros != 0 {
 		first = in.firstUploads(all)
 	}
 	for i := range all {
@@ -70,11 +69,18 @@ func holds(in *Input, all []candidate) {
 		if c.listed || c.local {
 			continue
 		}
+		h := &in.Hold
+		if c.Source == catalog.Direct {
+			h = &in.DirectHold
+		}
 		if o := h.objection(c.Offer.Uploaded, first[c.key]); o != nil {
 			c.hold(in, *o)
 		}
 	}
 }
+
+// idle reports whether a hold holds nothing.
+func (h *Hold) idle() bool { return *h == Hold{Now: h.Now, Undated: h.Undated} }
 
 // hold objects to a candidate, unless the policy lets it in.
 func (c *candidate) hold(in *Input, o Objection) {

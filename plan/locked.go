@@ -136,8 +136,9 @@ func (in *Input) byAddress(all []candidate, describe func(*candidate)) []candida
 }
 
 // Located gives the file that a lock file has an address of, as something on offer
-// there. The URL is fit to be shown, as that of [Direct]. It is false without an
-// address, or without a name.
+// there. The URL is fit to be shown, as that of [Direct]. When it was uploaded is not
+// taken from a lock file: nobody's word counts for that but an upstream's. It is
+// false without an address, or without a name.
 func Located(f lockfile.File) (catalog.Offer, bool) {
 	if f.URL == "" || f.Name == "" || packaging.CheckFilename(f.Name) != nil {
 		return catalog.Offer{}, false
@@ -146,7 +147,7 @@ func Located(f lockfile.File) (catalog.Offer, bool) {
 	if err != nil || u.Host == "" {
 		return catalog.Offer{}, false
 	}
-	return catalog.Offer{Filename: f.Name, URL: shown(u), Size: f.Size, Hashes: maps.Clone(f.Hashes), Uploaded: f.Uploaded}, true
+	return catalog.Offer{Filename: f.Name, URL: shown(u), Size: f.Size, Hashes: maps.Clone(f.Hashes)}, true
 }
 
 // answerLock gives the candidates that a lock file names, and tells which of its
@@ -198,6 +199,9 @@ func (p *Project) answerLock(in *Input, want allowlist.Want, all, out []candidat
 		c.vetted = true
 		if _, known := hashed(set, c.Offer); !known {
 			c.Allowed = set
+		}
+		if c.yanked.Yanked {
+			p.problem(Warning, where, "lock again without it", "%s: version %s is yanked%s; it is listed because the lock file names it", line, c.Filename.Version, because(c.yanked.Reason))
 		}
 		if c.instead {
 			p.problem(Warning, where, "", "%s: %s offers other bytes under the name %s; those of the lock file are taken from the address that it gives", line, in.Source, c.Offer.Filename)

@@ -64,7 +64,7 @@ func TestLocked(t *testing.T) {
 		told     []string
 	}{
 		{name: "one file of several", lock: []string{w1}, offers: []string{s1, w1, s2}, want: []string{w1}},
-		{name: "a yanked one", lock: []string{s1}, offers: []string{s1 + " yanked=bad", w1}, want: []string{s1}},
+		{name: "a yanked one", lock: []string{s1}, offers: []string{s1 + " yanked=bad", w1}, want: []string{s1}, told: []string{"warning: foo 1.0: version 1.0 is yanked (bad); it is listed because the lock file names it"}},
 		{name: "an older pre-release", lock: []string{rc}, offers: []string{rc, s3}, want: []string{rc}},
 		{name: "two versions", lock: []string{s1, s2}, offers: []string{s1, w1, s2}, want: []string{s2, s1}},
 		{name: "beside a line", lock: []string{s1}, list: "foo", offers: []string{s1, w1, s2}, want: []string{s2, s1}},
@@ -158,5 +158,28 @@ func TestLockedChoices(t *testing.T) {
 	}
 	if want := []string{s2 + " up", w1 + " direct"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// A hold keeps new files of a lock file out as it does others; of what comes from
+// an address nobody says when it was uploaded but the lock file itself.
+func TestLockedHolds(t *testing.T) {
+	const day = 24 * 60 * 60 * 1_000_000
+	in := lockInput(t, "", w1, w2+" at")
+	in.Listing = &catalog.Listing{Offers: offers(w1, s1)}
+	in.Listing.Offers[0].Uploaded = 99 * day
+	in.Hold = plan.Hold{Now: 100 * day, MinAge: plan.Limit{Micros: 3 * day, Rule: "up"}}
+	in.DirectHold = plan.Hold{Now: 100 * day, MinAge: plan.Limit{Micros: 3 * day, Rule: "direct"}}
+	p := plan.Decide(in)
+	var held []string
+	for _, h := range p.Held() {
+		held = append(held, h.Filename+" "+h.Rule)
+	}
+	if want := []string{w2 + " direct", w1 + " up"}; len(p.Fetch) != 0 || !slices.Equal(held, want) {
+		t.Errorf("fetches %v, holds %q, want %q; %v", p.Fetch, held, want, p.Problems)
+	}
+	in.DirectHold = plan.Hold{}
+	if p := plan.Decide(in); len(p.Fetch) != 1 || p.Fetch[0].Offer.Filename != w2 {
+		t.Errorf("fetches %v", p.Fetch)
 	}
 }
