@@ -273,6 +273,27 @@ source = {type = "url", url = "`+srv.URL+srv.Path(b.Filename)+`"}
 	}
 }
 
+// What a lock file has at a path, as "nestgen lock" writes it without base_url, is
+// had from the upstream by its hash, or from a drop folder.
+func TestLockFileAtAPath(t *testing.T) {
+	t.Parallel()
+	a, b := wheel("a", "1.0", plain), wheel("b", "1.0", plain)
+	w := newWorld(t, fetchtest.New(t, a))
+	w.Allowlist = []string{w.path("pylock.toml")}
+	text := "lock-version = \"1.0\"\ncreated-by = \"test\"\n"
+	for _, f := range []fetchtest.File{a, b} {
+		text += fmt.Sprintf("[[packages]]\nname = %q\nwheels = [{ path = \"wheels/%s\", hashes = { sha256 = %q } }]\n", f.Project, f.Filename, fetchtest.SHA256(f.Data))
+	}
+	w.write("pylock.toml", text)
+	r := w.build(3)
+	w.tells(r, "incomplete", "pylock.toml:6: b: no upstream has the project, and the lock file has no address of "+b.Filename)
+	w.tells(r, "incomplete", "the lock file has it at wheels/"+b.Filename+": put it into a drop folder")
+	w.lists(a.Filename)
+	w.drop("b", "1.0", plain)
+	w.build(0)
+	w.lists(a.Filename, b.Filename)
+}
+
 // An entry that cannot be read may be the one that wants what is here.
 func TestLockFileWithAFault(t *testing.T) {
 	t.Parallel()

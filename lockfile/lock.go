@@ -105,7 +105,7 @@ type Source uint8
 
 // The sources of packages.
 const (
-	FromIndex     Source = iota // an index, which has the files
+	FromIndex     Source = iota // an index, which has the files, or a folder of wheels and sdists
 	FromURL                     // one archive behind an address
 	FromVCS                     // a repository
 	FromPath                    // a file of the machine that the lock was made on

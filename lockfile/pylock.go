@@ -130,8 +130,6 @@ func (r *reader) pylockPackage(f *fields) (p Package) {
 			break
 		}
 		p.Source, p.Address, p.Files = FromURL, file.URL, []File{file}
-	default:
-		p.onMachine()
 	}
 	return p
 }

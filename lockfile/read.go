@@ -179,21 +179,6 @@ func fileName(name, path, address string) string {
 	return urlName(address)
 }
 
-// onMachine makes a package one of the machine that the lock was made on, if all
-// its files were there.
-func (p *Package) onMachine() {
-	at := ""
-	for _, f := range p.Files {
-		if f.URL != "" || f.Path == "" {
-			return
-		}
-		at = f.Path
-	}
-	if at != "" {
-		p.Source, p.Address = FromPath, at
-	}
-}
-
 // directory sets the source of a package that is a directory: the one of the lock
 // file is the project itself.
 func (p *Package) directory(at string) {

@@ -125,7 +125,7 @@ packages = [
 6 c vcs git+https://example.org/c.git@abc
 7 d itself ./
 8 e directory ../e
-9 f path wheels\f-1-py3-none-any.whl
+9 f
   f-1-py3-none-any.whl wheels\f-1-py3-none-any.whl sha256:aaaa
 10 g
   g-1-py3-none-any.whl https://example.org/x.whl g-1-py3-none-any.whl sha256:aaaa
@@ -268,7 +268,7 @@ source = "registry+https://pypi.org/simple"
   direct_wheel-1-py3-none-any.whl https://example.org/direct_wheel-1-py3-none-any.whl sha256:bbbb
 31 local 1 path local-1-py3-none-any.whl
   local-1-py3-none-any.whl sha256:bbbb
-37 folder 1 path folder-1-py3-none-any.whl
+37 folder 1 ../wheels
   folder-1-py3-none-any.whl folder-1-py3-none-any.whl
 43 member 1 directory packages/member
 48 dir directory ../dir

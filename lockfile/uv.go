@@ -46,9 +46,6 @@ func (r *reader) uvPackage(f *fields) (p Package) {
 		file.Hashes = w.hash("hash")
 		p.Files = append(p.Files, file)
 	}
-	if p.Source == FromIndex {
-		p.onMachine()
-	}
 	return p
 }
 
