@@ -3,13 +3,12 @@ package lockfile
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
+	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"nestgen/internal/strictjson"
 )
 
 // readPipfile reads a Pipfile.lock: sections of packages, of which "default" and
@@ -139,14 +138,13 @@ const (
 	maxValues = 1 << 19
 )
 
-// A document is JSON being read (RFC 8259). It is stricter than package
-// encoding/json: a key that comes twice is an error, as is text that is not UTF-8.
+// A document is JSON that is read without knowing what is in it.
 type document struct {
+	*strictjson.Scanner
 	data   []byte
-	tokens *json.Decoder
 	values int
-	offset int64 // up to where lines are counted
-	line   int   // there
+	at     int // up to where lines are counted
+	line   int // there
 
 	// lines are those of the keys of objects in the object at the top.
 	lines map[[2]string]int
@@ -154,87 +152,79 @@ type document struct {
 
 // read gives the object that the document is.
 func (d *document) read() (map[string]any, error) {
-	if !utf8.Valid(d.data) {
-		return nil, errors.New("text is not UTF-8")
+	d.Scanner = strictjson.New(d.data)
+	if d.Peek() != '{' {
+		d.count()
+		return nil, d.Fail("not an object")
 	}
-	d.tokens = json.NewDecoder(bytes.NewReader(d.data))
-	v, err := d.value(nil)
+	v, err := d.object(nil)
+	if err == nil {
+		err = d.End()
+	}
 	if err != nil {
 		d.count()
-		return nil, err
 	}
-	root, ok := v.(map[string]any)
-	if !ok {
-		return nil, errors.New("not an object")
-	}
-	if _, err := d.tokens.Token(); err != io.EOF {
-		d.count()
-		return nil, errors.New("something after the end")
-	}
-	return root, nil
+	return v, err
 }
 
 // count brings line up to what was read.
 func (d *document) count() {
-	now := d.tokens.InputOffset()
-	d.line += bytes.Count(d.data[d.offset:now], []byte("\n"))
-	d.offset = now
+	now := d.Offset()
+	d.line += bytes.Count(d.data[d.at:now], []byte("\n"))
+	d.at = now
 }
 
 // value reads the next value; path is the keys that lead to it.
 func (d *document) value(path []string) (any, error) {
 	if d.values++; d.values > maxValues {
-		return nil, fmt.Errorf("more than %d values", maxValues)
+		return nil, d.Fail("more than %d values", maxValues)
 	}
 	if len(path) > maxDepth {
-		return nil, fmt.Errorf("nested more than %d deep", maxDepth)
+		return nil, d.Fail("nested more than %d deep", maxDepth)
 	}
-	token, err := d.tokens.Token()
-	if err != nil {
-		if e, ok := errors.AsType[*json.SyntaxError](err); ok {
-			return nil, e
-		}
-		return nil, errors.New("it ends too early")
-	}
-	switch token {
-	case json.Delim('{'):
+	switch d.Peek() {
+	case '{':
 		return d.object(path)
-	case json.Delim('['):
+	case '[':
 		list := []any{}
-		for d.tokens.More() {
+		err := d.Array(func() error {
 			v, err := d.value(append(path, ""))
-			if err != nil {
-				return nil, err
-			}
 			list = append(list, v)
-		}
-		_, err := d.tokens.Token()
+			return err
+		})
 		return list, err
+	case '"':
+		text, err := d.Text()
+		return string(text), err
+	case 't', 'f', 'n':
+		word, err := d.Word()
+		if word == "null" {
+			return nil, err
+		}
+		return word == "true", err
 	}
-	return token, nil
+	number, err := d.Number()
+	if err != nil {
+		return nil, err
+	}
+	f, err := strconv.ParseFloat(string(number), 64)
+	if err != nil {
+		return nil, d.Fail("a number that is too large")
+	}
+	return f, nil
 }
 
-func (d *document) object(path []string) (any, error) {
+func (d *document) object(path []string) (map[string]any, error) {
 	table := map[string]any{}
-	for d.tokens.More() {
-		token, err := d.tokens.Token()
-		if err != nil {
-			return nil, err
-		}
-		key := token.(string)
-		if _, twice := table[key]; twice {
-			return nil, fmt.Errorf("key %q comes twice", clipped(key))
-		}
+	err := d.Dict(func(key []byte) error {
+		name := string(key)
 		if len(path) == 1 {
 			d.count()
-			d.lines[[2]string{path[0], key}] = d.line
+			d.lines[[2]string{path[0], name}] = d.line
 		}
-		v, err := d.value(append(path, key))
-		if err != nil {
-			return nil, err
-		}
-		table[key] = v
-	}
-	_, err := d.tokens.Token()
+		v, err := d.value(append(path, name))
+		table[name] = v
+		return err
+	})
 	return table, err
 }

@@ -422,9 +422,9 @@ error 0: "develop" is not a section of packages
 error 14: bad: not a JSON object
 error 15: number: version is not a string
 `},
-		{"Pipfile.lock: a key twice", Pipenv, "Pipfile.lock", "{\"_meta\": {},\n\"default\": {\"a\": {},\n\"\\u0061\": {}}}", "error 3: not a Pipfile.lock: key \"a\" comes twice\n"},
+		{"Pipfile.lock: a key twice", Pipenv, "Pipfile.lock", "{\"_meta\": {},\n\"default\": {\"a\": {},\n\"\\u0061\": {}}}", "error 3: not a Pipfile.lock: not valid JSON: byte 43: key \"a\" comes twice\n"},
 		{"Pipfile.lock: a key in other letters", Pipenv, "Pipfile.lock", `{"_META": {}}`, "error 0: not a Pipfile.lock: no _meta\n"},
-		{"Pipfile.lock: more behind the end", Pipenv, "Pipfile.lock", `{"_meta": {}} {}`, "error 1: not a Pipfile.lock: something after the end\n"},
+		{"Pipfile.lock: more behind the end", Pipenv, "Pipfile.lock", `{"_meta": {}} {}`, "error 1: not a Pipfile.lock: not valid JSON: byte 14: something after the end\n"},
 		{"a name that is none", UV, "uv.lock", "version = 1\n[[package]]\nname = \"a b\x7f\"\n", "error 3: not a uv.lock: TOML files cannot contain control characters: '0x7f'\n"},
 		{"a name that is none, in order", UV, "uv.lock", "version = 1\n[[package]]\nname = \"a\\u202Eb\"\n", "error 2: a\ufffdb: project name \"a\\u202eb\": letters, digits, '.', '_' and '-' only, with a letter or digit at both ends\n"},
 		{"not TOML", PDM, "pdm.lock", "<<<<<<< HEAD\n", "error 1: not a pdm.lock: "},
@@ -452,8 +452,8 @@ func TestReadLimits(t *testing.T) {
 		{"packages", UV, "version = 1\n" + strings.Repeat("[[package]]\nname = \"a\"\n", maxPackages+1), "more than 100000 packages"},
 		{"depth of TOML", Poetry, "x = " + strings.Repeat("[", 1<<20), "deep"},
 		{"depth of JSON", Pipenv, strings.Repeat(`{"a":`, 1<<20), "deep"},
-		{"depth of arrays", Pipenv, strings.Repeat(`[`, 1<<20), "deep"},
-		{"values of JSON", Pipenv, "[" + strings.Repeat("0,", maxValues) + "0]", "values"},
+		{"depth of arrays", Pipenv, `{"a":` + strings.Repeat(`[`, 1<<20), "deep"},
+		{"values of JSON", Pipenv, `{"a": [` + strings.Repeat("0,", maxValues) + "0]}", "values"},
 		{"a long version", UV, "version = 1\n[[package]]\nname = \"a\"\nversion = \"" + strings.Repeat("1", maxText+1) + "\"\n", "longer than"},
 		{"a long address", UV, "version = 1\n[[package]]\nname = \"a\"\nsdist = { url = \"" + strings.Repeat("1", maxText+1) + "\" }\n", "longer than"},
 	} {
