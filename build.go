@@ -34,6 +34,10 @@ type Options struct {
 	// made, in the order of names. It may be nil.
 	Each func(*plan.Project)
 
+	// LeftOut has a dry run call Each as well for projects that do not change, if
+	// something of them is asked for and not listed.
+	LeftOut bool
+
 	// Progress shows how far the long steps are. It may be nil.
 	Progress Progress
 

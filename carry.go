@@ -21,7 +21,7 @@ import (
 // everything in the catalog, part by part. What leaves the index waits for [site.withdraw].
 func (s *site) carry(ctx context.Context, batch []*decided) error {
 	for _, d := range batch {
-		if s.opts.Each != nil && d.Changes() {
+		if s.opts.Each != nil && (d.Changes() || s.shown(d)) {
 			s.opts.Each(d.Project)
 		}
 	}
@@ -46,9 +46,20 @@ func (s *site) carry(ctx context.Context, batch []*decided) error {
 	return nil
 }
 
+// shown reports whether whoever looks at a dry run wants to see what is left out of
+// a project.
+func (s *site) shown(d *decided) bool {
+	return s.opts.DryRun && s.opts.LeftOut && len(d.LeftOut) > 0
+}
+
 // foresee writes what would be done into the report of a dry run.
 func (s *site) foresee(batch []*decided) {
 	for _, d := range batch {
+		if s.shown(d) {
+			for _, l := range d.LeftOut {
+				s.report.LeftOut = append(s.report.LeftOut, leftOutLine(l))
+			}
+		}
 		for _, f := range s.announcements(d) {
 			s.report.Added.add(f, []string{"on demand"})
 		}

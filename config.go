@@ -149,6 +149,9 @@ type Config struct {
 	// one that its name belongs to. Without any the site is purely local.
 	Upstreams []Upstream `toml:"upstream"`
 
+	// Filter says which files of upstreams are wanted, by what they are.
+	Filter Filter `toml:"filter"`
+
 	// Projects are the exceptions.
 	Projects []ProjectConfig `toml:"project"`
 
@@ -244,7 +247,63 @@ type Upstream struct {
 	Serials string `toml:"serials"`
 }
 
-// A ProjectConfig is an exception for one project.
+// A Filter says which files of upstreams are wanted here, by what they are. What
+// people drop or upload is not filtered, nor what the allowlist names by its
+// address.
+type Filter struct {
+	// Python keeps files that one of these versions of Python can use, by their
+	// tags and their Requires-Python: a specifier set such as ">=3.9", or "*" for
+	// every version. Default "*".
+	Python plan.Pythons `toml:"python"`
+
+	// Implementations keeps wheels for these implementations of Python: "cpython",
+	// "pypy", "graalpy", "ironpython", "jython", "pyston". Wheels that name none stay.
+	// Default: all of them.
+	Implementations []plan.Implementation `toml:"implementations"`
+
+	// ABIs keeps wheels for these ABIs: "none", "stable" (abi3), "ordinary" (that
+	// of one version of Python), "free-threaded", "debug", or tags such as "cp312".
+	// Default: all of them.
+	ABIs []plan.ABI `toml:"abis"`
+
+	// Platforms keeps what is built for these platforms: a system and an
+	// architecture as "linux-x86_64", "musllinux-aarch64", "macos-arm64" or
+	// "windows-amd64"; a system alone; or a platform tag, which stands for all that
+	// runs there ("manylinux_2_28_x86_64"). What runs everywhere stays; "any" keeps
+	// that alone. Default: all of them.
+	Platforms []plan.Platform `toml:"platforms"`
+
+	// UsableBy keeps what one of these machines can use: presets such as
+	// "cp312-linux-x86_64", names of [[environment]] tables, or "all" for those that
+	// the setting environments names. Default none: there is no such demand.
+	UsableBy []string `toml:"usable_by"`
+
+	// Formats is the kinds of files to keep of each version: "all", or "wheels",
+	// "sdists", "eggs" and "installers" joined by "and". Behind "else" stands what to
+	// keep of a version that has nothing of these: "wheels, else sdists". Default
+	// "all".
+	Formats plan.Formats `toml:"formats"`
+
+	// Prereleases says what becomes of pre-releases, where the allowlist does not:
+	// "auto" takes them if there is nothing else or a line names one, "always" takes
+	// them, "never" takes only those that a line names. Default "auto".
+	Prereleases Prereleases `toml:"prereleases"`
+
+	// NewerThan keeps versions of which the newest file is younger than that
+	// ("2y"), and always the newest version, those that a line of the allowlist pins
+	// and those that something else needs. Default "0s": of any age.
+	NewerThan *Duration `toml:"newer_than"`
+
+	// MaxFile keeps files of this size at most. Default: that of the site.
+	MaxFile *Size `toml:"max_file"`
+
+	// MaxRelease keeps versions of which all files that are left have this size
+	// together at most. Default "0": there is no limit.
+	MaxRelease *Size `toml:"max_release"`
+}
+
+// A ProjectConfig is an exception for one project. Every key of `[filter]` may stand
+// there too, in the place of the site's for this project.
 type ProjectConfig struct {
 	// Name of the project in any spelling. Required.
 	Name string `toml:"name"`
@@ -262,6 +321,10 @@ type ProjectConfig struct {
 	// MinAge as in `[hold]`, for this project, whichever upstream it comes from.
 	// Default: that of its upstream.
 	MinAge *Duration `toml:"min_age"`
+
+	// Filter has the keys of [filter] that are different for this project. A list
+	// that is empty, "*", "0" and "0s" lift what the site has.
+	Filter
 }
 
 // A Hold says what keeps new files of upstreams out for a while. What the index
@@ -560,6 +623,7 @@ func (c *Config) Resolve() error {
 	faults = append(faults, c.resolveEnvironments()...)
 	faults = append(faults, c.resolveHold()...)
 	faults = append(faults, c.resolveIndexes(abs)...)
+	faults = append(faults, c.resolveFilters()...)
 	return errors.Join(faults...)
 }
 

@@ -136,7 +136,7 @@ func (s *site) sources(n packaging.Name, owner string, dropped bool) (local, ups
 func (s *site) input(ctx context.Context, n packaging.Name) (plan.Input, error) {
 	in := plan.Input{
 		Name: n, Wants: s.intent.wants[n], Constraints: s.intent.constraints[n], Options: s.intent.options,
-		Provenance: s.Provenance, Keep: s.keep(n), LegacyFiles: s.LegacyFiles, Policy: s.intent.policy, KeepLocal: !s.local.complete(), KeepMirrored: s.intent.faulty,
+		Provenance: s.Provenance, Keep: s.keep(n), Filter: s.intent.filters.of(n), LegacyFiles: s.LegacyFiles, Policy: s.intent.policy, KeepLocal: !s.local.complete(), KeepMirrored: s.intent.faulty,
 	}
 	in.Lists = s.listsOf(n)
 	p, err := s.catalog.Project(ctx, n)
@@ -452,7 +452,7 @@ func (s *site) decideUpstreams(ctx context.Context, owners map[packaging.Name]st
 		if r.d.lacks {
 			s.lack(r.d.Name)
 		}
-		if !r.d.changes() {
+		if !r.d.changes() && !s.shown(r.d) {
 			continue
 		}
 		out = append(out, r.d)

@@ -42,6 +42,8 @@ func (s *site) mustAsk(in plan.Input, held []catalog.Hold) bool {
 		return true
 	case in.Current == nil || in.Current.Owner == catalog.Direct:
 		return false // nobody has asked for it
+	case s.intent.refiltered:
+		return true
 	}
 	last := s.demandTable().Look(projectDemand(in.Name))
 	return !last.Younger(demand.Present, time.Duration(s.Fallback.Refresh), trueNow())

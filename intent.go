@@ -32,6 +32,11 @@ type intent struct {
 
 	completion
 	projects map[packaging.Name]ProjectConfig
+	filters  filters
+
+	// refiltered says that the filters are not those of the last build, so that
+	// every project is looked through.
+	refiltered bool
 
 	// lists are the allowlists of indexes, by the names of these. Their lines are
 	// among the wants, too.
@@ -55,7 +60,12 @@ func (s *site) readIntent(ctx context.Context) error {
 	if err := s.readRules(ctx); err != nil {
 		return err
 	}
+	last, err := s.catalog.Meta(ctx, metaFilters)
+	if err != nil {
+		return storage(err)
+	}
 	in := &s.intent
+	in.refiltered = last != s.filterRules()
 	in.wants = map[packaging.Name][]allowlist.Want{}
 	in.constraints = map[packaging.Name][]allowlist.Want{}
 	in.links = map[packaging.Name][]catalog.Link{}
@@ -101,6 +111,7 @@ func (s *site) readRules(ctx context.Context) (err error) {
 	for _, p := range s.Projects {
 		s.intent.projects[packaging.NormalizeName(p.Name)] = p
 	}
+	s.intent.filters = s.Config.filters(Now())
 	s.intent.policy, err = s.readPolicy(ctx, s.catalog)
 	return err
 }

@@ -49,7 +49,7 @@ var layers = []row{
 	{"policy", []string{"packaging", "catalog", "internal/stricttoml"}},
 
 	// The stages. None imports another.
-	{"plan", []string{"packaging", "layout", "lockfile", "allowlist", "advisory", "provenance", "catalog", "policy", "internal/secret"}},
+	{"plan", []string{"packaging", "target", "layout", "lockfile", "allowlist", "advisory", "provenance", "catalog", "policy", "internal/secret"}},
 	{"drop", []string{"packaging", "layout", "catalog", "internal/secret"}},
 	{"fetch", []string{"packaging", "layout", "catalog", "internal/tame"}},
 	{"intake", []string{"packaging", "layout", "catalog"}},

@@ -474,7 +474,7 @@ func (s *site) remember(ctx context.Context) error {
 		told = append(told, string(n))
 	}
 	slices.Sort(told)
-	now := map[string]string{metaScan: applied, metaRules: s.localRules(), metaTold: strings.Join(told, " "), metaPolicy: s.policyDigest()}
+	now := map[string]string{metaScan: applied, metaRules: s.localRules(), metaTold: strings.Join(told, " "), metaPolicy: s.policyDigest(), metaFilters: s.filterRules()}
 	if mark := uploadsMark(s.Uploads); mark != "" && v.Complete() {
 		now[metaUploads] = mark
 	}

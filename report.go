@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/google/renameio/v2"
 
@@ -53,6 +54,10 @@ type Report struct {
 	Pages   Pages   `json:"pages"`
 	Listed  Counts  `json:"listed"`
 
+	// LeftOut is what is asked for and not listed; of a dry run that was asked for
+	// it, and nil else.
+	LeftOut []LeftOutLine `json:"left_out,omitempty"`
+
 	// Problems are sorted by level, the worst first, then by place.
 	Problems []Problem `json:"problems"`
 
@@ -93,6 +98,39 @@ type ChangeLine struct {
 	SHA256 string   `json:"sha256,omitempty"`
 	Source string   `json:"source"`
 	Why    []string `json:"why,omitempty"`
+}
+
+// A LeftOutLine is one file that is asked for and not listed.
+type LeftOutLine struct {
+	Project  string `json:"project"`
+	Filename string `json:"filename"`
+	Version  string `json:"version"`
+	Size     int64  `json:"size"` // -1 if it is not known
+	Source   string `json:"source"`
+
+	// Effect is "filtered", "held" or "blocked"; Rule is the setting or entry that
+	// keeps the file out, as it is written, and Reason what it has against it.
+	Effect string `json:"effect"`
+	Rule   string `json:"rule"`
+	Reason string `json:"reason"`
+
+	// Until is when that ends by itself (RFC 3339); empty if it does not.
+	Until string `json:"until,omitempty"`
+
+	// Why is who asks for it.
+	Why []string `json:"why"`
+}
+
+func leftOutLine(l plan.LeftOut) LeftOutLine {
+	o := &l.Objection
+	line := LeftOutLine{
+		Project: string(l.Filename.Project), Filename: l.Offer.Filename, Version: l.Filename.Version, Size: l.Offer.Size, Source: l.Source,
+		Effect: o.Effect.String(), Rule: o.Rule, Reason: o.Reason, Why: l.Why,
+	}
+	if o.Until != 0 {
+		line.Until = time.UnixMicro(o.Until).UTC().Format(time.RFC3339)
+	}
+	return line
 }
 
 // Traffic is what came from upstreams.

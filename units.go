@@ -7,11 +7,12 @@ import (
 	"time"
 )
 
-// A Duration is written as numbers with units: "7d", "1w 2d 3h 4m 5s".
+// A Duration is written as numbers with units: "7d", "2y", "1w 2d 3h 4m 5s". A
+// year has 365 days.
 type Duration time.Duration
 
 var durationUnits = map[string]time.Duration{
-	"w": 7 * 24 * time.Hour, "d": 24 * time.Hour, "h": time.Hour, "m": time.Minute, "s": time.Second,
+	"y": 365 * 24 * time.Hour, "w": 7 * 24 * time.Hour, "d": 24 * time.Hour, "h": time.Hour, "m": time.Minute, "s": time.Second,
 }
 
 // UnmarshalText reads the written form. Spaces between the parts may be left
@@ -56,7 +57,7 @@ func (d Duration) String() string {
 		return "0s"
 	}
 	var parts []string
-	for _, unit := range []string{"w", "d", "h", "m", "s"} {
+	for _, unit := range []string{"y", "w", "d", "h", "m", "s"} {
 		if n := rest / durationUnits[unit]; n > 0 {
 			parts = append(parts, strconv.FormatInt(int64(n), 10)+unit)
 			rest -= n * durationUnits[unit]
@@ -129,4 +130,17 @@ func (s *Size) UnmarshalText(text []byte) error {
 	}
 	*s = Size(n * unit)
 	return nil
+}
+
+// String gives the written form, with the largest unit of which it is a whole
+// number.
+func (s Size) String() string {
+	best := Size(1)
+	text := strconv.FormatInt(int64(s), 10)
+	for _, u := range sizeUnits {
+		if unit := Size(u.bytes); s != 0 && unit > best && s%unit == 0 {
+			best, text = unit, strconv.FormatInt(int64(s/unit), 10)+u.name
+		}
+	}
+	return text
 }

@@ -37,6 +37,12 @@ func Choices(in Input) []Available {
 			here[f.Filename] = f
 		}
 	}
+	if in.Filter != nil && in.Filter.NewerThan != 0 {
+		// As how many versions are kept, that is about what lines ask for, not
+		// about what something else needs.
+		f := *in.Filter
+		f.NewerThan, in.Filter = 0, &f
+	}
 	var p Project // what it would tell, Decide tells
 	free, _ := p.leaveOut(&in, in.candidates(here))
 	for i := range free {

@@ -352,7 +352,7 @@ func (in *Input) candidates(here map[string]catalog.File) (all []candidate) {
 		}
 		add(candidate{
 			Choice: Choice{Source: f.Source, Filename: name, Offer: catalog.Offer{
-				Filename: f.Filename, URL: f.URL, Size: f.Size, Yanked: f.SourceYank,
+				Filename: f.Filename, URL: f.URL, Size: f.Size, Yanked: f.SourceYank, RequiresPython: f.RequiresPython, Uploaded: f.Uploaded,
 				Hashes: map[string]string{"sha256": f.SHA256.String()},
 			}},
 			vanished: in.Listing != nil,
@@ -372,7 +372,7 @@ func (in *Input) candidates(here map[string]catalog.File) (all []candidate) {
 // none, of those that nothing is against.
 func (p *Project) answer(in *Input, want allowlist.Want, all, out []candidate) []candidate {
 	spec := in.specifiers(want)
-	pin, pre := spec.IsExact(), in.prereleases()
+	pin, pre := spec.IsExact(), in.prereleases(spec)
 	set := allowedDigests(want, in.Constraints)
 	var suitable, yanked []candidate
 	for _, c := range all {
@@ -450,12 +450,16 @@ func (p *Project) tellYankedPins(want allowlist.Want, found []candidate) {
 }
 
 // prereleases says what the allowlist's options have to say about pre-releases.
-func (in *Input) prereleases() packaging.Prereleases {
-	switch always, never := in.Options.PreReleases(in.Name); {
+func (in *Input) prereleases(spec packaging.Specifiers) packaging.Prereleases {
+	always, never := in.Options.PreReleases(in.Name)
+	f := in.Filter
+	switch {
 	case always:
 		return packaging.AllowPrereleases
 	case never:
 		return packaging.DenyPrereleases
+	case f != nil && !(f.Prereleases == packaging.DenyPrereleases && spec.NamesPrerelease()):
+		return f.Prereleases
 	}
 	return packaging.AutoPrereleases
 }

@@ -137,7 +137,7 @@ func (in *Input) waitedFor(all []candidate) map[string][]string {
 		if pin {
 			keep = All
 		}
-		wait(packaging.FilterFunc(spec, fits, in.prereleases(), version), keep, "", Reason(want))
+		wait(packaging.FilterFunc(spec, fits, in.prereleases(spec), version), keep, "", Reason(want))
 	}
 	if len(in.Needs) == 0 {
 		return lines
@@ -155,7 +155,7 @@ func (in *Input) waitedFor(all []candidate) map[string][]string {
 			fits = append(fits, c)
 		}
 	}
-	wait(packaging.FilterFunc(packaging.Specifiers{}, fits, in.prereleases(), version), Newest, newest, why...)
+	wait(packaging.FilterFunc(packaging.Specifiers{}, fits, in.prereleases(packaging.Specifiers{}), version), Newest, newest, why...)
 	return lines
 }
 

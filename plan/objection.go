@@ -39,6 +39,17 @@ const (
 	Blocked
 )
 
+// String gives the word for an effect.
+func (e Effect) String() string {
+	switch e {
+	case Held:
+		return "held"
+	case Blocked:
+		return "blocked"
+	}
+	return "filtered"
+}
+
 // String gives the objection in a line.
 func (o *Objection) String() string {
 	text := o.Rule + ": " + o.Reason
@@ -61,6 +72,7 @@ var rules = []func(in *Input, all []candidate){
 	blocks,
 	malware,
 	kinds,
+	filters, // before what is held: a file that is not wanted waits for nothing
 	holds,
 	unattested,
 }

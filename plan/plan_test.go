@@ -80,7 +80,7 @@ func dropped(lines ...string) (all []plan.Dropped) {
 	return all
 }
 
-func readPolicy(t *testing.T, text string) *policy.Policy {
+func readPolicy(t testing.TB, text string) *policy.Policy {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "policy.toml")
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {

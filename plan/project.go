@@ -119,6 +119,9 @@ type Input struct {
 	// Keep is how many versions a line that is not pinned keeps.
 	Keep Keep
 
+	// Filter says which files of upstreams are wanted; nil for all.
+	Filter *Filter
+
 	// LegacyFiles lets installers of old kinds in.
 	LegacyFiles bool
 

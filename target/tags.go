@@ -163,6 +163,10 @@ var archs = []struct {
 	{"windows", []string{"amd64", "arm64", "x86"}},
 }
 
+// Archs gives the architectures that presets have on "linux", "musllinux", "macos"
+// or "windows", as they spell them; nil for another word.
+func Archs(system string) []string { return slices.Clone(archsOf(system)) }
+
 func archsOf(system string) []string {
 	for _, a := range archs {
 		if a.system == system {

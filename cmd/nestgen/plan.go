@@ -18,8 +18,10 @@ func newPlan(s *settings) *cobra.Command {
 		Short: "Show what a build would add, fetch and withdraw, and why",
 		Long: `Find out what the next build would do, and print it: every file that would come
 or go, how many bytes would be fetched, and with --why the line of the allowlist,
-or the drop folder, that stands behind each. Upstreams are asked for their
-pages, but no file is fetched and nothing is changed.
+or the drop folder, that stands behind each. With --why also every file is shown
+that is asked for and not listed, behind an x, with the setting or the entry of the
+policy that keeps it out. Upstreams are asked for their pages, but no file is
+fetched and nothing is changed.
 
 Exit status: 0 if nothing would change, 10 if something would, else as below: 6
 if the build would take nothing out of the index, because so many removals look
@@ -43,7 +45,7 @@ like an accident.
 		t := newTerminal(cmd.OutOrStdout(), cmd.ErrOrStderr())
 		bars := t.progress(!*asJSON)
 		p := &planPrinter{why: *why}
-		r, err := nestgen.Build(cmd.Context(), c, nestgen.Options{DryRun: true, Offline: *offline, AllowRemovals: *allow, Progress: bars,
+		r, err := nestgen.Build(cmd.Context(), c, nestgen.Options{DryRun: true, Offline: *offline, AllowRemovals: *allow, Progress: bars, LeftOut: *why,
 			Each: func(d *plan.Project) {
 				if len(only) == 0 || only[d.Name] {
 					p.project(d)
@@ -103,6 +105,12 @@ func (p *planPrinter) project(d *plan.Project) {
 	}
 	for _, w := range d.Withdraw {
 		p.line("-", w.File.Filename, sizeText(w.File.Size), []string{w.Reason})
+	}
+	if !p.why {
+		return
+	}
+	for _, l := range d.LeftOut {
+		p.line("x", l.Offer.Filename, l.Objection.String(), l.Why)
 	}
 }
 

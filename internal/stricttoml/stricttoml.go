@@ -192,7 +192,7 @@ func settings(t reflect.Type) (names []string) {
 	if t = structOf(t); t.Kind() != reflect.Struct {
 		return nil
 	}
-	for f := range t.Fields() {
+	for _, f := range reflect.VisibleFields(t) {
 		if tag := f.Tag.Get("toml"); tag != "" && tag != "-" {
 			names = append(names, tag)
 		}
@@ -204,7 +204,7 @@ func field(t reflect.Type, name string) (reflect.Type, bool) {
 	if t = structOf(t); t.Kind() != reflect.Struct {
 		return nil, false
 	}
-	for f := range t.Fields() {
+	for _, f := range reflect.VisibleFields(t) {
 		if f.Tag.Get("toml") == name {
 			return f.Type, true
 		}
