@@ -274,8 +274,8 @@ type Filter struct {
 	Platforms []plan.Platform `toml:"platforms"`
 
 	// UsableBy keeps what one of these machines can use: presets such as
-	// "cp312-linux-x86_64", names of [[environment]] tables, or "all" for those that
-	// the setting environments names. Default none: there is no such demand.
+	// "cp312-linux-x86_64", names of `[[environment]]` tables, or "all" for those of
+	// the site's `environments`. Default none: there is no such demand.
 	UsableBy []string `toml:"usable_by"`
 
 	// Formats is the kinds of files to keep of each version: "all", or "wheels",
@@ -302,8 +302,7 @@ type Filter struct {
 	MaxRelease *Size `toml:"max_release"`
 }
 
-// A ProjectConfig is an exception for one project. Every key of `[filter]` may stand
-// there too, in the place of the site's for this project.
+// A ProjectConfig is an exception for one project.
 type ProjectConfig struct {
 	// Name of the project in any spelling. Required.
 	Name string `toml:"name"`
@@ -322,8 +321,8 @@ type ProjectConfig struct {
 	// Default: that of its upstream.
 	MinAge *Duration `toml:"min_age"`
 
-	// Filter has the keys of [filter] that are different for this project. A list
-	// that is empty, "*", "0" and "0s" lift what the site has.
+	// Each of them may stand here too, in the place of the site's for this project. An
+	// empty list, "*", "all", "0" and "0s" lift what the site says.
 	Filter
 }
 
@@ -352,7 +351,7 @@ type Hold struct {
 
 // An Environment is a kind of machine that no preset describes.
 type Environment struct {
-	// Name is how Environments name it: letters, digits, dots, dashes and
+	// Name is what the settings call it elsewhere: letters, digits, dots, dashes and
 	// underscores. Required.
 	Name string `toml:"name"`
 
@@ -364,10 +363,13 @@ type Environment struct {
 	// that is known.
 	Python string `toml:"python"`
 
-	// Glibc, Musl and MacOS are versions of its C library or system, such as "2.31".
-	// Default: those of Like.
+	// Glibc is the version of the C library of a "linux". Default: that of Like.
 	Glibc string `toml:"glibc"`
-	Musl  string `toml:"musl"`
+
+	// Musl is the version of the C library of a "musllinux". Default: that of Like.
+	Musl string `toml:"musl"`
+
+	// MacOS is the release of a "macos". Default: that of Like.
 	MacOS string `toml:"macos"`
 
 	// Tags are all of its compatibility tags, the most wanted first (PEP 425).

@@ -1,6 +1,7 @@
 package docstest
 
 import (
+	"encoding"
 	"flag"
 	"fmt"
 	"go/ast"
@@ -70,6 +71,9 @@ func settings(t *testing.T) string {
 				for _, n := range field.Names {
 					of[n.Name] = field.Doc.Text()
 				}
+				if name, ok := field.Type.(*ast.Ident); ok && field.Names == nil {
+					of[name.Name] = field.Doc.Text()
+				}
 			}
 			comments[s.Name.Name] = of
 		}
@@ -81,7 +85,9 @@ func settings(t *testing.T) string {
 	}{
 		{"The site", reflect.TypeFor[nestgen.Config]()},
 		{"Each `[[upstream]]`", reflect.TypeFor[nestgen.Upstream]()},
+		{"`[filter]`", reflect.TypeFor[nestgen.Filter]()},
 		{"Each `[[project]]`", reflect.TypeFor[nestgen.ProjectConfig]()},
+		{"Each `[[environment]]`", reflect.TypeFor[nestgen.Environment]()},
 		{"Each `[[on_demand]]`", reflect.TypeFor[nestgen.OnDemand]()},
 		{"`[hold]`", reflect.TypeFor[nestgen.Hold]()},
 		{"`[fallback]`", reflect.TypeFor[nestgen.Fallback]()},
@@ -92,18 +98,24 @@ func settings(t *testing.T) string {
 		keys := keysOf(table.of)
 		for i := range table.of.NumField() {
 			field := table.of.Field(i)
+			text := comments[table.of.Name()][field.Name]
+			if field.Anonymous {
+				fmt.Fprintf(&b, "### The keys of `[%s]`\n\n%s\n", strings.ToLower(field.Name), text)
+				continue
+			}
 			key, ok := keys[field.Name]
 			if !ok {
 				continue
 			}
-			text := comments[table.of.Name()][field.Name]
 			if text == "" {
 				t.Errorf("config.go: %s.%s has no comment, which is its manual", table.of.Name(), field.Name)
 			}
 			heading := "`" + key + "`"
-			if field.Type.Kind() == reflect.Slice && field.Type.Elem().Kind() == reflect.Struct {
+			switch of := field.Type; {
+			case isText(of), of.Kind() == reflect.Slice && isText(of.Elem()):
+			case of.Kind() == reflect.Slice && of.Elem().Kind() == reflect.Struct:
 				heading = "`[[" + key + "]]`"
-			} else if field.Type.Kind() == reflect.Struct {
+			case of.Kind() == reflect.Struct:
 				heading = "`[" + key + "]`"
 			}
 			fmt.Fprintf(&b, "### %s\n\n%s\n", heading, inKeys(text, field.Name, keys))
@@ -111,6 +123,14 @@ func settings(t *testing.T) string {
 	}
 	return b.String()
 }
+
+// isText reports whether a setting is written as a text.
+func isText(t reflect.Type) bool {
+	return reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+}
+
+// names are fields whose names are also words for something else.
+var names = map[string]bool{"Python": true, "ABIs": true}
 
 // keysOf gives the keys of a table by the names of their fields.
 func keysOf(table reflect.Type) map[string]string {
@@ -137,6 +157,8 @@ func inKeys(text, own string, keys map[string]string) string {
 		begins := before == "" || strings.HasSuffix(before, ".")
 		key, ok := keys[name]
 		switch {
+		case names[name] && before != "":
+			continue
 		case name == "Config":
 			key, ok = "the site's settings", true
 		case ok:
