@@ -104,12 +104,36 @@ type verdict struct {
 		Machine string            `json:"machine"`
 	} `json:"native"`
 	Requires map[string]bool `json:"requires"`
+	Wanted   []string        `json:"wanted"`
+}
+
+// files are many files of one version, for many machines, of which no two are wanted
+// as much.
+func files() []string {
+	all := []string{"foo-1.0.tar.gz"}
+	for _, build := range []string{"", "1-", "1_a-", "2-", "10-", "0-"} {
+		for minor := 7; minor <= 13; minor++ {
+			this := fmt.Sprintf("cp3%d", minor)
+			abis := []string{this, "abi3", "none"}
+			if minor == 7 {
+				abis[0] += "m"
+			}
+			for _, abi := range abis {
+				for _, platform := range []string{"linux_x86_64", "manylinux1_x86_64", "manylinux_2_17_x86_64", "manylinux_2_36_x86_64", "manylinux_2_99_x86_64", "musllinux_1_1_x86_64", "win_amd64"} {
+					all = append(all, "foo-1.0-"+build+this+"-"+abi+"-"+platform+".whl")
+				}
+			}
+			all = append(all, fmt.Sprintf("foo-1.0-%spy3%d-none-any.whl", build, minor), fmt.Sprintf("foo-1.0-%scp3%d-none-any.whl", build, minor))
+		}
+		all = append(all, "foo-1.0-"+build+"py2.py3-none-any.whl", "foo-1.0-"+build+"py2-none-any.whl", "foo-1.0-"+build+"py2.py3-none-manylinux2010_x86_64.whl")
+	}
+	return all
 }
 
 // ask runs the judge of an interpreter.
 func ask(t *testing.T, qs []question, python, arg string) verdict {
 	t.Helper()
-	input, err := json.Marshal(qs)
+	input, err := json.Marshal(map[string]any{"targets": qs, "files": files()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,6 +278,35 @@ func level(tags []string) []string {
 	return out
 }
 
+// compareFiles holds the order in which we want files against that of pip.
+func compareFiles(t *testing.T, v verdict, here *target.Target) {
+	t.Helper()
+	nativeFirst := slices.IndexFunc(v.Native.Tags, func(s string) bool { return strings.HasSuffix(s, "-linux_x86_64") }) == 0
+	var got []packaging.Filename
+	names := map[packaging.Filename]string{}
+	for _, name := range files() {
+		f, err := packaging.ParseFilename(name, "foo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		names[f] = name
+		if _, ok := here.Rank(f); ok && !(nativeFirst && f.Platform == "linux_x86_64") {
+			got = append(got, f)
+		}
+	}
+	slices.SortFunc(got, here.Compare)
+	want := slices.DeleteFunc(slices.Clone(v.Wanted), func(s string) bool { return nativeFirst && strings.Contains(s, "-linux_x86_64") })
+	if len(want) < 10 {
+		t.Errorf("pip takes only %q", want)
+	}
+	for i := range max(len(got), len(want)) {
+		if i >= len(got) || i >= len(want) || names[got[i]] != want[i] {
+			t.Errorf("%s wants another order from file %d of %d on", v.Judge, i, len(want))
+			return
+		}
+	}
+}
+
 // compareNative holds what we say of the machine that this test runs on against
 // what an interpreter says of itself.
 func compareNative(t *testing.T, v verdict) {
@@ -291,6 +344,9 @@ func compareNative(t *testing.T, v verdict) {
 		if m[name] != value {
 			t.Errorf("%s is %q, want %q", name, value, m[name])
 		}
+	}
+	if v.Wanted != nil && arch == "x86_64" {
+		compareFiles(t, v, &here)
 	}
 	marker, err := packaging.ParseMarker(here.Marker())
 	if err != nil {

@@ -1,8 +1,8 @@
 """Says what this interpreter's pip (or, failing that, packaging) makes of targets.
 
-Reads [{"name", "short", "version", "abis", "system", "arch", "release"}] as JSON from
-standard input and writes {"judge": ..., "tags": {name: [...]}, "native": {...}, ...}.
-Runs on Python 2.7 too.
+Reads {"targets": [{"name", "short", "version", "abis", "system", "arch", "release"}],
+"files": [...]} as JSON from standard input and writes what it makes of them. Runs on
+Python 2.7 too.
 """
 import json
 import sys
@@ -31,8 +31,11 @@ def main():
     specifiers = load(package, "specifiers")
     for spec, version in requires():
         answer["requires"][spec + " " + version] = specifiers.SpecifierSet(spec).contains(version)
+    question = json.load(sys.stdin)
+    if pip_tags:
+        answer["wanted"] = wanted(question["files"])
     if pip_tags or "--packaging" in sys.argv:
-        tell_tags(package, pip_tags, answer)
+        tell_tags(package, pip_tags, question["targets"], answer)
     json.dump(answer, sys.stdout)
 
 
@@ -41,7 +44,20 @@ def load(package, module):
     return sys.modules[package + "." + module]
 
 
-def tell_tags(package, pip_tags, answer):
+def wanted(names):
+    """The files that this pip takes, the most wanted first."""
+    from pip._internal.index.package_finder import CandidateEvaluator
+    from pip._internal.models.candidate import InstallationCandidate
+    from pip._internal.models.link import Link
+    from pip._internal.models.wheel import Wheel
+
+    evaluator = CandidateEvaluator.create("foo")
+    taken = [n for n in names if not n.endswith(".whl") or Wheel(n).supported(evaluator._supported_tags)]
+    candidates = [InstallationCandidate("foo", "1.0", Link("https://files.example/" + n)) for n in taken]
+    return [c.link.filename for c in sorted(candidates, key=evaluator._sort_key, reverse=True)]
+
+
+def tell_tags(package, pip_tags, targets, answer):
     tags = load(package, "tags")
     manylinux, musllinux = load(package, "_manylinux"), load(package, "_musllinux")
     native = pip_tags.get_supported() if pip_tags else tags.sys_tags()
@@ -49,7 +65,7 @@ def tell_tags(package, pip_tags, answer):
     answer["native"]["glibc"] = "%d.%d" % manylinux._get_glibc_version()
 
     own_platforms = tags.platform_tags
-    for case in json.load(sys.stdin):
+    for case in targets:
         release = tuple(case["release"])
         arch = case["arch"]
         if case["system"] == "macos":
