@@ -9,6 +9,7 @@ func Filtering(in Input) func() (objections int) {
 			all[i].against = nil
 		}
 		filters(&in, all)
+		versionFilters(&in, all)
 		for i := range all {
 			if all[i].against != nil {
 				objections++

@@ -88,8 +88,7 @@ type requirement struct {
 	admitted   minors // of those that the filter has
 }
 
-// filters objects to what is not wanted by what it is: first to single files, then
-// to what is left of each version.
+// filters objects to single files that are not wanted, by what they are.
 func filters(in *Input, all []candidate) {
 	if in.Filter == nil {
 		return
@@ -100,7 +99,19 @@ func filters(in *Input, all []candidate) {
 			f.file(c)
 		}
 	}
-	f.versions(f.formats)
+}
+
+// versionFilters objects to what is not wanted of a version beside its other files,
+// and to whole versions. What is held back does not count as one of them: an sdist
+// does not go for a wheel that may never come.
+func versionFilters(in *Input, all []candidate) {
+	if in.Filter == nil {
+		return
+	}
+	f := filtering{Filter: in.Filter, in: in, all: all}
+	if f.Formats.levels != nil {
+		f.versions(f.formats)
+	}
 	if f.MaxRelease > 0 {
 		f.versions(f.release)
 	}
@@ -272,9 +283,6 @@ func (f *filtering) versions(look func(files []candidate)) {
 // machines are asked for, each of them takes what there is for it; what one of them
 // takes stays.
 func (f *filtering) formats(files []candidate) {
-	if f.Formats.levels == nil {
-		return
-	}
 	var wanted kindSet
 	if len(f.UsableBy) == 0 {
 		wanted = f.Formats.level(files, func(*candidate) bool { return true })

@@ -406,6 +406,28 @@ func TestFilterOnDemand(t *testing.T) {
 	}
 }
 
+// A wheel that is held back takes nobody's place, and makes no old version young.
+func TestFilterAndHolds(t *testing.T) {
+	in := input(t, many, "")
+	in.Keep = plan.All
+	in.Filter = filter(t, "formats wheels, else sdists", "newer_than 8760h")
+	in.Hold = plan.Hold{Now: in.Filter.Now, MinAge: plan.Limit{Micros: 3 * day, Rule: "min_age"}}
+	in.Current = listed("foo-1.0.tar.gz", "foo-2.0.tar.gz")
+	in.Listing = &catalog.Listing{Offers: offered(t,
+		"foo-1.0.tar.gz 2020-01-01", "foo-1.0-py3-none-any.whl 2026-10-31", "foo-2.0.tar.gz 2026-10-01", "foo-2.0-py3-none-any.whl 2026-10-31", "foo-3.0.tar.gz 2026-10-31")}
+	p := plan.Decide(in)
+	if got := describe(p); !slices.Equal(got, []string{"-foo-1.0.tar.gz", "~foo-2.0.tar.gz"}) { // of which the time is known now
+		t.Errorf("%q", got)
+	}
+	var out []string
+	for _, l := range p.LeftOut {
+		out = append(out, l.Offer.Filename+" "+l.Objection.Effect.String())
+	}
+	if want := []string{"foo-3.0.tar.gz held", "foo-2.0-py3-none-any.whl held", "foo-1.0-py3-none-any.whl held", "foo-1.0.tar.gz filtered"}; !slices.Equal(out, want) {
+		t.Errorf("%q", out)
+	}
+}
+
 // What something needs may be old, but must be usable.
 func TestFilterAndNeeds(t *testing.T) {
 	in := input(t, "", "")

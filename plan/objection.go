@@ -75,6 +75,7 @@ var rules = []func(in *Input, all []candidate){
 	filters, // before what is held: a file that is not wanted waits for nothing
 	holds,
 	unattested,
+	versionFilters,
 }
 
 // object notes what is against a file, unless something is already.
