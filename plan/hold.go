@@ -129,7 +129,8 @@ func (in *Input) waitedFor(all []candidate) map[string][]string {
 		for i := range all {
 			c := &all[i]
 			right, known := hashed(set, c.Offer)
-			if (c.against == nil || c.against.Effect == Held) && in.fits(c) && (right || !known) && (pin || !c.yanked.Yanked) {
+			if (c.against == nil || c.against.Effect == Held) && in.fits(c) && (right || !known) && (pin || !c.yanked.Yanked) &&
+				(!want.Locked() || names(want, c.Offer)) {
 				fits = append(fits, c)
 			}
 		}
