@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"nestgen/allowlist"
@@ -193,9 +192,10 @@ func (f *filtering) forPythons(c *candidate, tags filtered) bool {
 		return false
 	}
 	tags.key = RulePython
+	name := &c.Filename
 	switch {
 	case built&wanted == 0:
-		f.object(c, tags, func() string { return "it is for " + builtFor(&c.Filename) })
+		f.object(c, tags, func() string { return "it is for " + pythonText(name) })
 	case admitted&wanted == 0:
 		f.object(c, filtered{key: RulePython, req: c.Offer.RequiresPython}, func() string {
 			return fmt.Sprintf("its Requires-Python is %q", c.Offer.RequiresPython)
@@ -203,7 +203,7 @@ func (f *filtering) forPythons(c *candidate, tags filtered) bool {
 	default:
 		tags.req = c.Offer.RequiresPython
 		f.object(c, tags, func() string {
-			return fmt.Sprintf("it is for %s, and its Requires-Python is %q", builtFor(&c.Filename), c.Offer.RequiresPython)
+			return fmt.Sprintf("it is for %s, and its Requires-Python is %q", pythonText(name), c.Offer.RequiresPython)
 		})
 	}
 	return true
@@ -381,22 +381,27 @@ func (f *filtering) pinned(c *candidate) bool {
 	})
 }
 
+// pythonText says which Pythons a file is built for, as its name has it.
+func pythonText(f *packaging.Filename) string {
+	if f.Kind == packaging.Wheel {
+		return f.Python + "-" + f.ABI
+	}
+	return "Python " + f.Python
+}
+
 // builtFor says what a file is built for, as its name has it.
 func builtFor(f *packaging.Filename) string {
-	parts := make([]string, 0, 3)
-	for _, p := range []string{f.Python, f.ABI, f.Platform} {
-		if p != "" {
-			parts = append(parts, p)
-		}
+	switch {
+	case f.Kind == packaging.Wheel:
+		return pythonText(f) + "-" + f.Platform
+	case f.Python != "" && f.Platform != "":
+		return pythonText(f) + " on " + f.Platform
+	case f.Python != "":
+		return pythonText(f)
+	case f.Platform != "":
+		return f.Platform
 	}
-	if len(parts) == 0 {
-		return "other Pythons"
-	}
-	if f.Kind != packaging.Wheel && f.Python != "" {
-		parts[0] = "Python " + parts[0]
-		return strings.Join(parts, " on ")
-	}
-	return strings.Join(parts, "-")
+	return "another system"
 }
 
 // sizeText writes a size for people.

@@ -138,19 +138,20 @@ func TestFilter(t *testing.T) {
 		{
 			name: "python by tags", filter: []string{"python >=3.9"},
 			offers: []string{
-				"foo-1.0-py3-none-any.whl", "foo-1.0-py2.py3-none-any.whl", "foo-1.0-py2-none-any.whl", "foo-1.0-py38-none-any.whl", "foo-1.0-cp38-cp38-win32.whl",
+				"foo-1.0-py3-none-any.whl", "foo-1.0-py2.py3-none-any.whl", "foo-1.0-py2-none-any.whl", "foo-1.0-py38-none-any.whl", "foo-1.0-cp38-cp38-win32.whl", "foo-1.0-cp38-cp38-win_amd64.whl",
 				"foo-1.0-cp38-abi3-win32.whl", "foo-1.0-cp39-cp39-win32.whl", "foo-1.0-cp38-none-any.whl", "foo-1.0-pp38-pypy38_pp73-win32.whl",
 				"foo-1.0-cp313-cp313t-win32.whl", "foo-1.0-cp316-cp316-win32.whl", "foo-1.0-py3.8.egg", "foo-1.0-py3.9.egg", "foo-1.0.win32-py2.7.exe", "foo-1.0.win32.exe", "foo-1.0.tar.gz",
 			},
 			want: []string{
 				"+foo-1.0-cp313-cp313t-win32.whl", "+foo-1.0-cp316-cp316-win32.whl", "+foo-1.0-cp38-abi3-win32.whl", "+foo-1.0-cp39-cp39-win32.whl", "+foo-1.0-py2.py3-none-any.whl", "+foo-1.0-py3-none-any.whl",
 				"+foo-1.0-py3.9.egg", "+foo-1.0-py38-none-any.whl", "+foo-1.0.tar.gz", "+foo-1.0.win32.exe",
-				"x foo-1.0-cp38-cp38-win32.whl: python = >=3.9: it is for cp38-cp38-win32",
-				"x foo-1.0-cp38-none-any.whl: python = >=3.9: it is for cp38-none-any",
-				"x foo-1.0-pp38-pypy38_pp73-win32.whl: python = >=3.9: it is for pp38-pypy38_pp73-win32",
-				"x foo-1.0-py2-none-any.whl: python = >=3.9: it is for py2-none-any",
+				"x foo-1.0-cp38-cp38-win32.whl: python = >=3.9: it is for cp38-cp38",
+				"x foo-1.0-cp38-cp38-win_amd64.whl: python = >=3.9: it is for cp38-cp38",
+				"x foo-1.0-cp38-none-any.whl: python = >=3.9: it is for cp38-none",
+				"x foo-1.0-pp38-pypy38_pp73-win32.whl: python = >=3.9: it is for pp38-pypy38_pp73",
+				"x foo-1.0-py2-none-any.whl: python = >=3.9: it is for py2-none",
 				"x foo-1.0-py3.8.egg: python = >=3.9: it is for Python 3.8",
-				"x foo-1.0.win32-py2.7.exe: python = >=3.9: it is for Python 2.7 on win32",
+				"x foo-1.0.win32-py2.7.exe: python = >=3.9: it is for Python 2.7",
 			},
 		},
 		{
@@ -163,7 +164,7 @@ func TestFilter(t *testing.T) {
 				"+foo-1.1.tar.gz", "+foo-1.3.tar.gz", "+foo-1.4.tar.gz", "+foo-1.6-cp39-abi3-win32.whl", "+foo-1.7.tar.gz",
 				`x foo-1.0.tar.gz: python = >=3.9,<3.13: its Requires-Python is "<3.9"`,
 				`x foo-1.2.tar.gz: python = >=3.9,<3.13: its Requires-Python is ">=3.13"`,
-				`x foo-1.5-cp39-cp39-win32.whl: python = >=3.9,<3.13: it is for cp39-cp39-win32, and its Requires-Python is ">=3.10"`,
+				`x foo-1.5-cp39-cp39-win32.whl: python = >=3.9,<3.13: it is for cp39-cp39, and its Requires-Python is ">=3.10"`,
 				`x foo-1.8.tar.gz: python = >=3.9,<3.13: its Requires-Python is ">=4"`,
 			},
 		},
@@ -308,7 +309,7 @@ func TestFilter(t *testing.T) {
 			offers: []string{"foo-1.0.tar.gz 2020-01-01", "foo-1.1.tar.gz 2020-01-01", "foo-2.0.tar.gz 2020-01-01", "foo-3.0-py2-none-any.whl 2020-01-01"},
 			want: []string{
 				"+foo-1.0.tar.gz", "+foo-2.0.tar.gz", "x foo-1.1.tar.gz: newer_than = 1h: the newest file of 1.1 is of 2020-01-01",
-				"x foo-3.0-py2-none-any.whl: python = >=3: it is for py2-none-any",
+				"x foo-3.0-py2-none-any.whl: python = >=3: it is for py2-none",
 			},
 		},
 		{
@@ -340,7 +341,7 @@ func TestFilter(t *testing.T) {
 			offers: []string{"foo-1.0-py2-none-any.whl", "foo-1.1.tar.gz"},
 			want: []string{
 				"-foo-1.0-py2-none-any.whl", "-foo-1.1-py2-none-any.whl", "=foo-1.1.tar.gz", "=foo-9.0-py2-none-any.whl",
-				"x foo-1.0-py2-none-any.whl: python = >=3: it is for py2-none-any", "x foo-1.1-py2-none-any.whl: python = >=3: it is for py2-none-any",
+				"x foo-1.0-py2-none-any.whl: python = >=3: it is for py2-none", "x foo-1.1-py2-none-any.whl: python = >=3: it is for py2-none",
 			},
 		},
 	} {
@@ -373,6 +374,34 @@ func TestFilter(t *testing.T) {
 	}
 }
 
+// What is said of a file is the same with all others beside it as without them.
+func TestFilterSaysTheSameOfEach(t *testing.T) {
+	offers := manyOffers(t)[:200]
+	offers = append(offers, offered(t, "foo-1.0-py2.7-win32.egg >=3", "foo-1.0-py2.7.egg", "foo-1.0.win-amd64-py2.7.exe", "foo-1.0.win32-py2.7.exe", "foo-1.0-1.x86_64.rpm", "foo-7.0-cp38-cp38-win32.whl <3")...)
+	in := input(t, many, "")
+	in.Keep = plan.All
+	for _, key := range []string{"python ==3.9.*", "implementations pypy", "abis stable", "platforms macos", "usable_by cp39-macos-arm64 cp27-windows-x86"} {
+		in.Filter = filter(t, key)
+		say := func(offers []catalog.Offer) map[string]string {
+			in.Listing = &catalog.Listing{Offers: offers}
+			said := map[string]string{}
+			for _, l := range plan.Decide(in).LeftOut {
+				said[l.Offer.Filename] = l.Objection.String()
+			}
+			return said
+		}
+		together := say(offers)
+		if len(together) < 10 {
+			t.Errorf("%s filters only %d", key, len(together))
+		}
+		for i, o := range offers {
+			if alone := say(offers[i : i+1]); alone[o.Filename] != together[o.Filename] {
+				t.Errorf("%s: %s\nalone    %s\ntogether %s", key, o.Filename, alone[o.Filename], together[o.Filename])
+			}
+		}
+	}
+}
+
 // What is filtered leaves its place to the next best; and it says so where nothing
 // is left.
 func TestFilterLeavesThePlace(t *testing.T) {
@@ -383,7 +412,7 @@ func TestFilterLeavesThePlace(t *testing.T) {
 	if got := describe(p); !slices.Equal(got, []string{"!incomplete", "+foo-2.0-py3-none-any.whl"}) {
 		t.Errorf("%q", got)
 	}
-	if len(p.Problems) != 1 || !strings.Contains(p.Problems[0].Text, "foo==3.0: something is against every file that fits; foo-3.0-py2-none-any.whl: python = >=3.9: it is for py2-none-any") {
+	if len(p.Problems) != 1 || !strings.Contains(p.Problems[0].Text, "foo==3.0: something is against every file that fits; foo-3.0-py2-none-any.whl: python = >=3.9: it is for py2-none") {
 		t.Errorf("%+v", p.Problems)
 	}
 }
