@@ -181,6 +181,11 @@ func (s *site) list(ctx context.Context, src *fetch.Source, n packaging.Name) (l
 		return nil, nil, false, storage(err)
 	}
 	s.upstream.ask()
+	if hosts := s.intent.projects[n].Crawl; len(hosts) > 0 {
+		// What pages elsewhere have no serial and no condition tells.
+		now, err := src.Crawl(ctx, n, hosts, fetch.Validators{Serial: old.Serial})
+		return s.compared(&now, &old, had, err)
+	}
 	serial := s.upstream.serials[src][n] // 0 where no root page says it
 	if had && serial != 0 && serial == old.Serial {
 		s.upstream.unchanged()
@@ -199,16 +204,21 @@ func (s *site) list(ctx context.Context, src *fetch.Source, n packaging.Name) (l
 	if err == nil && now.Serial == 0 {
 		now.Serial = serial // the page says nothing, and is believed
 	}
+	return s.compared(&now, &old, had, err)
+}
+
+// compared gives a listing that came whole, the one before it if that said
+// something else, and whether it says anything new: the upstream may know no
+// conditions.
+func (s *site) compared(now, old *catalog.Listing, had bool, err error) (*catalog.Listing, *catalog.Listing, bool, error) {
 	switch {
 	case err != nil:
 		return nil, nil, false, err
 	case !had:
-		return &now, nil, true, nil
-	case now.Same(&old):
-		// It came whole, because the upstream knows no conditions, and says
-		// what it said before.
+		return now, nil, true, nil
+	case now.Same(old):
 		s.upstream.unchanged()
-		return &now, nil, false, nil
+		return now, nil, false, nil
 	}
-	return &now, &old, true, nil
+	return now, old, true, nil
 }

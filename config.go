@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"nestgen/fetch"
 	"nestgen/internal/stricttoml"
 	"nestgen/packaging"
 	"nestgen/plan"
@@ -316,6 +317,12 @@ type ProjectConfig struct {
 
 	// Upstream is the only upstream to ask. Default: all, in order.
 	Upstream string `toml:"upstream"`
+
+	// Crawl is hosts, or ends of host names ("*.example.net"), on which to look for
+	// files of this project as well, as easy_install did: on the pages that its page
+	// at the upstream names as homepage or for downloads. Files that are found so
+	// have no hash but the one that is noted when they are first seen. Default none.
+	Crawl []string `toml:"crawl"`
 
 	// MinAge as in `[hold]`, for this project, whichever upstream it comes from.
 	// Default: that of its upstream.
@@ -690,6 +697,11 @@ func (c *Config) resolveProjects() (faults []error) {
 		case "", "local", "upstream", "both":
 		default:
 			fault("sources %q: want local, upstream or both", p.Sources)
+		}
+		for _, h := range p.Crawl {
+			if err := fetch.CheckHost(h); err != nil {
+				fault("crawl %q: %v", h, err)
+			}
 		}
 		known := p.Upstream == ""
 		for _, u := range c.Upstreams {

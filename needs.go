@@ -169,7 +169,7 @@ func (s *site) needsOfOffer(ctx context.Context, n packaging.Name, c plan.Choice
 	if s.opts.DryRun {
 		return catalog.Requires{}, nil // no file is fetched
 	}
-	temp, sums, err := s.receive(ctx, src, c.Offer)
+	temp, sums, err := s.receive(ctx, src, n, c.Offer)
 	if err != nil {
 		return catalog.Requires{}, err
 	}

@@ -78,7 +78,7 @@ func (u *upstreams) open(s *site) error {
 			faults = append(faults, add(fetch.Upstream{
 				Name: up.Name, URL: up.URL, Credentials: up.Credentials, Proxy: up.Proxy, CAFile: up.CAFile,
 				Form: forms[up.Form], Rate: up.Rate, Timeout: time.Duration(up.Timeout), RequireHashes: up.RequireHashes,
-				NoSerials: up.Serials == "never",
+				NoSerials: up.Serials == "never", Crawl: s.crawlHosts(up.Name),
 			}))
 		}
 	}
@@ -95,6 +95,17 @@ func (u *upstreams) open(s *site) error {
 		faults = append(faults, add(fetch.Upstream{Name: p.String(), URL: p.URL, Shown: p.String(), Form: fetch.Page}))
 	}
 	return errors.Join(faults...)
+}
+
+// crawlHosts gives the hosts on which files of an upstream's projects are looked
+// for.
+func (s *site) crawlHosts(upstream string) (hosts []string) {
+	for _, p := range s.Projects {
+		if p.Upstream == "" || p.Upstream == upstream {
+			hosts = append(hosts, p.Crawl...)
+		}
+	}
+	return hosts
 }
 
 // options are what all sources share.
@@ -152,7 +163,7 @@ func (s *site) tempDownload() (string, error) {
 }
 
 // receive downloads a file into the stage, unless it is there already.
-func (s *site) receive(ctx context.Context, src *fetch.Source, o catalog.Offer) (temp string, got fetch.Result, err error) {
+func (s *site) receive(ctx context.Context, src *fetch.Source, n packaging.Name, o catalog.Offer) (temp string, got fetch.Result, err error) {
 	if f, ok := s.early.take(o); ok {
 		return f.temp, f.sums, nil
 	}
@@ -160,7 +171,7 @@ func (s *site) receive(ctx context.Context, src *fetch.Source, o catalog.Offer) 
 		return "", got, err
 	}
 	o.URL = s.addressOf(o.URL)
-	got, err = src.Follow(ctx, o, temp, s.follow)
+	got, err = src.Follow(fetch.Within(ctx, o.URL, s.intent.projects[n].Crawl), o, temp, s.follow)
 	return temp, got, err
 }
 
@@ -305,7 +316,7 @@ func (s *site) download(ctx context.Context, d *decided, c plan.Choice) (_ *arri
 	if err != nil {
 		return nil, err
 	}
-	temp, got, err := s.receive(ctx, src, c.Offer)
+	temp, got, err := s.receive(ctx, src, d.Name, c.Offer)
 	if err != nil {
 		return nil, err
 	}

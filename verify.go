@@ -730,7 +730,7 @@ func (v *verifier) obtain(ctx context.Context, f catalog.File, e drop.Entry) (te
 			}
 		}
 	}
-	temp, _, err = v.receive(ctx, src, o)
+	temp, _, err = v.receive(ctx, src, f.Project, o)
 	return temp, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -83,8 +84,9 @@ func zoneOf(a netip.Addr) zone {
 // first was on the internet and then points into a private network is not
 // followed.
 type guard struct {
-	host  string // of the upstream, without port
-	proxy string // host of the proxy, or empty
+	host  string   // of the upstream, without port
+	proxy string   // host of the proxy, or empty
+	named []string // hosts that the settings name besides, in lower case
 	dial  net.Dialer
 	home  atomic.Uint32 // the zone of the upstream, 0 if not yet known
 	first sync.Mutex
@@ -133,6 +135,11 @@ func (g *guard) check(host string, a netip.Addr) error {
 	switch {
 	case g.proxy != "" && strings.EqualFold(host, g.proxy):
 		return nil // the settings name it
+	case slices.Contains(g.named, strings.ToLower(host)):
+		if literal, err := netip.ParseAddr(host); z != forbidden || err == nil && literal.Unmap() == a.Unmap() {
+			return nil
+		}
+		return fault(Refused, "%s stands for %s, which is never connected to unless the settings name that address", host, a)
 	case strings.EqualFold(host, g.host):
 		if literal, err := netip.ParseAddr(host); err == nil {
 			g.settle(z)

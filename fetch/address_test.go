@@ -54,6 +54,16 @@ func TestGuard(t *testing.T) {
 			}
 		}
 	}
+	// Hosts that the settings name for crawling may be nearer than the upstream.
+	named := &guard{host: "index.example", named: []string{"files.corp.example"}}
+	for _, s := range []step{
+		{"index.example", "8.8.8.8", true}, {"Files.corp.example", "10.0.0.1", true}, {"files.corp.example", "127.0.0.1", true},
+		{"files.corp.example", "169.254.169.254", false}, {"other.corp.example", "10.0.0.1", false},
+	} {
+		if err := named.check(s.host, netip.MustParseAddr(s.address)); (err == nil) != s.ok {
+			t.Errorf("named hosts: %s at %s: %v", s.host, s.address, err)
+		}
+	}
 	g := &guard{host: "169.254.169.254"}
 	if err := g.check("169.254.169.254", netip.MustParseAddr("169.254.169.254")); err != nil {
 		t.Errorf("named by the settings: %v", err)

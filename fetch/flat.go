@@ -39,7 +39,7 @@ func (s *Source) listFlat(ctx context.Context, n packaging.Name, prev Validators
 		if f.holds != (Validators{}) {
 			prev = Validators{} // another state than the one that holds: the page itself is needed
 		}
-		l, err := s.page(ctx, s.root, acceptPage, prev)
+		l, err := s.page(ctx, s.root, wish{accept: acceptPage, prev: prev})
 		if err == ErrNotModified {
 			f.holds = prev
 		}

@@ -128,3 +128,16 @@ func FuzzReadHTML(f *testing.F) {
 		}
 	})
 }
+
+// What crawling looks at on a page is as safe to read as the page itself.
+func FuzzReadLinks(f *testing.F) {
+	f.Add([]byte(`<th>Home Page<td><a href="/x#egg=a_b-dev&md5=0">x</a><a rel="a,download" href="//h/">`))
+	f.Add([]byte(strings.Join(fetchtest.Hostile, "<link rel=homepage href=")))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, k := range fetch.ReadLinks(data, base) {
+			if !strings.HasPrefix(k, "http://") && !strings.HasPrefix(k, "https://") || strings.ContainsAny(k, "#\n") {
+				t.Fatalf("address %q", k)
+			}
+		}
+	})
+}

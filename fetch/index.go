@@ -20,7 +20,7 @@ import (
 // listIndex asks an index for a project's page.
 func (s *Source) listIndex(ctx context.Context, n packaging.Name, prev Validators) (catalog.Listing, error) {
 	u := s.root.JoinPath(string(n) + "/")
-	l, err := s.page(ctx, u, acceptPage, prev)
+	l, err := s.page(ctx, u, wish{accept: acceptPage, prev: prev})
 	// The form may have been found out while the answer was on its way.
 	if errors.Is(err, fs.ErrNotExist) && Form(s.form.Load()) != Index {
 		form, probeErr := s.findForm(ctx)

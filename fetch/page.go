@@ -34,17 +34,37 @@ type listed struct {
 
 	// left is how many files were left out because they could not be read.
 	left int
+
+	// links are all links of a page of HTML, if they were asked for.
+	links []pageLink
+}
+
+// A wish is what is asked of a page.
+type wish struct {
+	accept string
+	prev   Validators
+
+	// most is how many bytes the page may have once unpacked; 0 is for the most
+	// that any may.
+	most int64
+
+	// links wants all links of a page of HTML.
+	links bool
+
+	fresh bool // no cache may answer: one has been seen to be stale
 }
 
 // page asks for a page, as often as is worth it, and reads it.
-func (s *Source) page(ctx context.Context, u *url.URL, accept string, prev Validators) (listed, error) {
+func (s *Source) page(ctx context.Context, u *url.URL, w wish) (listed, error) {
 	if s.up.NoSerials {
-		prev.Serial = 0
+		w.prev.Serial = 0
 	}
-	fresh := false
+	if w.most == 0 {
+		w.most = s.opts.MaxPage
+	}
 	l, err := retry(ctx, s, u.Path, func(int) (listed, error) {
-		l, err := s.pageOnce(ctx, u, accept, prev, fresh)
-		fresh = fresh || KindOf(err) == Stale
+		l, err := s.pageOnce(ctx, u, w)
+		w.fresh = w.fresh || KindOf(err) == Stale
 		return l, err
 	})
 	if err != nil && err != ErrNotModified {
@@ -55,10 +75,11 @@ func (s *Source) page(ctx context.Context, u *url.URL, accept string, prev Valid
 	return l, err
 }
 
-// pageOnce makes one request for a page; with fresh no cache may answer it.
-func (s *Source) pageOnce(ctx context.Context, u *url.URL, accept string, prev Validators, fresh bool) (listed, error) {
-	header := map[string]string{"Accept": accept, "Accept-Encoding": "gzip"}
-	prev.send(header, fresh)
+// pageOnce makes one request for a page.
+func (s *Source) pageOnce(ctx context.Context, u *url.URL, w wish) (listed, error) {
+	prev := w.prev
+	header := map[string]string{"Accept": w.accept, "Accept-Encoding": "gzip"}
+	prev.send(header, w.fresh)
 	resp, err := s.get(ctx, u.String(), header)
 	if err != nil {
 		return listed{}, err
@@ -66,7 +87,7 @@ func (s *Source) pageOnce(ctx context.Context, u *url.URL, accept string, prev V
 	defer resp.Body.Close()
 	final := resp.Request.URL
 	switch {
-	case resp.StatusCode == http.StatusNotModified && prev.conditional() && !fresh:
+	case resp.StatusCode == http.StatusNotModified && prev.conditional() && !w.fresh:
 		return listed{}, ErrNotModified
 	case resp.StatusCode != http.StatusOK:
 		return listed{}, fault(Invalid, "%s, which was not asked for", status(resp))
@@ -86,7 +107,7 @@ func (s *Source) pageOnce(ctx context.Context, u *url.URL, accept string, prev V
 			pageBuffers.Put(buf)
 		}
 	}()
-	framed, done, err := s.readPage(ctx, buf, resp)
+	framed, done, err := s.readPage(ctx, buf, resp, w.most)
 	defer done()
 	if err != nil {
 		return listed{}, err
@@ -102,7 +123,10 @@ func (s *Source) pageOnce(ctx context.Context, u *url.URL, accept string, prev V
 		}
 		p.list.FinalURL = redact(final.String())
 		err = p.read(text)
-		l = listed{p.list, p.marked, p.left}
+		l = listed{Listing: p.list, marked: p.marked, left: p.left}
+		if w.links && err == nil {
+			l.links = readLinks(text, p.links)
+		}
 		if !framed && err == nil && !hasEnd(text) {
 			// Nothing says how long the page is, so that one that broke off
 			// would look like one with fewer links.
@@ -134,14 +158,14 @@ const ordinary = 4 << 20
 // readPage reads the whole of a page, unpacked, up to the limit. It says
 // whether something else than the end of the connection marks its end. The
 // function that it gives is to be called when the page is not needed any more.
-func (s *Source) readPage(ctx context.Context, buf *bytes.Buffer, resp *http.Response) (framed bool, done func(), err error) {
+func (s *Source) readPage(ctx context.Context, buf *bytes.Buffer, resp *http.Response, limit int64) (framed bool, done func(), err error) {
 	done = func() {}
 	framed = resp.ContentLength >= 0 || len(resp.TransferEncoding) > 0 || resp.ProtoMajor >= 2
 	var body io.Reader = resp.Body
 	switch enc := strings.ToLower(strings.TrimSpace(resp.Header.Get("Content-Encoding"))); enc {
 	case "", "identity":
-		if n := resp.ContentLength; n > s.opts.MaxPage {
-			return framed, done, fault(Invalid, "page of %d bytes, more than %d", n, s.opts.MaxPage)
+		if n := resp.ContentLength; n > limit {
+			return framed, done, fault(Invalid, "page of %d bytes, more than %d", n, limit)
 		} else if n > 0 {
 			buf.Grow(int(min(n, ordinary)) + bytes.MinRead)
 		}
@@ -155,7 +179,7 @@ func (s *Source) readPage(ctx context.Context, buf *bytes.Buffer, resp *http.Res
 	default:
 		return framed, done, fault(Invalid, "content encoding %q was not asked for", clip([]byte(enc)))
 	}
-	most := s.opts.MaxPage + 1
+	most := limit + 1
 	n, err := buf.ReadFrom(io.LimitReader(body, min(most, ordinary)))
 	if err == nil && n == ordinary && most > ordinary {
 		select {
@@ -171,8 +195,8 @@ func (s *Source) readPage(ctx context.Context, buf *bytes.Buffer, resp *http.Res
 	if err != nil {
 		return framed, done, readFault(err)
 	}
-	if n > s.opts.MaxPage {
-		return framed, done, fault(Invalid, "page of more than %d bytes", s.opts.MaxPage)
+	if n > limit {
+		return framed, done, fault(Invalid, "page of more than %d bytes", limit)
 	}
 	return framed, done, nil
 }

@@ -22,8 +22,9 @@ const maxRedirects = 10
 // openClient makes the client that all requests of a source go through.
 func (s *Source) openClient() error {
 	s.guard = &guard{
-		host: s.root.Hostname(),
-		dial: net.Dialer{Timeout: s.up.Timeout, KeepAlive: 30 * time.Second},
+		host:  s.root.Hostname(),
+		named: literalHosts(s.up.Crawl),
+		dial:  net.Dialer{Timeout: s.up.Timeout, KeepAlive: 30 * time.Second},
 	}
 	t := &http.Transport{
 		DialContext:            s.guard.dialContext,
@@ -135,6 +136,9 @@ func (c *cage) RoundTrip(r *http.Request) (*http.Response, error) {
 	s := c.s
 	if r.URL.Scheme != "http" && r.URL.Scheme != "https" {
 		return nil, fault(Refused, "scheme %q: neither http nor https", r.URL.Scheme)
+	}
+	if err := s.confined(r.Context(), r.URL.Hostname()); err != nil {
+		return nil, err
 	}
 	proxied := false
 	if c.base.Proxy != nil {

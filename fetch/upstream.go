@@ -63,6 +63,10 @@ type Upstream struct {
 	// NoSerials believes no serial: an answer may be older than the one before
 	// it, as it is where an index was made anew.
 	NoSerials bool
+
+	// Crawl is all hosts that [Source.Crawl] may be called with. Those that are
+	// named whole may be in a private network though the upstream is not.
+	Crawl []string
 }
 
 // A Form is what is at an upstream's URL.

@@ -34,7 +34,9 @@ type Server struct {
 	order    []*File
 	etags    map[*File]string
 	serial   int64
-	serials  map[string]int64 // of projects
+	serials  map[string]int64  // of projects
+	pages    map[string]string // of HTML, by path
+	moved    map[string]string
 	scripts  map[string][]Fault
 	always   map[string]Fault
 	requests []Request
@@ -117,6 +119,26 @@ func (s *Server) serialOf(project string) int64 {
 		return n
 	}
 	return s.serial
+}
+
+// SetPage puts a page of HTML at a path, in place of what is there.
+func (s *Server) SetPage(path, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pages == nil {
+		s.pages = map[string]string{}
+	}
+	s.pages[path] = text
+}
+
+// Redirect makes a path lead elsewhere.
+func (s *Server) Redirect(path, to string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.moved == nil {
+		s.moved = map[string]string{}
+	}
+	s.moved[path] = to
 }
 
 // SetLogin makes the server ask for a user name and a password.
@@ -215,8 +237,13 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if script := s.scripts[r.URL.Path]; len(script) > 0 {
 		fault, s.scripts[r.URL.Path] = script[0], script[1:]
 	}
-	login := s.login
+	login, to := s.login, s.moved[r.URL.Path]
 	s.mu.Unlock()
+	if to != "" {
+		w.Header().Set("Location", to)
+		w.WriteHeader(http.StatusFound)
+		return
+	}
 	if d := time.Duration(s.latency.Load()); d > 0 && !s.sleep(r, d) {
 		return
 	}
@@ -296,6 +323,9 @@ func (s *Server) answer(r *http.Request, fault Fault) (*answer, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	path := r.URL.Path
+	if text, ok := s.pages[path]; ok {
+		return &answer{contentType: typeHTML, data: []byte(text)}, true
+	}
 	if f, ok := s.files[path]; ok {
 		a := fileAnswer(f.Data)
 		a.etag = s.etags[f]
