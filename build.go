@@ -30,6 +30,18 @@ type Options struct {
 	// meant to: more than 50 projects, or more than a fifth of them.
 	AllowRemovals bool
 
+	// Packages are the only projects that the run is about, with what they need.
+	// Nothing else is asked for, comes in or leaves. If empty, it is about all.
+	Packages []packaging.Name
+
+	// Latest fetches no version of a project but the newest that its lines allow,
+	// whatever the settings say of how many to keep. What is here stays.
+	Latest bool
+
+	// Since is the serial of an upstream: of its projects only those are asked
+	// about that changed after it. If nil, all are.
+	Since *int64
+
 	// Each is called for every project that changes, before the change is
 	// made, in the order of names. It may be nil.
 	Each func(*plan.Project)
@@ -100,6 +112,9 @@ func (s *site) build(ctx context.Context) (*Report, error) {
 	if err := s.scanDrop(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.narrow(ctx); err != nil {
+		return nil, err
+	}
 	for decided, err := range s.decide(ctx) {
 		if err != nil {
 			return nil, err
@@ -152,6 +167,7 @@ type site struct {
 	// have yet.
 	foreseen map[packaging.Name][]advisory.Record
 
+	only   map[packaging.Name]bool       // the projects that the run is about; nil for all
 	joined bool                          // builds come and go beside it: see Live
 	left   func()                        // gives the tree back, for one that has joined
 	follow func(part string, size int64) // reads along with a download; may be nil

@@ -48,6 +48,7 @@ func (s *site) complete(ctx context.Context, owners map[packaging.Name]string, l
 		s.intent.unfinished = true // what is missing of the allowlist may narrow what is left
 		return nil
 	}
+	s.intent.unfinished = s.only != nil // what the others need is not found out
 	reader := newNeedsReader(s)
 	stock := &whole{s: s, owners: owners, leaving: leaving, reader: reader}
 	found, err := s.install(ctx, stock, s.targets())
@@ -243,6 +244,9 @@ func (r *root) list() string {
 func (s *site) roots() (lists [][]*root) {
 	byList := map[string][]*root{}
 	for _, n := range slices.Sorted(maps.Keys(s.intent.wants)) {
+		if !s.meant(n) {
+			continue
+		}
 		for i, w := range s.intent.wants[n] {
 			if w.Kind == allowlist.FromIndex || w.Kind == allowlist.Archive {
 				r := &root{w, i}

@@ -136,7 +136,8 @@ func (s *site) sources(n packaging.Name, owner string, dropped bool) (local, ups
 func (s *site) input(ctx context.Context, n packaging.Name) (plan.Input, error) {
 	in := plan.Input{
 		Name: n, Wants: s.intent.wants[n], Constraints: s.intent.constraints[n], Options: s.intent.options,
-		Provenance: s.Provenance, Keep: s.keep(n), Filter: s.intent.filters.of(n), LegacyFiles: s.LegacyFiles, Policy: s.intent.policy, KeepLocal: !s.local.complete(), KeepMirrored: s.intent.faulty,
+		Provenance: s.Provenance, Keep: s.keep(n), Filter: s.intent.filters.of(n), LegacyFiles: s.LegacyFiles, Policy: s.intent.policy,
+		KeepLocal: !s.local.complete(), KeepMirrored: s.intent.faulty || s.opts.Latest,
 	}
 	in.Lists = s.listsOf(n)
 	p, err := s.catalog.Project(ctx, n)
@@ -398,6 +399,10 @@ func (s *site) decideUpstreams(ctx context.Context, owners map[packaging.Name]st
 			yield(nil, err)
 			return
 		}
+		if err := s.narrowBySerial(ctx, known); err != nil {
+			yield(nil, err)
+			return
+		}
 		if err := s.askRoots(ctx, known); err != nil {
 			yield(nil, err)
 			return
@@ -419,6 +424,7 @@ func (s *site) decideUpstreams(ctx context.Context, owners map[packaging.Name]st
 		yield(nil, err)
 		return
 	}
+	names = s.askedOf(names)
 	if len(names) == 0 {
 		return
 	}

@@ -225,6 +225,9 @@ func devLink(w allowlist.Want) (markedLink, error) {
 
 // keep gives how many versions of a project a line that is not pinned keeps.
 func (s *site) keep(n packaging.Name) plan.Keep {
+	if s.opts.Latest {
+		return plan.Newest
+	}
 	if p, ok := s.intent.projects[n]; ok && p.Versions != 0 {
 		return p.Versions
 	}

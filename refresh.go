@@ -30,6 +30,9 @@ const wholeAfter = 7 * 24 * time.Hour
 // more than it costs. What comes of it only ever saves requests: whatever a root
 // page does not say, or cannot be believed about, is asked for page by page.
 func (s *site) askRoots(ctx context.Context, names []packaging.Name) error {
+	if s.only != nil {
+		return nil // few are asked about, or the page is known already
+	}
 	wanted := make(map[packaging.Name]bool, len(names))
 	for _, n := range names {
 		wanted[n] = true

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -21,6 +23,10 @@ finds nothing to do costs little, writes nothing and, with -q, says nothing.
 A file that is wrong, or an upstream that does not answer, never stops the
 rest: what could not be done is reported, and the next run tries again. The
 report is also written to report.json in the state folder.
+
+--package, --latest and --since make a run of less than everything, for when a
+whole one would take too long: what they leave aside stays as it is, and the
+next whole run does the rest.
 ` + exitHelp,
 		Args: cobra.NoArgs,
 	}
@@ -28,6 +34,9 @@ report is also written to report.json in the state folder.
 	dryRun := f.BoolP("dry-run", "n", false, "find out what would be done, and do nothing")
 	offline := f.Bool("offline", false, "ask no upstream; what came from one stays as it is")
 	allow := f.Bool("allow-removals", false, "let more projects go than an accident could be meant to")
+	packages := f.StringSlice("package", nil, "only these projects, and what they need (repeat, or separate by commas)")
+	latest := f.Bool("latest", false, "fetch only the newest version that a line allows, whatever \"versions\" says")
+	since := f.Int64("since", 0, "ask only about projects that changed at their upstream after this serial")
 	asJSON := f.Bool("json", false, "print the report as JSON")
 	quiet := f.BoolP("quiet", "q", false, "print nothing when all is well")
 	verbose := f.BoolP("verbose", "v", false, "say what happens, step by step")
@@ -35,16 +44,28 @@ report is also written to report.json in the state folder.
 		if *quiet && *verbose {
 			return &usageError{errors.New("--quiet and --verbose do not go together")}
 		}
+		o := nestgen.Options{DryRun: *dryRun, Offline: *offline, AllowRemovals: *allow, Latest: *latest}
+		only, err := projectNames(*packages)
+		if err != nil {
+			return err
+		}
+		o.Packages = slices.Sorted(maps.Keys(only))
+		if cmd.Flags().Changed("since") {
+			switch o.Since = since; {
+			case *since < 0:
+				return &usageError{errors.New("--since: want a serial, which is a number from 0")}
+			case *offline:
+				return &usageError{errors.New("--since and --offline do not go together: only an upstream knows what has changed there")}
+			}
+		}
 		c, err := s.load()
 		if err != nil {
 			return err
 		}
 		t := newTerminal(cmd.OutOrStdout(), cmd.ErrOrStderr())
 		bars := t.progress(!*quiet && !*asJSON)
-		r, err := nestgen.Build(cmd.Context(), c, nestgen.Options{
-			DryRun: *dryRun, Offline: *offline, AllowRemovals: *allow,
-			Progress: bars, Log: t.log(*verbose),
-		})
+		o.Progress, o.Log = bars, t.log(*verbose)
+		r, err := nestgen.Build(cmd.Context(), c, o)
 		bars.done()
 		if err != nil {
 			return err
