@@ -154,7 +154,7 @@ func (s *site) needsOfOffer(ctx context.Context, n packaging.Name, c plan.Choice
 	if c.Filename.Kind == packaging.Wheel {
 		o := c.Offer
 		o.URL = s.addressOf(o.URL)
-		data, err := src.CoreMetadata(ctx, o)
+		data, err := src.CoreMetadata(fetch.Within(ctx, o.URL, s.intent.projects[n].Crawl), o)
 		switch fetch.KindOf(err) {
 		case 0:
 			got := needsOf(packaging.Wheel, packaging.ParseMetadata(data), nil)

@@ -28,7 +28,7 @@ func TestCounts(t *testing.T) {
 	}
 	var o options
 	o.quick()
-	rows, err := bench(context.Background(), o, "1000,10000", "pages,drop,archives,upstream,downloads")
+	rows, err := bench(context.Background(), o, "1000,10000", "pages,drop,archives,upstream,downloads,refresh")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,6 +63,9 @@ func TestCounts(t *testing.T) {
 			}
 		}
 	}
+	check(t, rows, "refresh", "nestgen: a request for each", 0, map[string]int64{"requests": refreshedQuick, "not modified": refreshedQuick, "files": 0})
+	check(t, rows, "refresh", "nestgen: serials", 0, map[string]int64{"requests": 1, "not modified": 1, "files": 0, "connections": 1})
+	check(t, rows, "refresh", "nestgen: serials, another root page", 0, map[string]int64{"requests": 1, "not modified": 0, "files": 0, "connections": 1})
 	for _, r := range rows {
 		// Ten times the files take at most twice the memory.
 		if r.Bench == "memory" && r.Counts["percent of a tenth of the files"] > 200 {

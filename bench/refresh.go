@@ -61,11 +61,8 @@ func (l *lab) refresh(ctx context.Context, _ int) (err error) {
 		{"nestgen: a request for each", "never", "wall <= 1.5 of the bound"},
 		{"nestgen: serials", "auto", "1 request"},
 	} {
-		s, err := l.mirrorSite("site-"+w.serials, projects, x)
+		s, err := l.mirrorSite("site-"+w.serials, w.serials, projects, x)
 		if err != nil {
-			return err
-		}
-		if err := s.addSetting("serials = " + strconv.Quote(w.serials)); err != nil {
 			return err
 		}
 		build := []string{l.nestgen, "-c", s.path("nestgen.toml"), "build", "-q"}
@@ -86,16 +83,6 @@ func (l *lab) refresh(ctx context.Context, _ int) (err error) {
 	return l.turns(ctx, fmt.Sprintf("refresh, %d projects, %v a page, %d connections", n, l.latency, upstreamConnections), 0, all...)
 }
 
-// addSetting adds a line to the last table of the settings.
-func (s *site) addSetting(line string) error {
-	f, err := os.OpenFile(s.path("nestgen.toml"), os.O_WRONLY|os.O_APPEND, 0)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(line + "\n")
-	return errors.Join(err, f.Close())
-}
-
 // withSerials gives the index a root page (PEP 691) that says the serial of each
 // project, and one project more than there is, which has changed that often.
 func (x *index) withSerials(changes int) error {
@@ -111,9 +98,9 @@ func (x *index) withSerials(changes int) error {
 		Projects []entry `json:"projects"`
 	}
 	const path = "/simple/"
-	for i, p := range slices.Sorted(maps.Keys(x.pages)) {
+	for _, p := range slices.Sorted(maps.Keys(x.pages)) {
 		if name := strings.Trim(strings.TrimPrefix(p, path), "/"); name != "" {
-			root.Projects = append(root.Projects, entry{name, i + 1})
+			root.Projects = append(root.Projects, entry{name, len(root.Projects) + 1})
 		}
 	}
 	root.Meta.Version = "1.4"
