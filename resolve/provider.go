@@ -25,7 +25,8 @@ type Requirements struct {
 	// their markers: the search evaluates them.
 	Dist []packaging.Requirement
 
-	// Python is Requires-Python.
+	// Python is Requires-Python. Installers take one that is no specifier, as
+	// ">=3.5.*" of old projects, as none.
 	Python packaging.Specifiers
 
 	// Extras are the names of Provides-Extra, in any spelling. An extra that
@@ -60,9 +61,9 @@ type Provider interface {
 }
 
 // A Prefetcher is a Provider that wants to know what it will be asked next, to
-// get many answers at once. All that is announced is likely to be asked for, and
-// everything that is asked for has been announced; that it is announced is no
-// promise.
+// get many answers at once. What is announced is likely to be asked for, but that
+// is no promise. Projects are always announced before; a candidate that comes up
+// when a conflict is mended is asked for without.
 type Prefetcher interface {
 	// Prefetch announces projects whose candidates, and candidates whose
 	// requirements will be asked for. It may get them before it returns, or

@@ -171,7 +171,22 @@ func (s *Set) Chain(n packaging.Name) []Ask {
 // [*Conflict] if there is none, matches [ErrRounds] if it could not be found out,
 // and is that of the context or the provider otherwise.
 func (p *Problem) Resolve(ctx context.Context) (*Set, error) {
-	s, clashes, err := p.search(ctx, map[packaging.Name]*project{})
+	projects := map[packaging.Name]*project{}
+	s, clashes, err := p.search(ctx, projects)
+	if errors.Is(err, ErrRounds) {
+		// Where a root alone cannot be met, that is the answer.
+		for i, r := range p.Roots {
+			if i == shrinkSearches {
+				break
+			}
+			alone := *p
+			alone.Roots, alone.MaxRounds = []Root{r}, shrinkRounds
+			t, found, other := alone.search(ctx, projects)
+			if other == nil && found != nil {
+				return nil, t.explain(found)
+			}
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

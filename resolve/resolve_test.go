@@ -427,3 +427,246 @@ func TestResolveRandom(t *testing.T) {
 		t.Errorf("the graphs are too easy: %d sets, %d conflicts", found, none)
 	}
 }
+
+func TestConflict(t *testing.T) {
+	for _, tt := range []struct {
+		name, index, roots, constraints, want, hint string
+	}{
+		{"nothing on offer meets one", "flask 3.0.0: werkzeug>=3.0\nwerkzeug 2.3.8:\nwerkzeug 2.2.0:", "flask", "",
+			"flask 3.0.0 needs werkzeug>=3.0; the index has 2.3.8 and 2.2.0", "add `werkzeug>=3.0`, or change what needs it"},
+		{"no such project", "flask 3.0.0: werkzeug>=3.0", "flask", "",
+			"flask 3.0.0 needs werkzeug>=3.0; the index has no werkzeug for this environment", "add `werkzeug>=3.0`, or change what needs it"},
+		{"a root that is not there", "", "flask", "",
+			"flask (allow.txt:1); the index has no flask for this environment", "add `flask`, or change what needs it"},
+		{"two that contradict", "a 1: c<2\nb 1: c>=2\nc 1:\nc 2:\nz 1:", "z, a, b", "",
+			"a 1 needs c<2 and b 1 needs c>=2; the index has 2 and 1", "no version of c can meet these together: change one of them"},
+		{"two that leave a gap", "a 1: c<3\nb 1: c>1\nc 1:\nc 3:", "a, b", "",
+			"a 1 needs c<3 and b 1 needs c>1; the index has 3 and 1", "add `c<3,>1`, or change what needs it"},
+		{"versions that fail by the same", "a 1: c>=5\na 2: c>=5\na 3: c>=5\nc 1:", "a", "",
+			"a 3, 2 and 1 need c>=5; the index has 1", "add `c>=5`, or change what needs it"},
+		{"a constraint", "a 1: b>=2\nb 1:\nb 2:", "a", "b<2",
+			"a 1 needs b>=2 and the constraint b<2 (allow.txt:1); the index has 2 and 1", "no version of b can meet these together: change one of them"},
+		{"the interpreter", "a 1: b\nb 1: ; python>=3.13", "a", "",
+			"b 1 needs Python>=3.13; this environment has 3.12.1", "take an older version of it, or another interpreter"},
+		{"only yanked ones", "a 1: b>=1\nb 1: ; yanked", "a", "",
+			"a 1 needs b>=1; the index has 1 (yanked)", "add `b>=1`, or change what needs it"},
+		{"through an extra", "a 1: ; x=c>=2\nc 1:", "a[x]", "",
+			"a 1 needs c>=2; the index has 1", "add `c>=2`, or change what needs it"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := Problem{Roots: roots(t, tt.roots), Constraints: roots(t, tt.constraints), Environment: linux, Provider: newIndex(t, tt.index)}
+			s, err := p.Resolve(t.Context())
+			var c *Conflict
+			if !errors.As(err, &c) {
+				t.Fatalf("set %v, error %v", s, err)
+			}
+			if c.Error() != tt.want || c.Hint() != tt.hint {
+				t.Errorf("got  %s\n     %s\nwant %s\n     %s", c, c.Hint(), tt.want, tt.hint)
+			}
+		})
+	}
+}
+
+// What has nothing to do with a conflict is not told with it.
+func TestConflictRoots(t *testing.T) {
+	x := newIndex(t, "a 1: m\nm 1: c<2\nb 1: c>=2\nc 1:\nc 2:\nz 1: c\ny 1:\ny 2: z")
+	p := Problem{Roots: roots(t, "y, a, z, b"), Environment: linux, Provider: x}
+	_, err := p.Resolve(t.Context())
+	var c *Conflict
+	if !errors.As(err, &c) {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range c.Roots {
+		got = append(got, r.From)
+	}
+	if want := []string{"allow.txt:2", "allow.txt:4"}; !slices.Equal(got, want) {
+		t.Errorf("roots %v, want %v", got, want)
+	}
+	if len(c.Reasons) != 1 || len(c.Reasons[0].Demands) != 2 {
+		t.Fatalf("reasons %v", c.Reasons)
+	}
+	for _, d := range c.Reasons[0].Demands {
+		if d.By == "m" && fmt.Sprint(d.Chain) != "[a (allow.txt:2) a 1 needs m]" {
+			t.Errorf("chain of m: %v", d.Chain)
+		}
+	}
+}
+
+func TestChain(t *testing.T) {
+	x := newIndex(t, "a 1: b[x]\nb 1: ; x=c\nc 1: d\nd 1:")
+	p := Problem{Roots: roots(t, "a"), Environment: linux, Provider: x}
+	s, err := p.Resolve(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "[a (allow.txt:1) a 1 needs b[x] b 1 needs c c 1 needs d]"
+	if got := fmt.Sprint(s.Chain("d")); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// What cannot be found out, or is not followed, is told.
+func TestResolveReports(t *testing.T) {
+	x := newIndex(t, "a 1: b, c @ https://example.com/c.zip ; x=b\nb 1: ; unknown")
+	p := Problem{Roots: roots(t, "a[nope], d @ https://example.com/d.zip"), Environment: linux, Provider: x}
+	s, err := p.Resolve(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := s.Pin("b"); !errors.Is(b.Unknown, ErrUnknown) {
+		t.Errorf("b: %v", b.Unknown)
+	}
+	if got, want := fmt.Sprint(s.Direct), "[d @ https://example.com/d.zip (allow.txt:2) a 1 needs c @ https://example.com/c.zip]"; got != want {
+		t.Errorf("direct %s, want %s", got, want)
+	}
+	if len(s.NoExtras) != 1 || s.NoExtras[0].Extra != "nope" {
+		t.Errorf("extras that are not there: %v", s.NoExtras)
+	}
+}
+
+// A failing provider ends the search; it is not taken for an empty index.
+func TestResolveProviderFails(t *testing.T) {
+	want := errors.New("no route to host")
+	x := newIndex(t, "a 1: b\nb 1:")
+	x.projects["b"][0].err = want
+	p := Problem{Roots: roots(t, "a"), Environment: linux, Provider: x}
+	if s, err := p.Resolve(t.Context()); !errors.Is(err, want) {
+		t.Errorf("set %v, error %v", s, err)
+	}
+}
+
+// Hostile metadata ends by rounds or by time, and a root that is to blame alone
+// is still named.
+func TestResolveEnds(t *testing.T) {
+	x := tangled(t, 12, 30)
+	p := Problem{Roots: tangledRoots(t, 12), Environment: linux, Provider: x, MaxRounds: 1000}
+	if s, err := p.Resolve(t.Context()); !errors.Is(err, ErrRounds) {
+		t.Errorf("set %v, error %v", s, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	x = tangled(t, 12, 30)
+	p.Provider = x
+	if s, err := p.Resolve(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("set %v, error %v", s, err)
+	}
+	x = tangled(t, 12, 30)
+	x.projects["bad"] = newIndex(t, "bad 1: nowhere").projects["bad"]
+	p.Provider = x
+	p.Roots = append(p.Roots, roots(t, "bad")...)
+	_, err := p.Resolve(t.Context())
+	var c *Conflict
+	if !errors.As(err, &c) || c.Reasons[0].Name != "nowhere" {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A forecaster notes what it is told beforehand.
+type forecaster struct {
+	*index
+	told map[string]bool
+}
+
+func (f *forecaster) Prefetch(_ context.Context, names []packaging.Name, of []Wanted) {
+	for _, n := range names {
+		f.told[string(n)] = true
+	}
+	for _, w := range of {
+		f.told[string(w.Name)+" "+w.Candidate.Version.String()] = true
+	}
+}
+
+// All projects are announced before they are asked for, and most candidates: not
+// those that come up when a conflict is mended. Announcing changes no answer.
+func TestPrefetch(t *testing.T) {
+	announced, asked := 0, 0
+	for seed := range 300 {
+		r := rand.New(rand.NewPCG(uint64(seed), 9))
+		text_ := graph(r, 6, 4, 3, true)
+		p := Problem{Roots: roots(t, "a, b"), Environment: linux, Provider: newIndex(t, text_)}
+		want, wantErr := p.Resolve(t.Context())
+		f := &forecaster{newIndex(t, text_), map[string]bool{}}
+		p.Provider = f
+		got, err := p.Resolve(t.Context())
+		if (err == nil) != (wantErr == nil) || err == nil && text(got) != text(want) || err != nil && err.Error() != wantErr.Error() {
+			t.Fatalf("seed %d: %v %v, want %v %v", seed, got, err, want, wantErr)
+		}
+		for q := range f.asked {
+			asked++
+			if f.told[q] {
+				announced++
+			} else if !strings.Contains(q, " ") {
+				t.Errorf("seed %d: project %s was not announced", seed, q)
+			}
+		}
+	}
+	t.Logf("%d of %d questions were announced", announced, asked)
+	if announced < asked*8/10 {
+		t.Errorf("only %d of %d questions were announced", announced, asked)
+	}
+}
+
+// The order in which an index lists versions does not matter, nor does it matter
+// how often one asks.
+func TestResolveIsDetermined(t *testing.T) {
+	for seed := range 200 {
+		r := rand.New(rand.NewPCG(uint64(seed), 11))
+		text_ := graph(r, 6, 4, 3, true)
+		var first string
+		for range 4 {
+			x := newIndex(t, text_)
+			for _, releases := range x.projects {
+				r.Shuffle(len(releases), func(i, j int) { releases[i], releases[j] = releases[j], releases[i] })
+			}
+			p := Problem{Roots: roots(t, "a, b[x]"), Environment: linux, Provider: x}
+			got := ""
+			if s, err := p.Resolve(t.Context()); err != nil {
+				got = err.Error()
+			} else {
+				got = fmt.Sprint(s.Pins, s.Rounds)
+			}
+			if first == "" {
+				first = got
+			}
+			if got != first {
+				t.Fatalf("seed %d: %s\nthen %s", seed, first, got)
+			}
+		}
+	}
+}
+
+// Whatever pip it is, what it finds is right.
+func TestResolveRandomOfEachPip(t *testing.T) {
+	for _, pip := range []Pip{{23, 0}, {23, 1}, {23, 3}, {25, 1}, {25, 2}, {26, 0}, {26, 1}} {
+		for seed := range 300 {
+			r := rand.New(rand.NewPCG(uint64(seed), 13))
+			text := graph(r, 3+r.IntN(5), 4, 3, true)
+			p := Problem{Roots: roots(t, "a, "+someRequirement(r, 3, 3)), Environment: linux, Provider: newIndex(t, text), Pip: pip}
+			s, err := p.Resolve(t.Context())
+			var c *Conflict
+			if errors.As(err, &c) {
+				continue
+			}
+			if err != nil {
+				t.Fatalf("pip %s, seed %d: %v", pip, seed, err)
+			}
+			if wrong := newIndex(t, text).check(&p, s); wrong != "" {
+				t.Fatalf("pip %s, seed %d: %s\n%s", pip, seed, wrong, text)
+			}
+		}
+	}
+}
+
+func TestParsePip(t *testing.T) {
+	for in, want := range map[string]Pip{"23.0.1": {23, 0}, "26.3.dev0": {26, 3}, "24.1b2": {24, 1}, "25.1": {25, 1}} {
+		if got, err := ParsePip(in); err != nil || got != want {
+			t.Errorf("ParsePip(%q) = %v, %v, want %v", in, got, err, want)
+		}
+	}
+	for _, in := range []string{"", "25", "x.y", "-1.0", "25.x"} {
+		if got, err := ParsePip(in); err == nil {
+			t.Errorf("ParsePip(%q) = %v", in, got)
+		}
+	}
+}

@@ -167,10 +167,8 @@ func (p *Provider) Candidates(_ context.Context, n packaging.Name) ([]resolve.Ca
 		if err != nil {
 			return nil, err
 		}
-		s, err := packaging.ParseSpecifiers(f.RequiresPython)
-		if err != nil {
-			return nil, err
-		}
+		// pip ignores what is no specifier, such as ">=3.5.*".
+		s, _ := packaging.ParseSpecifiers(f.RequiresPython)
 		r := ranked{resolve.Candidate{Version: v, Filename: f.Filename, Yanked: f.Yanked}, -1, w.Build}
 		for _, tag := range w.Tags() {
 			if i, ok := p.rank[tag.String()]; ok && (r.rank < 0 || i < r.rank) {
@@ -202,10 +200,7 @@ func (p *Provider) Requires(_ context.Context, n packaging.Name, c resolve.Candi
 	}
 	f := p.projects[n][i]
 	r := resolve.Requirements{Extras: f.ProvidesExtra}
-	var err error
-	if r.Python, err = packaging.ParseSpecifiers(f.RequiresPython); err != nil {
-		return r, fmt.Errorf("%w: %w", resolve.ErrUnusable, err)
-	}
+	r.Python, _ = packaging.ParseSpecifiers(f.RequiresPython)
 	for _, text := range f.RequiresDist {
 		q, err := packaging.ParseRequirement(text)
 		if err != nil {
