@@ -83,10 +83,10 @@ func tangledRoots(t testing.TB, width int) []Root {
 
 func BenchmarkResolveBacktracking(b *testing.B) {
 	b.ReportAllocs()
-	x := tangled(b, 12, 30)
+	x := tangled(b, 3, 10)
 	x.t = nil
 	for b.Loop() {
-		p := Problem{Roots: tangledRoots(b, 12), Environment: linux, Provider: x}
+		p := Problem{Roots: tangledRoots(b, 3), Environment: linux, Provider: x}
 		s, err := p.Resolve(b.Context())
 		if err != nil {
 			b.Fatal(err)

@@ -152,7 +152,7 @@ type visit struct {
 	key    int32
 	at     int
 	reason *asked
-	extras map[packaging.Name]bool
+	extras []packaging.Name
 }
 
 // run walks the requirements of one machine, level by level.
@@ -164,8 +164,8 @@ func (g *gathering) run(ctx context.Context, m *Machine) error {
 	if err != nil {
 		return err
 	}
-	w := &walk{gathering: g, search: s, machine: m, visits: map[string]*visit{},
-		done: map[string]bool{}, taken: map[packaging.Name][]*asked{}, seen: map[packaging.Name][]packaging.Specifiers{}}
+	w := &walk{gathering: g, search: s, machine: m, visits: map[place]*visit{},
+		done: map[string]bool{}, taken: map[packaging.Name][]*asked{}, seen: map[packaging.Name][]seen{}}
 	for _, r := range g.Roots {
 		ok, err := s.counts(r.Requirement, "")
 		if err != nil {
@@ -210,12 +210,19 @@ type walk struct {
 	*search
 	machine *Machine
 	queue   []*asked
-	visits  map[string]*visit // by key and version
-	done    map[string]bool   // requirements that were taken
+	visits  map[place]*visit // by key and version
+	done    map[string]bool  // requirements that were taken
 	taken   map[packaging.Name][]*asked
 
 	// seen are the different specifiers on each project so far.
-	seen map[packaging.Name][]packaging.Specifiers
+	seen map[packaging.Name][]seen
+}
+
+// A seen is what a specifier holds.
+type seen struct {
+	text   string
+	held   set // nil for all
+	choice choice
 }
 
 // take gives the versions that a requirement brings in.
@@ -244,34 +251,40 @@ func (w *walk) take(a *asked) ([]*visit, error) {
 	if a.every {
 		newest = len(p.candidates)
 	}
-	chosen := w.newest(p, q.Specifiers, newest)
+	this := seen{q.Specifiers.String(), p.holds(q.Specifiers), choiceOf(q.Specifiers)}
+	chosen := w.newest(p, this, newest, nil)
 	if len(chosen) == 0 {
 		w.miss(a, p)
 	}
 	known := w.seen[p.name]
-	if !slices.ContainsFunc(known, func(s packaging.Specifiers) bool { return s.String() == q.Specifiers.String() }) {
+	if !slices.ContainsFunc(known, func(s seen) bool { return s.text == this.text }) {
 		for _, s := range known {
-			chosen = append(chosen, w.newest(p, s.And(q.Specifiers), 1)...)
+			both := seen{held: this.held, choice: this.choice.or(s.choice)}
+			for _, i := range w.newest(p, both, 1, s.held) {
+				if !slices.Contains(chosen, i) {
+					chosen = append(chosen, i)
+				}
+			}
 		}
 		if len(known) < MostSpecifiers {
-			w.seen[p.name] = append(known, q.Specifiers)
+			w.seen[p.name] = append(known, this)
 		}
 	}
 	var visits []*visit
 	k := w.keyOf(p.name, nil)
 	w.keys[k].project = p
 	for _, i := range chosen {
-		text := fmt.Sprintf("%s %d", p.name, i)
-		v := w.visits[text]
+		at := place{k, int32(i)}
+		v := w.visits[at]
 		fresh := v == nil
 		if fresh {
-			v = &visit{key: k, at: i, reason: a, extras: map[packaging.Name]bool{}}
-			w.visits[text] = v
+			v = &visit{key: k, at: i, reason: a}
+			w.visits[at] = v
 			w.need(v)
 		}
 		for _, x := range extras {
-			if !v.extras[x] {
-				v.extras[x] = false // not followed yet
+			if !slices.Contains(v.extras, x) {
+				v.extras = append(v.extras, x)
 				fresh = true
 			}
 		}
@@ -282,11 +295,13 @@ func (w *walk) take(a *asked) ([]*visit, error) {
 	return visits, nil
 }
 
-// newest gives the newest candidates that specifiers and constraints hold.
-func (w *walk) newest(p *project, s packaging.Specifiers, n int) []int {
+// newest gives the newest candidates that specifiers, those that are held
+// otherwise and constraints hold.
+func (w *walk) newest(p *project, s seen, n int, and set) []int {
 	left := slices.Clone(p.all)
-	left.and(p.holds(s))
-	choice := choiceOf(s)
+	left.and(s.held)
+	left.and(and)
+	choice := s.choice
 	if b, ok := w.bounds[p.name]; ok {
 		left.and(p.holds(b.specifiers))
 		choice = choice.or(b.choice)
@@ -374,7 +389,7 @@ func (w *walk) instead(v *visit) error {
 			delete(w.needed, text)
 		}
 	}
-	delete(w.visits, fmt.Sprintf("%s %d", p.name, v.at))
+	delete(w.visits, place{v.key, int32(v.at)})
 	// What brought it in is asked again, and everything else that might have.
 	for _, a := range w.taken[p.name] {
 		w.queue = append(w.queue, a)
@@ -405,12 +420,7 @@ func (w *walk) follow(v *visit) error {
 	if r.unknown != nil {
 		w.needed[string(p.name)+" "+c.Version.Canonical()+" "+c.Filename].Unknown = r.unknown
 	}
-	y := &key{}
-	for x := range v.extras {
-		y.extras = append(y.extras, x)
-		v.extras[x] = true
-	}
-	selected, err := w.selected(y, r)
+	selected, err := w.selected(&key{extras: v.extras}, r)
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", p.name, c.Version, err)
 	}

@@ -312,7 +312,7 @@ func (s *search) result() *Set {
 			}
 			p.Asks = append(p.Asks, s.askOf(e))
 		}
-		for _, q := range s.direct[direct{k, i}] {
+		for _, q := range s.direct[place{k, i}] {
 			set.Direct = append(set.Direct, Ask{By: p.Name, Version: p.Version, Requirement: q})
 		}
 	}

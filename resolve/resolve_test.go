@@ -670,3 +670,61 @@ func TestParsePip(t *testing.T) {
 		}
 	}
 }
+
+// FuzzResolve makes an index out of arbitrary bytes and holds the answer against
+// the index, for every pip.
+func FuzzResolve(f *testing.F) {
+	f.Add([]byte{3, 1, 4, 1, 5, 9, 2, 6}, byte(26))
+	f.Add([]byte("the quick brown fox jumps over the lazy dog"), byte(23))
+	f.Fuzz(func(t *testing.T, data []byte, pip byte) {
+		if len(data) == 0 || len(data) > 200 {
+			return
+		}
+		at := 0
+		next := func(n int) int {
+			at++
+			return (int(data[at%len(data)]) + at/len(data)) % n
+		}
+		var b strings.Builder
+		some := func() string {
+			v := 1 + next(4)
+			name := string(rune('a' + next(6)))
+			if next(4) == 0 {
+				name += "[x]"
+			}
+			return name + [...]string{"", fmt.Sprintf(">=%d", v), fmt.Sprintf("<=%d", v), fmt.Sprintf("==%d", v), fmt.Sprintf("!=%d", v)}[next(5)]
+		}
+		for i := range 6 {
+			for v := 1 + next(4); v > 0; v-- {
+				fmt.Fprintf(&b, "%c %d: %s", 'a'+i, v, some())
+				for range next(3) {
+					b.WriteString(", " + some())
+				}
+				if next(3) == 0 {
+					b.WriteString(" ; x=" + some())
+				}
+				if next(9) == 0 {
+					b.WriteString(" ; yanked")
+				}
+				b.WriteString("\n")
+			}
+		}
+		x := newIndex(t, b.String())
+		p := Problem{Roots: roots(t, "a, "+some()), Environment: linux, Provider: x, Pip: Pip{20 + int(pip)%8, int(pip) / 8 % 4}, MaxRounds: 5000}
+		s, err := p.Resolve(t.Context())
+		var c *Conflict
+		switch {
+		case errors.Is(err, ErrRounds):
+		case errors.As(err, &c):
+			if len(c.Reasons) == 0 || len(c.Reasons[0].Demands) == 0 || c.Error() == "" || c.Hint() == "" {
+				t.Errorf("a conflict without a reason: %+v\n%s", c, b.String())
+			}
+		case err != nil:
+			t.Fatal(err)
+		default:
+			if wrong := newIndex(t, b.String()).check(&p, s); wrong != "" {
+				t.Errorf("%s in %s\n%s", wrong, text(s), b.String())
+			}
+		}
+	})
+}

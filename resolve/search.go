@@ -98,7 +98,7 @@ type search struct {
 	projects map[packaging.Name]*project
 	bounds   map[packaging.Name]bound
 	python   int32
-	direct   map[direct][]packaging.Requirement
+	direct   map[place][]packaging.Requirement
 
 	// The state, which is the last of frames. What it was in the others can be
 	// had back by trail.
@@ -116,8 +116,8 @@ type search struct {
 	count int // rounds so far
 }
 
-// direct is a place where requirements stand that name a URL.
-type direct struct {
+// A place is a candidate of a key.
+type place struct {
 	key, candidate int32
 }
 
@@ -144,7 +144,7 @@ func newSearch(ctx context.Context, p *Problem, projects map[packaging.Name]*pro
 		index:    map[string]int32{},
 		projects: projects,
 		bounds:   map[packaging.Name]bound{},
-		direct:   map[direct][]packaging.Requirement{},
+		direct:   map[place][]packaging.Requirement{},
 	}
 	python, err := packaging.ParseVersion(p.Environment.PythonFullVersion)
 	if err != nil {
@@ -343,7 +343,7 @@ func (s *search) needs(k int32, i int) ([]*requirement, error) {
 	s.announce(selected)
 	for _, q := range selected {
 		if q.URL != "" {
-			at := direct{k, int32(i)}
+			at := place{k, int32(i)}
 			s.direct[at] = append(s.direct[at], q)
 			continue
 		}

@@ -1,7 +1,7 @@
 """Ask pip for many answers in one process.
 
-Reads a JSON document {"jobs": [...]} and writes {"pip": version, "answers": [...]}.
-A job has the URL of an index, requirements, constraints, pip's further arguments
+Reads a JSON document {"jobs": [...]} and writes {"answers": [...]}, with the version
+of pip and the markers and tags, best first, of the machine that it runs on. A job has the URL of an index, requirements, constraints, pip's further arguments
 and, for another machine than this one, the values of markers. What pip does is
 pip's own: nothing of it is replaced but the values of markers, for which it has
 no arguments.
@@ -20,19 +20,6 @@ from pip._internal.utils.compatibility_tags import get_supported
 from pip._vendor.packaging import markers
 
 native = markers.default_environment
-
-
-def environment(args):
-    """The values of markers and the tags, best first, that pip goes by."""
-    option = lambda name: [b for a, b in zip(args, args[1:]) if a == name] or None
-    version = option("--python-version")
-    tags = get_supported(
-        version="".join(version[0].split(".")[:2]) if version else None,
-        platforms=option("--platform"),
-        impl=(option("--implementation") or [None])[0],
-        abis=option("--abi"),
-    )
-    return {"markers": dict(native()), "tags": [str(t) for t in tags]}
 
 
 def answer(job):
@@ -61,6 +48,6 @@ def answer(job):
 
 
 request = json.load(sys.stdin)
-out = {"pip": pip.__version__, "environments": [environment(a) for a in request.get("environments", [])]}
+out = {"pip": pip.__version__, "markers": dict(native()), "tags": [str(t) for t in get_supported()]}
 out["answers"] = [answer(job) for job in request["jobs"]]
 json.dump(out, sys.stdout)

@@ -53,8 +53,8 @@ func Load() (Tree, error) {
 // Roots are requirements that everything else in the tree is there for.
 func Roots() []string { return strings.Fields(roots) }
 
-// Targets gives the environments of presets of package target, for pip to
-// resolve for as if it ran there. It is for CPython only.
+// Targets gives machines of package target by their names, with the arguments by
+// which pip resolves as if it ran there. It is for CPython only.
 func Targets(names ...string) ([]Environment, error) {
 	var es []Environment
 	for _, name := range names {
@@ -62,13 +62,12 @@ func Targets(names ...string) ([]Environment, error) {
 		if err != nil {
 			return nil, err
 		}
-		e := Environment{Name: name, Markers: t.Markers}
+		e := Environment{Target: t}
 		digits := strings.ReplaceAll(t.Markers.PythonVersion, ".", "")
 		e.Args = []string{"--implementation", "cp", "--python-version", t.Markers.PythonFullVersion,
 			"--abi", "cp" + digits, "--abi", "abi3", "--abi", "none"}
 		seen := map[string]bool{"any": true}
 		for _, tag := range t.Tags() {
-			e.Tags = append(e.Tags, tag.String())
 			if !seen[tag.Platform] {
 				seen[tag.Platform] = true
 				e.Args = append(e.Args, "--platform", tag.Platform)

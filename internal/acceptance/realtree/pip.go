@@ -14,6 +14,7 @@ import (
 
 	"nestgen/packaging"
 	"nestgen/resolve"
+	"nestgen/target"
 )
 
 //go:embed judge.py
@@ -76,8 +77,7 @@ func (a Answer) String() string {
 }
 
 type request struct {
-	Jobs         []job      `json:"jobs"`
-	Environments [][]string `json:"environments"`
+	Jobs []job `json:"jobs"`
 }
 
 type job struct {
@@ -89,11 +89,9 @@ type job struct {
 }
 
 type reply struct {
-	Pip          string `json:"pip"`
-	Environments []struct {
-		Markers map[string]string `json:"markers"`
-		Tags    []string          `json:"tags"`
-	} `json:"environments"`
+	Pip     string            `json:"pip"`
+	Markers map[string]string `json:"markers"`
+	Tags    []string          `json:"tags"`
 	Answers []struct {
 		Set   map[string]string `json:"set"`
 		Error string            `json:"error"`
@@ -133,35 +131,23 @@ func run(ctx context.Context, r request) (reply, error) {
 	return answer, nil
 }
 
-// Describe says which pip there is and what it takes for each of the
-// environments, of which Name and Args are given; no Args stand for the machine
-// that it runs on. The markers of others are those of Markers where they are set.
-func Describe(ctx context.Context, environments ...Environment) (resolve.Pip, []Environment, error) {
-	r := request{Jobs: []job{}, Environments: [][]string{}}
-	for _, e := range environments {
-		r.Environments = append(r.Environments, append([]string{}, e.Args...))
-	}
-	got, err := run(ctx, r)
+// Native says which pip there is, and what the machine is that it runs on.
+func Native(ctx context.Context) (resolve.Pip, Environment, error) {
+	got, err := run(ctx, request{Jobs: []job{}})
 	if err != nil {
-		return resolve.Pip{}, nil, err
+		return resolve.Pip{}, Environment{}, err
 	}
 	version, err := resolve.ParsePip(got.Pip)
 	if err != nil {
-		return resolve.Pip{}, nil, err
+		return resolve.Pip{}, Environment{}, err
 	}
-	described := slices.Clone(environments)
-	for i, e := range got.Environments {
-		described[i].Tags = e.Tags
-		if described[i].Markers.PythonFullVersion == "" {
-			described[i].Markers = environmentOf(e.Markers)
-		}
-	}
-	return version, described, nil
+	machine, err := target.Spec{Name: "native", Tags: got.Tags, Markers: got.Markers}.Target()
+	return version, Environment{Target: machine}, err
 }
 
 // Ask gives pip's answers, in the order of the questions.
 func Ask(ctx context.Context, questions []Question) ([]Answer, error) {
-	r := request{Environments: [][]string{}}
+	r := request{}
 	for _, q := range questions {
 		j := job{Index: q.Index, Requirements: q.Requirements, Constraints: q.Constraints, Args: q.Environment.Args}
 		if len(q.Environment.Args) > 0 {
@@ -185,16 +171,6 @@ func Ask(ctx context.Context, questions []Question) ([]Answer, error) {
 		answers = append(answers, answer)
 	}
 	return answers, nil
-}
-
-func environmentOf(m map[string]string) packaging.Environment {
-	return packaging.Environment{
-		OSName: m["os_name"], SysPlatform: m["sys_platform"], PlatformMachine: m["platform_machine"],
-		PlatformPythonImplementation: m["platform_python_implementation"], PlatformRelease: m["platform_release"],
-		PlatformSystem: m["platform_system"], PlatformVersion: m["platform_version"],
-		PythonVersion: m["python_version"], PythonFullVersion: m["python_full_version"],
-		ImplementationName: m["implementation_name"], ImplementationVersion: m["implementation_version"],
-	}
 }
 
 func markersOf(e packaging.Environment) map[string]string {

@@ -98,11 +98,11 @@ func native(t *testing.T) (resolve.Pip, Environment) {
 	if _, err := exec.LookPath(Python()); err != nil {
 		t.Skipf("no %s: pip is the judge here", Python())
 	}
-	pip, es, err := Describe(t.Context(), Environment{Name: "native"})
+	pip, here, err := Native(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pip, es[0]
+	return pip, here
 }
 
 // compare holds what is resolved against pip's answer.

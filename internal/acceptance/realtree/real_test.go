@@ -58,7 +58,7 @@ func TestRealProjectsAgainstPip(t *testing.T) {
 		compare(t, q.Environment.Name, pip, tree, q, a)
 	}
 	t.Logf("pip %s: %d of %d questions have a set, with %d files in all", pip, sets, len(questions), files)
-	if sets < len(questions)/2 {
+	if sets < len(questions)*3/4 {
 		t.Errorf("%d of %d questions have a set", sets, len(questions))
 	}
 }

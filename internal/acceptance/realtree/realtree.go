@@ -23,6 +23,7 @@ import (
 	"nestgen/intake/intaketest"
 	"nestgen/packaging"
 	"nestgen/resolve"
+	"nestgen/target"
 )
 
 // A File is a wheel of a project: what its page and its metadata say.
@@ -108,25 +109,21 @@ func (f File) Wheel() ([]byte, error) {
 
 // An Environment is a machine as pip sees it.
 type Environment struct {
-	Name string
+	target.Target
 
 	// Args are pip's arguments for a machine that is not the one it runs on.
 	Args []string
+}
 
-	Markers packaging.Environment
-
-	// Tags are what the machine takes, best first.
-	Tags []string
+// A Provider is a [resolve.Provider] of a tree.
+type Provider struct {
+	machine  target.Target
+	projects map[packaging.Name][]File
 }
 
 // Provider gives the tree as it is on offer in an environment.
 func (t Tree) Provider(e Environment) *Provider {
-	p := &Provider{rank: map[string]int{}, projects: map[packaging.Name][]File{}, e: e}
-	for i, tag := range e.Tags {
-		if _, ok := p.rank[tag]; !ok {
-			p.rank[tag] = i
-		}
-	}
+	p := &Provider{machine: e.Target, projects: map[packaging.Name][]File{}}
 	for _, f := range t.Files {
 		n := packaging.NormalizeName(f.Project)
 		p.projects[n] = append(p.projects[n], f)
@@ -134,62 +131,21 @@ func (t Tree) Provider(e Environment) *Provider {
 	return p
 }
 
-// A Provider is a [resolve.Provider] of a tree.
-type Provider struct {
-	e        Environment
-	rank     map[string]int
-	projects map[packaging.Name][]File
-}
-
-// Candidates gives the best file of each version, as pip ranks them: one that is
-// not yanked first, then by tag, then by build.
+// Candidates gives what the machine can install of a project.
 func (p *Provider) Candidates(_ context.Context, n packaging.Name) ([]resolve.Candidate, error) {
 	files, ok := p.projects[n]
 	if !ok {
 		return nil, fs.ErrNotExist
 	}
-	python, err := packaging.ParseVersion(p.e.Markers.PythonFullVersion)
-	if err != nil {
-		return nil, err
-	}
-	type ranked struct {
-		resolve.Candidate
-		rank  int
-		build string
-	}
-	best := map[string]ranked{}
+	var listed []resolve.File
 	for _, f := range files {
-		w, err := packaging.ParseWheel(f.Filename)
+		w, err := packaging.ParseFilename(f.Filename, n)
 		if err != nil {
 			return nil, err
 		}
-		v, err := packaging.ParseVersion(w.Version)
-		if err != nil {
-			return nil, err
-		}
-		// pip ignores what is no specifier, such as ">=3.5.*".
-		s, _ := packaging.ParseSpecifiers(f.RequiresPython)
-		r := ranked{resolve.Candidate{Version: v, Filename: f.Filename, Yanked: f.Yanked}, -1, w.Build}
-		for _, tag := range w.Tags() {
-			if i, ok := p.rank[tag.String()]; ok && (r.rank < 0 || i < r.rank) {
-				r.rank = i
-			}
-		}
-		if r.rank < 0 || !s.Contains(python, packaging.AllowPrereleases) {
-			continue
-		}
-		old, ok := best[v.Canonical()]
-		better := !ok || old.Yanked && !r.Yanked ||
-			old.Yanked == r.Yanked && (r.rank < old.rank || r.rank == old.rank && packaging.CompareBuilds(r.build, old.build) > 0)
-		if better {
-			best[v.Canonical()] = r
-		}
+		listed = append(listed, resolve.File{Filename: w, As: f.Filename, RequiresPython: f.RequiresPython, Yanked: f.Yanked})
 	}
-	var candidates []resolve.Candidate
-	for _, r := range best {
-		candidates = append(candidates, r.Candidate)
-	}
-	return candidates, nil
+	return resolve.Offer(&p.machine, listed), nil
 }
 
 // Requires gives what the file of a candidate requires.
