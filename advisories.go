@@ -407,6 +407,21 @@ func digestOfFile(name, stamp string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
+// advisoriesDigest names what the catalog knows of advisories, and what is to come of
+// it.
+func (s *site) advisoriesDigest(ctx context.Context) (string, error) {
+	text, err := s.catalog.Meta(ctx, metaAdvisories)
+	if err != nil || text == "" {
+		return "", storage(err)
+	}
+	var d appliedDump
+	if err := json.Unmarshal([]byte(text), &d); err != nil {
+		return text, nil // as it is: the next build reads the dump again
+	}
+	a := &s.Advisories
+	return fmt.Sprintf("%s %s %v %v %q", d.Rules, d.Digest, a.Yank, a.Block, a.Upstreams), nil
+}
+
 // advice gives what advisories say of a project, and what is to come of it; current
 // is what the index has of it, or nil.
 func (s *site) advice(ctx context.Context, n packaging.Name, current *catalog.Project) (*plan.Advice, error) {

@@ -27,15 +27,29 @@ type completion struct {
 	// unfinished says that something is not known of what is needed, so that
 	// nothing may leave the index for not being needed.
 	unfinished bool
+
+	// completed says that what the lines need was looked for in this run.
+	completed bool
 }
 
 // settled gives the lines of a project that ask for nothing but what was chosen
 // for them.
 func (s *site) settled(n packaging.Name) map[int]bool {
-	if s.keep(n) != plan.Newest {
-		return nil
+	var settled map[int]bool
+	for i := range s.intent.chosen[n] {
+		keep := s.keep(n)
+		if own := s.intent.lists[s.intent.wants[n][i].List]; own != nil {
+			keep = own.of(s, n).Keep
+		}
+		if keep != plan.Newest {
+			continue
+		}
+		if settled == nil {
+			settled = map[int]bool{}
+		}
+		settled[i] = true
 	}
-	return s.intent.chosen[n]
+	return settled
 }
 
 // complete finds out what the lines of the allowlist need, on every machine that the
@@ -80,6 +94,7 @@ func (s *site) keepRest(ctx context.Context) error {
 // takeOver notes in the intent what was found out.
 func (s *site) takeOver(ctx context.Context, found []installation) error {
 	in := &s.intent
+	in.completed = true
 	in.needs = map[packaging.Name][]plan.Need{}
 	in.chosen = map[packaging.Name]map[int]bool{}
 	why := map[packaging.Name]map[string]map[string][]string{} // versions, reasons, environments
@@ -90,6 +105,7 @@ func (s *site) takeOver(ctx context.Context, found []installation) error {
 		for _, set := range i.sets {
 			for _, r := range set.roots {
 				in.choose(r)
+				in.lists[r.want.List].need(set.pins)
 			}
 			for _, p := range set.pins {
 				versions := why[p.name]
@@ -250,7 +266,8 @@ func (s *site) roots() (lists [][]*root) {
 		for i, w := range s.intent.wants[n] {
 			if w.Kind == allowlist.FromIndex || w.Kind == allowlist.Archive {
 				r := &root{w, i}
-				byList[r.list()] = append(byList[r.list()], r)
+				list := w.List + "\x00" + r.list()
+				byList[list] = append(byList[list], r)
 			}
 		}
 	}

@@ -2,13 +2,16 @@ package nestgen
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"nestgen/allowlist"
+	"nestgen/catalog"
 	"nestgen/internal/stricttoml"
 	"nestgen/layout"
 	"nestgen/packaging"
@@ -116,6 +119,81 @@ type ownList struct {
 	keep        plan.Keep
 	failed      bool   // it could not be read whole
 	digest      string // of what it says
+
+	// needs are the versions that were found to be needed by its lines, by project.
+	needs map[packaging.Name]map[string]bool
+}
+
+// need notes what was found to be needed by a line.
+func (l *ownList) need(pins []pin) {
+	if l == nil {
+		return
+	}
+	for _, p := range pins {
+		if l.needs[p.name] == nil {
+			l.needs[p.name] = map[string]bool{}
+		}
+		l.needs[p.name][p.version] = true
+	}
+}
+
+// wanted gives what the list chooses of a project of which the site lists some files:
+// by its lines, and because these need it.
+func (l *ownList) wanted(s *site, n packaging.Name, files []catalog.File) []catalog.File {
+	if len(l.wants[n])+len(l.needs[n]) == 0 {
+		return nil
+	}
+	chosen := plan.Select(plan.Selection{Name: n, Files: files, Wants: l.wants[n], List: l.of(s, n), Policy: s.intent.policy})
+	for _, f := range files {
+		if l.needs[n][f.Version] && !slices.Contains(chosen, f) {
+			chosen = append(chosen, f)
+		}
+	}
+	return chosen
+}
+
+// metaNeeds begins the key under which the catalog keeps what the lines of an index
+// need, in JSON.
+const metaNeeds = "needs "
+
+// settleNeeds has what the lines of indexes need be known when upstreams were not
+// asked in this run, and remembered when they were.
+func (s *site) settleNeeds(ctx context.Context) error {
+	for _, name := range slices.Sorted(maps.Keys(s.intent.lists)) {
+		own := s.intent.lists[name]
+		known, err := s.catalog.Meta(ctx, metaNeeds+name)
+		if err != nil {
+			return storage(err)
+		}
+		now := ""
+		switch {
+		case s.Dependencies == NoDependencies:
+		case s.intent.completed:
+			text, err := json.Marshal(own.needs)
+			if err != nil {
+				return fmt.Errorf("allowlist of %s: %w", name, err)
+			}
+			now = string(text)
+		default:
+			now = known
+			if known == "" {
+				break
+			}
+			own.needs = map[packaging.Name]map[string]bool{}
+			if err := json.Unmarshal([]byte(known), &own.needs); err != nil {
+				return fmt.Errorf("catalog: what %s needs: %w", name, err)
+			}
+		}
+		own.digest += fmt.Sprintf(" %x", sha256.Sum256([]byte(now)))
+		if now == known {
+			continue
+		}
+		err = s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.SetMeta(metaNeeds+name, now) })
+		if err != nil {
+			return storage(err)
+		}
+	}
+	return nil
 }
 
 // want takes a line in, unless it is one of the site's own list.
@@ -137,7 +215,7 @@ func (s *site) readOwnLists() (wants []allowlist.Want, err error) {
 		s.listProblems(list)
 		own := &ownList{
 			wants: map[packaging.Name][]allowlist.Want{}, constraints: map[packaging.Name][]allowlist.Want{},
-			options: list.Options, keep: cmp.Or(x.Versions, s.Versions), failed: list.Failed(),
+			options: list.Options, keep: cmp.Or(x.Versions, s.Versions), failed: list.Failed(), needs: map[packaging.Name]map[string]bool{},
 		}
 		s.intent.faulty = s.intent.faulty || list.Failed()
 		s.intent.partial = s.intent.partial || list.Partial()

@@ -218,7 +218,11 @@ func (in *installer) solve(ctx context.Context, lines []*root) (*installed, erro
 		}
 		problem.Roots = append(problem.Roots, resolve.Root{Requirement: q, From: r.place()})
 	}
-	for _, constraints := range in.intent.constraints {
+	narrowing := in.intent.constraints
+	if own := in.intent.lists[lines[0].want.List]; own != nil {
+		narrowing = own.constraints
+	}
+	for _, constraints := range narrowing {
 		for _, c := range constraints {
 			problem.Constraints = append(problem.Constraints, resolve.Root{Requirement: c.Requirement, From: c.Position.String()})
 		}

@@ -57,7 +57,15 @@ func (s *site) updateViews(ctx context.Context) error {
 	if err != nil {
 		return storage(err)
 	}
-	rules := map[string]string{rootIndex: ""}
+	if err := s.settleNeeds(ctx); err != nil {
+		return err
+	}
+	about, err := s.advisoriesDigest(ctx)
+	if err != nil {
+		return err
+	}
+	// What is said of a file without regard to where it is listed.
+	rules := map[string]string{rootIndex: fmt.Sprintf("%s %q", s.intent.policy.Digest(), about)}
 	for _, x := range s.Indexes {
 		v := &viewRun{Index: x, was: known[x.Name], rules: s.viewRules(x, rules)}
 		rules[x.Name] = v.rules
@@ -72,7 +80,7 @@ func (s *site) updateViews(ctx context.Context) error {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(known)) {
-		if err := s.leaveView(ctx, known[name], serial); err != nil {
+		if err := s.leaveView(ctx, known[name], rules[rootIndex], serial); err != nil {
 			return err
 		}
 	}
@@ -83,7 +91,7 @@ func (s *site) updateViews(ctx context.Context) error {
 // those that it inherits are known.
 func (s *site) viewRules(x Index, rules map[string]string) string {
 	h := sha256.New()
-	fmt.Fprintln(h, viewForm, s.intent.policy.Digest())
+	fmt.Fprintln(h, viewForm, rules[rootIndex])
 	for _, from := range x.Inherits {
 		fmt.Fprintf(h, "%q %s\n", from, rules[from])
 	}
@@ -174,6 +182,9 @@ func (s *site) viewNames(ctx context.Context, v *viewRun) ([]packaging.Name, err
 		for n := range own.wants {
 			set[n] = true
 		}
+		for n := range own.needs {
+			set[n] = true
+		}
 	}
 	return slices.Sorted(maps.Keys(set)), err
 }
@@ -209,8 +220,12 @@ func (s *site) viewed(ctx context.Context, v *viewRun, n packaging.Name) (*catal
 		}
 	}
 	own := s.intent.lists[v.Name]
-	if own != nil && len(own.wants[n]) > 0 {
-		add(plan.Select(plan.Selection{Name: n, Files: root.Files, Wants: own.wants[n], List: own.of(s, n), Policy: s.intent.policy}))
+	if own != nil {
+		add(own.wanted(s, n, root.Files))
+	}
+	advice, err := s.advice(ctx, n, nil)
+	if err != nil {
+		return nil, nil, err
 	}
 	pinned, err := s.catalog.Promotions(ctx, v.Name, n)
 	if err != nil {
@@ -218,18 +233,18 @@ func (s *site) viewed(ctx context.Context, v *viewRun, n packaging.Name) (*catal
 	}
 	var news []catalog.File
 	for i, f := range pinned {
-		if pinned[i] = s.pinned(root, f); pinned[i] != f {
+		if pinned[i] = s.pinned(root, f, advice); pinned[i] != f {
 			news = append(news, pinned[i])
 		}
 	}
 	add(pinned)
-	if v.orphan || v.stays[n] || own != nil && own.failed {
+	if v.orphan || v.stays[n] || own != nil && (own.failed || s.intent.unfinished) {
 		before, err := s.listed(ctx, v.Name, n)
 		if err != nil {
 			return nil, nil, err
 		}
 		for i, f := range before.Files {
-			before.Files[i] = s.pinned(root, f)
+			before.Files[i] = s.pinned(root, f, advice)
 		}
 		add(before.Files)
 		if v.orphan {
@@ -237,30 +252,36 @@ func (s *site) viewed(ctx context.Context, v *viewRun, n packaging.Name) (*catal
 		}
 	}
 	for _, f := range files {
-		if _, blocked := s.intent.policy.Blocked(n, f.Filename, f.Version); !blocked {
+		if !s.forbidden(f, advice) {
 			p.Files = append(p.Files, f)
 		}
 	}
 	catalog.SortFiles(p.Files)
 	p.Display = catalog.SpellingOf(n, p.Links, p.Files)
 	if has || len(p.Files) > 0 {
-		p.Status, p.Note = root.Status, root.Note
+		p.Status, p.Note, p.Advisories = root.Status, root.Note, root.Advisories
 	}
 	return p, news, nil
 }
 
 // pinned gives a file that stays in a view as the site says now: what its index says
 // of it, or, if that lists it no more or does not have it here any more, what it said
-// last. Whether it is yanked, the policy decides in any case.
-func (s *site) pinned(root *catalog.Project, f catalog.File) catalog.File {
+// last. Whether it is yanked, advisories and the policy decide in any case.
+func (s *site) pinned(root *catalog.Project, f catalog.File, advice *plan.Advice) catalog.File {
 	if now, ok := listedAs(root, f.Filename); ok {
 		if !now.Announced || f.Announced {
 			return now
 		}
 		f.SourceYank = now.SourceYank
 	}
-	f.Yanked = s.intent.policy.Yank(f.Project, f.Filename, f.Version, f.SourceYank)
+	f.Yanked = s.yank(&f, advice)
 	return f
+}
+
+// forbidden reports whether no index may list a file, whatever else becomes of it.
+func (s *site) forbidden(f catalog.File, advice *plan.Advice) bool {
+	_, blocked := s.intent.policy.Blocked(f.Project, f.Filename, f.Version)
+	return blocked || advice.Blocks(f.Source, f.Version)
 }
 
 // listed gives a project as an index lists it, without anything if it does not.
@@ -303,10 +324,11 @@ func (s *site) brakeView(ctx context.Context, v *viewRun) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if slices.ContainsFunc(before.Files, func(f catalog.File) bool {
-			_, blocked := s.intent.policy.Blocked(n, f.Filename, f.Version)
-			return !blocked
-		}) {
+		advice, err := s.advice(ctx, n, nil)
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(before.Files, func(f catalog.File) bool { return !s.forbidden(f, advice) }) {
 			vanish[n] = true
 		}
 	}
@@ -332,7 +354,7 @@ func (s *site) moveView(ctx context.Context, v *viewRun) error {
 // leaveView sees to a view that the settings do not have any more. If something was
 // promoted to it that is not to be had again by the settings alone, somebody has to
 // say that it is meant.
-func (s *site) leaveView(ctx context.Context, was catalog.View, serial int64) error {
+func (s *site) leaveView(ctx context.Context, was catalog.View, rules string, serial int64) error {
 	promoted, err := s.catalog.PromotedNames(ctx, was.Name)
 	if err != nil {
 		return storage(err)
@@ -341,7 +363,7 @@ func (s *site) leaveView(ctx context.Context, was catalog.View, serial int64) er
 		s.report.problem(plan.Alarm, was.Name, `put the [[index]] back; if it is meant to go, run "nestgen build --allow-removals" once`,
 			"the settings do not have this index any more, but files of %d projects were promoted to it; it stays as it is", len(promoted))
 		v := &viewRun{Index: Index{Name: was.Name, Prefix: was.Prefix}, was: was, orphan: true}
-		v.rules = "gone " + s.intent.policy.Digest()
+		v.rules = "gone " + rules
 		return s.updateView(ctx, v, serial)
 	}
 	if err := s.removeViewPages(ctx, was.Prefix); err != nil {

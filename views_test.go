@@ -513,3 +513,52 @@ func TestDiff(t *testing.T) {
 		}
 	}
 }
+
+// An index with lines of its own installs from itself alone where the allowlist is
+// completed: it lists what its lines need, and a promotion in between does not forget
+// that.
+func TestAnIndexIsCompleted(t *testing.T) {
+	w, _ := completing(t, "d\n", needing("a", "1", "b"), needing("b", "1", "c<2"), needing("c", "1"), needing("c", "2"), needing("d", "1", "c"))
+	w.write("own.txt", "a\n-c narrow.txt\n")
+	w.write("narrow.txt", "d<1\n")
+	w.index(Index{Name: "own", Allowlist: []string{w.path("own.txt")}}, Index{Name: "prod"})
+	w.build(0)
+	w.lists(pure("a-1", "b-1", "c-1", "c-2", "d-1")...)
+	w.listsIn("own", pure("a-1", "b-1", "c-1")...)
+	w.whole()
+	w.promote("own", "prod", "a", "b==1")
+	w.listsIn("own", pure("a-1", "b-1", "c-1")...)
+	w.listsIn("prod", pure("a-1", "b-1")...)
+	w.whole()
+	w.write("own.txt", "c\n")
+	w.build(0, Options{AllowRemovals: true})
+	w.listsIn("own", pure("c-2")...)
+	w.listsIn("prod", pure("a-1", "b-1")...)
+	w.lists(pure("c-2", "d-1")...)
+	w.whole()
+}
+
+// What turns out to be malware leaves every index at once, also one that the site does
+// not list any more; what is fixed elsewhere is yanked there.
+func TestAdvisoriesReachEveryIndex(t *testing.T) {
+	w, _ := advised(t, "foo==1.0\nbar==1.0\n", nil, wheelFile(t, "foo", "1.0"), wheelFile(t, "foo", "2.0"), wheelFile(t, "bar", "1.0"), wheelFile(t, "bar", "2.0"))
+	w.Advisories.Yank = true
+	w.index(Index{Name: "prod"})
+	w.build(0)
+	w.promote("/", "prod", "foo", "bar")
+	w.write("allowlist.txt", "foo==2.0\nbar==2.0\n")
+	w.build(0)
+	w.listsIn("prod", pure("foo-1.0", "bar-1.0")...)
+	w.write("osv.zip", dump(t, osv("MAL-1", "foo", "introduced=0 fixed=2.0"), osv("X-1", "bar", "introduced=0 fixed=2.0")))
+	w.build(0)
+	w.listsIn("prod", pure("bar-1.0")...)
+	var p simplePage
+	unmarshal(t, w.read("site/prod/simple/bar/index.v1_json"), &p)
+	if p.Files[0].Yanked != "X-1: bar is bad; fixed in 2.0" {
+		t.Errorf("yanked: %v", p.Files[0].Yanked)
+	}
+	if html := w.read("site/prod/project/bar/index.html"); !strings.Contains(html, "X-1") {
+		t.Error("its page for people does not name the advisory")
+	}
+	w.whole()
+}

@@ -295,7 +295,8 @@ func (t *Tx) ForgetViewPages() error {
 	return t.q.exec(t.ctx, "UPDATE views SET pages = ''")
 }
 
-// PutView makes files, status, note and links of a project what a view has of it;
+// PutView makes files, status, note, links and advisories of a project what a view has
+// of it;
 // none of any of them takes the project out of the view. What is the same already
 // changes nothing. The bytes of what the view lists no more may be deleted after the
 // grace, unless they are listed elsewhere.
@@ -454,6 +455,9 @@ func encodeBody(p *Project) []byte {
 		b = appendText(b, l.Version)
 		b = appendText(b, l.Source)
 	}
+	if len(p.Advisories) > 0 {
+		b = append(b, encodeAdvisories(p.Advisories)...)
+	}
 	return b
 }
 
@@ -487,8 +491,10 @@ func decodeBody(n packaging.Name, b []byte) (*Project, error) {
 			p.Links = append(p.Links, Link{Project: n, URL: d.text(), Egg: d.text(), Version: d.text(), Source: d.text()})
 		}
 	}
-	if d.bad || len(d.rest) > 0 {
+	if d.bad {
 		return nil, errDamaged
 	}
-	return p, nil
+	var err error
+	p.Advisories, err = decodeAdvisories(d.rest)
+	return p, err
 }

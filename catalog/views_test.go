@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"nestgen/advisory"
 	"nestgen/packaging"
 )
 
@@ -35,6 +36,7 @@ func TestViewsGiveWhatWasPut(t *testing.T) {
 	p := aViewed("foo", f, aFile("foo", "foo-2.0-py3-none-any.whl", "2.0", 2))
 	p.Display, p.Note, p.Status = "Foo", "a note", Status{Deprecated, "use bar"}
 	p.Links = []Link{{Project: "foo", URL: "https://example.org/foo", Egg: "Foo", Version: "3", Source: "x:1"}}
+	p.Advisories = []advisory.Record{{ID: "X-1", Summary: "bad", Versions: []string{"1.0"}}}
 	view := View{Name: "prod", Prefix: "prod", Rules: "r", Serial: 7, Pages: "p"}
 	update(t, c, func(tx *Tx) error { return tx.SetView(view) })
 	put(t, c, "prod", p, true)

@@ -42,6 +42,9 @@ func (a *Advice) malware(source, version string) *advisory.Record {
 	return a.Records.Malware(version)
 }
 
+// Blocks reports whether a version from a source must not be listed.
+func (a *Advice) Blocks(source, version string) bool { return a.malware(source, version) != nil }
+
 // yank gives the yank of a version, which is its source's own if that has yanked it.
 func (a *Advice) yank(source, version string, own catalog.Yank) catalog.Yank {
 	if own.Yanked || !a.about(source) || !a.YankFixed {
