@@ -211,62 +211,20 @@ func (s *site) publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.exists(layout.RootJSON) && len(work) > 0 && work[0].view == "" {
-		// With the site's own pages go the bytes that nobody is to have any more, so
-		// that no other index may list them then. Only where there is nothing yet
-		// the site's own come first, which the others lead to.
-		work = append(work[1:], work[0])
-	}
+	var done []publishedPages
+	var away []string
 	for _, x := range work {
-		err := s.publishPages(ctx, turn, x.indexPages, x.everything)
+		d, err := s.publishPages(ctx, turn, x.indexPages, x.everything)
 		if errors.Is(err, generate.ErrFormer) {
-			err = s.publishPages(ctx, turn, x.indexPages, true)
+			d, err = s.publishPages(ctx, turn, x.indexPages, true)
 		}
 		if err != nil {
 			return err
 		}
+		done, away = append(done, d), append(away, d.away...)
 	}
-	return nil
-}
-
-// publishPages makes the pages of an index that are out of date, or all of them. What
-// has not changed is taken over from the pages that list every file; if that cannot
-// be, the error matches [generate.ErrFormer].
-func (s *site) publishPages(ctx context.Context, turn *publish.Turn, x indexPages, everything bool) error {
-	b := s.newBatch(turn, x.Site, everything)
-	defer b.batch.Close()
-	former := s.former
-	if everything {
-		if err := s.outdate(ctx, x); err != nil {
-			return storage(err)
-		}
-		former = nil
-	}
-	if err := b.index(b.rendering(ahead(s.entries(ctx, x))), former); err != nil {
-		return storage(err)
-	}
-	if x.view == "" {
-		if err := b.heldPages(x.held); err != nil {
-			return storage(err)
-		}
-	}
-	if everything {
-		if err := b.strangers(); err != nil {
-			return storage(err)
-		}
-	} else if b.newSpelling {
-		// A run that dies now leaves folders that only a look at all of them finds.
-		if err := s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return x.setRules(tx, "") }); err != nil {
-			return storage(err)
-		}
-	}
-	if err := s.giveBack(ctx, b.apart); err != nil {
-		return storage(err)
-	}
-	if err := b.publish(ctx); err != nil {
-		return storage(err)
-	}
-	withheld, err := s.putAway(ctx, b.apart)
+	// No index lists any more what nobody is to have.
+	withheld, err := s.putAway(ctx, away)
 	if err != nil {
 		return storage(err)
 	}
@@ -274,18 +232,76 @@ func (s *site) publishPages(ctx context.Context, turn *publish.Turn, x indexPage
 		if err := tx.Withheld(withheld); err != nil {
 			return err
 		}
-		for n, as := range b.shown {
-			if err := x.published(tx, n, as); err != nil {
+		for _, d := range done {
+			if err := d.note(tx, s.pageRules(d.Site)); err != nil {
 				return err
 			}
 		}
-		if x.view == "" {
-			if err := tx.SetMeta(metaHeld, x.held.digest); err != nil {
-				return err
-			}
-		}
-		return x.setRules(tx, s.pageRules(x.Site))
+		return nil
 	}))
+}
+
+// A publishedPages is the pages of an index that were published and that the catalog
+// does not know of yet.
+type publishedPages struct {
+	indexPages
+	shown map[packaging.Name]shownAs
+	away  []string // files that the pages list no more, because nobody is to have them
+}
+
+// note notes in the catalog what the pages show, and what they depend on.
+func (d *publishedPages) note(tx *catalog.Tx, rules string) error {
+	for n, as := range d.shown {
+		if err := d.published(tx, n, as); err != nil {
+			return err
+		}
+	}
+	if d.view == "" {
+		if err := tx.SetMeta(metaHeld, d.held.digest); err != nil {
+			return err
+		}
+	}
+	return d.setRules(tx, rules)
+}
+
+// publishPages makes the pages of an index that are out of date, or all of them. What
+// has not changed is taken over from the pages that list every file; if that cannot
+// be, the error matches [generate.ErrFormer].
+func (s *site) publishPages(ctx context.Context, turn *publish.Turn, x indexPages, everything bool) (done publishedPages, err error) {
+	b := s.newBatch(turn, x.Site, everything)
+	defer b.batch.Close()
+	former := s.former
+	if everything {
+		if err := s.outdate(ctx, x); err != nil {
+			return done, storage(err)
+		}
+		former = nil
+	}
+	if err := b.index(b.rendering(ahead(s.entries(ctx, x))), former); err != nil {
+		return done, storage(err)
+	}
+	if x.view == "" {
+		if err := b.heldPages(x.held); err != nil {
+			return done, storage(err)
+		}
+	}
+	if everything {
+		if err := b.strangers(); err != nil {
+			return done, storage(err)
+		}
+	} else if b.newSpelling {
+		// A run that dies now leaves folders that only a look at all of them finds.
+		if err := s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return x.setRules(tx, "") }); err != nil {
+			return done, storage(err)
+		}
+	}
+	if err := s.giveBack(ctx, b.apart); err != nil {
+		return done, storage(err)
+	}
+	if err := b.publish(ctx); err != nil {
+		return done, storage(err)
+	}
+	return publishedPages{x, b.shown, b.apart.away}, nil
 }
 
 // heldPages stages the pages of what is held, or has them go.

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"nestgen/catalog"
 	"nestgen/packaging"
@@ -158,12 +159,15 @@ func (p *Promotion) reason() string {
 // notePromotion notes a promotion of files in the catalog, or that it is taken back.
 func (s *site) notePromotion(ctx context.Context, p Promotion, files []catalog.File, done *Promoted) error {
 	return s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
-		note := tx.Promote
-		if p.Remove {
-			note = tx.Demote
-		}
+		who, now := cmp.Or(p.Who, "somebody"), trueNow()
 		for _, f := range files {
-			did, err := note(p.To, f, cmp.Or(p.Who, "somebody"), p.reason())
+			var did bool
+			var err error
+			if p.Remove {
+				did, err = tx.Demote(p.To, f, who, p.reason(), now, time.Duration(s.Grace))
+			} else {
+				did, err = tx.Promote(p.To, f, who, p.reason())
+			}
 			if err != nil {
 				return err
 			}

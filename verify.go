@@ -172,8 +172,8 @@ func (v *verifier) indexPagesOf(ctx context.Context, x indexPages) error {
 				continue // for an index before
 			}
 			v.looked[f.Path] = true
-			if p.Status.State == catalog.Quarantined && !f.Announced && x.view == "" {
-				v.withheld(f, waits[p.Name])
+			if p.Status.State == catalog.Quarantined && !f.Announced {
+				v.withheld(f, pageOf{x.view, p.Name}, waits[p.Name])
 			} else {
 				v.file(f)
 			}
@@ -225,13 +225,13 @@ func (x indexPages) heldPages(v *verifier, sink *comparing) error {
 
 // withheld holds a file of a quarantined project against the catalog, which is in
 // the closed area, and nowhere else once the pages say so.
-func (v *verifier) withheld(f catalog.File, waits bool) {
+func (v *verifier) withheld(f catalog.File, of pageOf, waits bool) {
 	v.known[f.Path] = true
 	v.found.Files++
 	v.found.Bytes += f.Size
 	if v.exists(f.Path) && !waits {
 		v.find(f.Path, "its project is quarantined, and it is still served")
-		v.stale[pageOf{"", f.Project}] = true // to publish it moves the file
+		v.stale[of] = true // to publish it moves the file
 		return
 	}
 	h, err := v.openWithheld(f.Path)

@@ -121,28 +121,36 @@ func (s *site) updateView(ctx context.Context, v *viewRun, serial int64) error {
 	}
 	now := trueNow()
 	for chunk := range slices.Chunk(names, viewBatch) {
-		var viewed []*catalog.Project
-		var promoted []catalog.File
+		var viewed []viewed
 		for _, n := range chunk {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			p, last, err := s.viewed(ctx, v, n)
+			p, err := s.viewed(ctx, v, n)
 			if err != nil {
 				return err
 			}
 			viewed = append(viewed, p)
-			promoted = append(promoted, last...)
 		}
 		err := s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
 			for _, p := range viewed {
-				if _, err := tx.PutView(v.Name, p, now, time.Duration(s.Grace)); err != nil {
+				changed, err := tx.PutView(v.Name, p.Project, now, time.Duration(s.Grace))
+				if err != nil {
 					return err
 				}
-			}
-			for _, f := range promoted {
-				if _, err := tx.Promote(v.Name, f, "", ""); err != nil {
-					return err
+				for _, f := range p.news {
+					if _, err := tx.Promote(v.Name, f, "", ""); err != nil {
+						return err
+					}
+				}
+				if !changed {
+					continue
+				}
+				for _, f := range p.forbidden {
+					// Nobody is to have it, also those who know its address.
+					if err := tx.Withhold(f.Path); err != nil {
+						return err
+					}
 				}
 			}
 			return nil
@@ -189,14 +197,27 @@ func (s *site) viewNames(ctx context.Context, v *viewRun) ([]packaging.Name, err
 	return slices.Sorted(maps.Keys(set)), err
 }
 
-// viewed gives a project as a view is to list it, and those of its promotions of
-// which the site says something new.
-func (s *site) viewed(ctx context.Context, v *viewRun, n packaging.Name) (*catalog.Project, []catalog.File, error) {
+// A viewed is a project as a view is to list it.
+type viewed struct {
+	*catalog.Project
+	news      []catalog.File // promotions of which the site says something new
+	forbidden []catalog.File // what the view would list, but nobody is to have
+}
+
+// viewed gives a project as a view is to list it.
+func (s *site) viewed(ctx context.Context, v *viewRun, n packaging.Name) (p viewed, err error) {
 	root, err := s.listed(ctx, rootIndex, n)
 	if err != nil {
-		return nil, nil, err
+		return p, err
 	}
-	p := &catalog.Project{Name: n, Owner: root.Owner}
+	p.Project = &catalog.Project{Name: n, Owner: root.Owner}
+	status := root.Status
+	quarantined := func(q *catalog.Project) {
+		// What was quarantined and is not asked for any more is not safe for that.
+		if len(root.Files) == 0 && q.Status.State == catalog.Quarantined {
+			status = s.intent.policy.Status(n, q.Status)
+		}
+	}
 	files := map[string]catalog.File{}
 	has := false
 	add := func(more []catalog.File) {
@@ -210,10 +231,11 @@ func (s *site) viewed(ctx context.Context, v *viewRun, n packaging.Name) (*catal
 		q := root
 		if from != rootIndex {
 			if q, err = s.listed(ctx, from, n); err != nil {
-				return nil, nil, err
+				return p, err
 			}
 		}
 		has = has || generate.HasPages(q)
+		quarantined(q)
 		add(q.Files)
 		if p.Links == nil {
 			p.Links = q.Links
@@ -225,24 +247,24 @@ func (s *site) viewed(ctx context.Context, v *viewRun, n packaging.Name) (*catal
 	}
 	advice, err := s.advice(ctx, n, nil)
 	if err != nil {
-		return nil, nil, err
+		return p, err
 	}
 	pinned, err := s.catalog.Promotions(ctx, v.Name, n)
 	if err != nil {
-		return nil, nil, storage(err)
+		return p, storage(err)
 	}
-	var news []catalog.File
 	for i, f := range pinned {
 		if pinned[i] = s.pinned(root, f, advice); pinned[i] != f {
-			news = append(news, pinned[i])
+			p.news = append(p.news, pinned[i])
 		}
 	}
 	add(pinned)
+	before, err := s.listed(ctx, v.Name, n)
+	if err != nil {
+		return p, err
+	}
+	quarantined(before)
 	if v.orphan || v.stays[n] || own != nil && (own.failed || s.intent.unfinished) {
-		before, err := s.listed(ctx, v.Name, n)
-		if err != nil {
-			return nil, nil, err
-		}
 		for i, f := range before.Files {
 			before.Files[i] = s.pinned(root, f, advice)
 		}
@@ -252,16 +274,19 @@ func (s *site) viewed(ctx context.Context, v *viewRun, n packaging.Name) (*catal
 		}
 	}
 	for _, f := range files {
-		if !s.forbidden(f, advice) {
+		switch {
+		case !s.forbidden(f, advice):
 			p.Files = append(p.Files, f)
+		case !f.Announced:
+			p.forbidden = append(p.forbidden, f)
 		}
 	}
 	catalog.SortFiles(p.Files)
 	p.Display = catalog.SpellingOf(n, p.Links, p.Files)
 	if has || len(p.Files) > 0 {
-		p.Status, p.Note, p.Advisories = root.Status, root.Note, root.Advisories
+		p.Status, p.Note, p.Advisories = status, root.Note, root.Advisories
 	}
-	return p, news, nil
+	return p, nil
 }
 
 // pinned gives a file that stays in a view as the site says now: what its index says
@@ -313,7 +338,7 @@ func (s *site) brakeView(ctx context.Context, v *viewRun) (bool, error) {
 	}
 	vanish := map[packaging.Name]bool{}
 	for _, n := range names {
-		p, _, err := s.viewed(ctx, v, n)
+		p, err := s.viewed(ctx, v, n)
 		if err != nil {
 			return false, err
 		}
@@ -377,7 +402,7 @@ func (s *site) leaveView(ctx context.Context, was catalog.View, rules string, se
 				return err
 			}
 			for _, f := range files {
-				if _, err := tx.Demote(was.Name, f, "settings", was.Name+": the index is gone"); err != nil {
+				if _, err := tx.Demote(was.Name, f, "settings", was.Name+": the index is gone", trueNow(), time.Duration(s.Grace)); err != nil {
 					return err
 				}
 			}

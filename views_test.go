@@ -268,10 +268,52 @@ func TestThePolicyReachesEveryIndex(t *testing.T) {
 	}
 	w.listsIn("testing", a2)
 	w.whole()
-	// Whoever lifts the block has it back: it is still promoted.
+	if stored, _ := filepath.Glob(w.path("site/packages/*/*/*/" + a1)); len(stored) > 0 {
+		t.Errorf("what is blocked is still served: %q", stored)
+	}
+	// Whoever lifts the block has it back, however late: it is still promoted.
+	setClock(t, "1900000000")
+	w.build(0)
+	if _, err := GC(t.Context(), w.Config, Options{}); err != nil {
+		t.Fatal(err)
+	}
 	w.write("policy.toml", "")
 	w.build(0)
 	w.listsIn("prod", a1)
+	w.whole()
+}
+
+// What an upstream has quarantined does not come back in a stage because the allowlist
+// asks for it no more.
+func TestAQuarantineLastsInAStage(t *testing.T) {
+	foo := wheelFile(t, "foo", "1.0")
+	srv := fetchtest.New(t, foo, wheelFile(t, "bar", "1.0"))
+	w := newStaged(t, srv)
+	w.index(Index{Name: "eu", Inherits: []string{"prod"}})
+	w.write("allowlist.txt", "foo\nbar\n")
+	w.build(0)
+	w.promote("/", "prod", "foo")
+	w.write("policy.toml", "[[status]]\nproject = \"foo\"\nstatus = \"quarantined\"\nreason = \"steals keys\"\n")
+	w.build(0)
+	w.write("allowlist.txt", "bar\n")
+	w.build(0)
+	w.write("policy.toml", "")
+	w.build(0)
+	for _, index := range []string{"prod", "eu"} {
+		w.listsIn(index)
+		if !strings.Contains(w.read("site/"+index+"/simple/foo/index.v1_json"), "quarantined") {
+			t.Errorf("%s does not say that foo is quarantined", index)
+		}
+	}
+	w.whole()
+	if _, err := Promote(t.Context(), w.Config, Options{}, Promotion{From: "prod", To: "testing", Targets: w.targets("foo")}); err == nil || !strings.Contains(err.Error(), "the project is quarantined") {
+		t.Errorf("promoted: %v", err)
+	}
+	w.write("policy.toml", "[[status]]\nproject = \"foo\"\nstatus = \"active\"\n")
+	w.build(0)
+	w.listsIn("prod", foo.Filename)
+	w.listsIn("eu", foo.Filename)
+	w.whole()
 }
 
 // A yank that the upstream makes before the site stops listing a file stays with it.

@@ -54,12 +54,12 @@ func (s *site) giveBack(ctx context.Context, a apart) error {
 // putAway moves files to the closed area that no page lists any more and that nobody
 // is to have: those of quarantined projects, and those that had to leave the index
 // at once. It gives those that had to.
-func (s *site) putAway(ctx context.Context, a apart) (had []string, err error) {
+func (s *site) putAway(ctx context.Context, quarantined []string) (had []string, err error) {
 	if had, err = s.catalog.ToWithhold(ctx); err != nil {
 		return nil, err
 	}
 	var away []string
-	for _, path := range slices.Concat(a.away, had) {
+	for _, path := range slices.Concat(quarantined, had) {
 		shown, err := s.catalog.Shows(ctx, path)
 		if err != nil {
 			return nil, err

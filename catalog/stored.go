@@ -11,7 +11,8 @@ import (
 // A Stored is what the catalog knows of the store at one moment. The same path
 // may be in both: then it is listed.
 type Stored struct {
-	// Listed holds the paths of the files that the index or a view lists.
+	// Listed holds the paths of the files that the index or a view lists, and of those
+	// that were promoted, whether or not they may be listed now.
 	Listed map[string]bool
 
 	// Due gives when the bytes of a withdrawn file may be deleted, by path, in
@@ -32,6 +33,9 @@ func (c *Catalog) Stored(ctx context.Context) (Stored, error) {
 		return s, fmt.Errorf("read catalog: %w", err)
 	}
 	if err := s.readViewed(ctx, tx); err != nil {
+		return s, fmt.Errorf("read catalog: %w", err)
+	}
+	if err := s.readPromoted(ctx, tx); err != nil {
 		return s, fmt.Errorf("read catalog: %w", err)
 	}
 	if err := s.readDue(ctx, tx); err != nil {
@@ -76,6 +80,22 @@ func (s *Stored) readViewed(ctx context.Context, q querier) error {
 		for i := range p.Files {
 			s.Listed[p.Files[i].Path] = true
 		}
+	}
+	return rows.Err()
+}
+
+func (s *Stored) readPromoted(ctx context.Context, q querier) error {
+	rows, err := q.QueryContext(ctx, "SELECT project, filename, facts FROM promotions")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var f File
+	for rows.Next() {
+		if f, err = scanFile(rows, &f); err != nil {
+			return err
+		}
+		s.Listed[f.Path] = true
 	}
 	return rows.Err()
 }

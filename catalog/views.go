@@ -414,8 +414,9 @@ func (t *Tx) Promote(view string, f File, who, reason string) (promoted bool, er
 	return true, t.note(Event{Verb: Promotion, Project: f.Project, Filename: f.Filename, SHA256: f.SHA256, Source: who, Reason: reason})
 }
 
-// Demote takes a promotion back. A file that was not promoted makes no event.
-func (t *Tx) Demote(view string, f File, who, reason string) (demoted bool, err error) {
+// Demote takes a promotion back, with which the grace of the file begins. A file that
+// was not promoted makes no event.
+func (t *Tx) Demote(view string, f File, who, reason string, now time.Time, grace time.Duration) (demoted bool, err error) {
 	var facts []byte
 	err = t.q.QueryRowContext(t.ctx, "DELETE FROM promotions WHERE view = ? AND project = ? AND filename = ? RETURNING facts", view, f.Project, f.Filename).Scan(&facts)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -423,6 +424,9 @@ func (t *Tx) Demote(view string, f File, who, reason string) (demoted bool, err 
 	}
 	if err != nil {
 		return false, fmt.Errorf("write catalog: %w", err)
+	}
+	if err := t.leave([]File{f}, nil, now, grace); err != nil {
+		return false, err
 	}
 	return true, t.note(Event{Verb: Demotion, Project: f.Project, Filename: f.Filename, SHA256: f.SHA256, Source: who, Reason: reason})
 }

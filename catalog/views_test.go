@@ -188,7 +188,7 @@ func TestPromote(t *testing.T) {
 	}
 	for _, want := range []bool{true, false} {
 		update(t, c, func(tx *Tx) error {
-			did, err := tx.Demote("prod", f, "bob", "in prod: no")
+			did, err := tx.Demote("prod", f, "bob", "in prod: no", noon, time.Hour)
 			if did != want {
 				t.Errorf("Demote() = %v, want %v", did, want)
 			}
