@@ -183,3 +183,15 @@ func TestLockedHolds(t *testing.T) {
 		t.Errorf("fetches %v", p.Fetch)
 	}
 }
+
+// An index of its own that is made of a lock file lists what that names.
+func TestLockedSelect(t *testing.T) {
+	in := lockInput(t, "", w1, s2+" altered")
+	var got []string
+	for _, f := range plan.Select(plan.Selection{Name: "foo", Files: listed(w1, s1, s2).Files, Wants: in.Wants, Policy: in.Policy}) {
+		got = append(got, f.Filename)
+	}
+	if want := []string{w1}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

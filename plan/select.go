@@ -75,7 +75,11 @@ func Select(s Selection) []catalog.File {
 	for _, want := range s.Wants {
 		switch want.Kind {
 		case allowlist.FromIndex:
-			for _, c := range p.answer(in, want, all, nil) {
+			answer := p.answer
+			if want.Locked() {
+				answer = p.answerLock
+			}
+			for _, c := range answer(in, want, all, nil) {
 				chosen[c.Offer.Filename] = true
 			}
 		case allowlist.Archive:
