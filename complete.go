@@ -21,8 +21,10 @@ type completion struct {
 	needs map[packaging.Name][]plan.Need
 
 	// chosen are the lines for which versions were chosen that go together, by
-	// their places among the wants of their project.
-	chosen map[packaging.Name]map[int]bool
+	// their places among the wants of their project, and waiting those of which
+	// no newer version may come in, because what it needs is not known or not to
+	// be had.
+	chosen, waiting lines
 
 	// unfinished says that something is not known of what is needed, so that
 	// nothing may leave the index for not being needed.
@@ -32,10 +34,19 @@ type completion struct {
 	completed bool
 }
 
-// settled gives the lines of a project that ask for nothing but what was chosen
-// for them.
+// lines are lines of the allowlist, by their places among those of their project.
+type lines map[packaging.Name]map[int]bool
+
+func (l lines) add(r *root) {
+	if l[r.want.Project] == nil {
+		l[r.want.Project] = map[int]bool{}
+	}
+	l[r.want.Project][r.nth] = true
+}
+
+// settled gives the lines of a project that choose nothing themselves.
 func (s *site) settled(n packaging.Name) map[int]bool {
-	var settled map[int]bool
+	settled := maps.Clone(s.intent.waiting[n])
 	for i := range s.intent.chosen[n] {
 		keep := s.keep(n)
 		if own := s.intent.lists[s.intent.wants[n][i].List]; own != nil {
@@ -65,7 +76,11 @@ func (s *site) complete(ctx context.Context, owners map[packaging.Name]string, l
 	s.intent.unfinished = s.only != nil // what the others need is not found out
 	reader := newNeedsReader(s)
 	stock := &whole{s: s, owners: owners, leaving: leaving, reader: reader}
-	found, err := s.install(ctx, stock, s.targets())
+	find := s.install
+	if s.Dependencies == Closure {
+		find = s.gather
+	}
+	found, err := find(ctx, stock, s.targets())
 	if err == nil {
 		err = s.takeOver(ctx, found)
 	}
@@ -96,7 +111,7 @@ func (s *site) takeOver(ctx context.Context, found []installation) error {
 	in := &s.intent
 	in.completed = true
 	in.needs = map[packaging.Name][]plan.Need{}
-	in.chosen = map[packaging.Name]map[int]bool{}
+	in.chosen, in.waiting = lines{}, lines{}
 	why := map[packaging.Name]map[string]map[string][]string{} // versions, reasons, environments
 	if err := s.tellFailures(ctx, found); err != nil {
 		return err
@@ -104,7 +119,9 @@ func (s *site) takeOver(ctx context.Context, found []installation) error {
 	for _, i := range found {
 		for _, set := range i.sets {
 			for _, r := range set.roots {
-				in.choose(r)
+				if r.isOpen() {
+					in.chosen.add(r)
+				}
 				in.lists[r.want.List].need(set.pins)
 			}
 			for _, p := range set.pins {
@@ -140,7 +157,7 @@ func (s *site) tellFailures(ctx context.Context, found []installation) error {
 	for _, i := range found {
 		for _, f := range i.failures {
 			s.intent.unfinished = true
-			if f.root == nil {
+			if f.root == nil || !f.root.isOpen() {
 				continue
 			}
 			// What is here installs, perhaps, and a newer version would be
@@ -148,7 +165,7 @@ func (s *site) tellFailures(ctx context.Context, found []installation) error {
 			if here, err := s.isHere(ctx, f.root.want); err != nil {
 				return err
 			} else if here {
-				s.intent.choose(f.root)
+				s.intent.waiting.add(f.root)
 			}
 		}
 	}
@@ -183,18 +200,6 @@ func once(found []installation, of func(installation) []failure) (all []told) {
 		}
 	}
 	return all
-}
-
-// choose notes that a line asks for nothing but what was chosen for it. One with
-// hashes, or of a lock file, says itself what it is for.
-func (c *completion) choose(r *root) {
-	if r.want.Kind != allowlist.FromIndex || len(r.want.Hashes) > 0 || r.want.Locked() {
-		return
-	}
-	if c.chosen[r.want.Project] == nil {
-		c.chosen[r.want.Project] = map[int]bool{}
-	}
-	c.chosen[r.want.Project][r.nth] = true
 }
 
 // isHere reports whether the index has a version that a line allows.
@@ -236,6 +241,12 @@ type root struct {
 }
 
 func (r *root) String() string { return plan.Reason(r.want) }
+
+// isOpen reports whether the line leaves it open which files it is for. One with
+// hashes, or of a lock file, does not.
+func (r *root) isOpen() bool {
+	return r.want.Kind == allowlist.FromIndex && len(r.want.Hashes) == 0 && !r.want.Locked()
+}
 
 // place says where the line stands, and by which lists it came.
 func (r *root) place() string {

@@ -349,3 +349,28 @@ func TestWhatWasLookedAtIsKnown(t *testing.T) {
 		t.Errorf("%d requests, %d pages that have not changed", n, r.Fetched.Unchanged)
 	}
 }
+
+// A closure has whatever may be needed, whether or not it goes together.
+func TestClosure(t *testing.T) {
+	t.Parallel()
+	files := []fetchtest.File{needing("a", "1", "c"), needing("a", "2", "c<2"), needing("b", "1", "c>=2"), needing("c", "1", "x; sys_platform == 'win32'"), needing("c", "2"),
+		needing("c", "3"), needing("x", "1"), needing("lonely", "1")}
+	w, up := completing(t, "a\nb", files...)
+	w.Dependencies = Closure
+	w.build(0)
+	w.lists(pure("a-2", "b-1", "c-1", "c-3", "x-1")...)
+	w.Versions = 2
+	w.build(0)
+	w.lists(pure("a-1", "a-2", "b-1", "c-1", "c-2", "c-3", "x-1")...)
+	up.Forget()
+	if r := w.build(0); r.Added.Count+r.Withdrawn.Count > 0 {
+		t.Errorf("%+v", r)
+	}
+	up.SetFiles(append(files, needing("b", "2", "gone", "nope"), needing("nope", "1"))...)
+	up.Always(up.Page(fetchtest.Index, "nope"), fetchtest.Status503)
+	w.tells(w.build(3), "incomplete", "nope")
+	w.lists(pure("a-1", "a-2", "b-1", "c-1", "c-2", "c-3", "x-1")...)
+	up.Heal()
+	w.tells(w.build(0), "warning", "b 2 needs gone; the index has no gone")
+	w.lists(pure("a-1", "a-2", "b-1", "b-2", "c-1", "c-2", "c-3", "nope-1", "x-1")...)
+}

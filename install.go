@@ -190,17 +190,21 @@ func (in *installer) build(ctx context.Context, p pin) error {
 
 // problem gives a problem without roots.
 func (in *installer) problem() *resolve.Problem {
-	pip, _ := in.pip() // the settings were checked
-	return &resolve.Problem{
-		Environment: in.target.Markers, Prereleases: in.intent.options.Pre,
-		Provider: newShop(in.stock, in.target, in.Connections), Pip: pip,
-	}
+	p := in.site.problem()
+	p.Environment, p.Provider = in.target.Markers, newShop(in.stock, in.target, in.Connections)
+	return p
 }
 
-// solve gives a set that the lines install together as, if there is one.
-func (in *installer) solve(ctx context.Context, lines []*root) (*installed, error) {
-	problem := in.problem()
-	whole := map[string]string{} // lines by their places
+// problem gives a problem without roots and without a machine.
+func (s *site) problem() *resolve.Problem {
+	pip, _ := s.pip() // the settings were checked
+	return &resolve.Problem{Prereleases: s.intent.options.Pre, Pip: pip}
+}
+
+// problemOf gives what lines ask for, with the constraints, and the lines by their
+// places.
+func (s *site) problemOf(lines []*root) (*resolve.Problem, map[string]string, error) {
+	problem, whole := s.problem(), map[string]string{}
 	for _, r := range lines {
 		whole[r.place()] = r.String()
 		q := r.want.Requirement
@@ -208,26 +212,32 @@ func (in *installer) solve(ctx context.Context, lines []*root) (*installed, erro
 			// The stock has the file that the address names.
 			_, f, err := plan.Direct(r.want)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			pinned, err := packaging.ParseSpecifiers("===" + f.Version)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			q.Name, q.URL, q.Specifiers = string(f.Project), "", pinned
 		}
 		problem.Roots = append(problem.Roots, resolve.Root{Requirement: q, From: r.place()})
 	}
-	narrowing := in.intent.constraints
-	if own := in.intent.lists[lines[0].want.List]; own != nil {
-		narrowing = own.constraints
-	}
-	for _, constraints := range narrowing {
+	for _, constraints := range s.intent.constraints {
 		for _, c := range constraints {
 			problem.Constraints = append(problem.Constraints, resolve.Root{Requirement: c.Requirement, From: c.Position.String()})
 		}
 	}
 	slices.SortFunc(problem.Constraints, func(a, b resolve.Root) int { return strings.Compare(a.From, b.From) })
+	return problem, whole, nil
+}
+
+// solve gives a set that the lines install together as, if there is one.
+func (in *installer) solve(ctx context.Context, lines []*root) (*installed, error) {
+	problem, whole, err := in.problemOf(lines)
+	if err != nil {
+		return nil, err
+	}
+	problem.Environment, problem.Provider = in.target.Markers, newShop(in.stock, in.target, in.Connections)
 	set, err := in.run(ctx, problem, whole)
 	if err != nil {
 		return nil, err
@@ -248,7 +258,7 @@ func (in *installer) run(ctx context.Context, problem *resolve.Problem, lines ma
 	set := &installed{needs: neededBy(found)}
 	shop := problem.Provider.(*shop)
 	for _, p := range found.Pins {
-		file, _ := shop.file(p.Name, p.Candidate)
+		file, _ := shop.file(p.Candidate)
 		set.pins = append(set.pins, pin{p.Name, file.Filename.Version, file, chainText(found.Chain(p.Name), lines)})
 		if p.Unknown != nil {
 			set.unknown = append(set.unknown, p.Filename)

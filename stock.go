@@ -181,12 +181,12 @@ type shop struct {
 	target *target.Target
 	places int // how many questions may be under way at once
 
-	mu   sync.Mutex
-	best map[packaging.Name]map[string]plan.Available // by the key of the version
+	mu    sync.Mutex
+	files map[string]plan.Available // by name, as they were given as candidates
 }
 
 func newShop(k stock, t *target.Target, places int) *shop {
-	return &shop{stock: k, target: t, places: max(places, 1), best: map[packaging.Name]map[string]plan.Available{}}
+	return &shop{stock: k, target: t, places: max(places, 1), files: map[string]plan.Available{}}
 }
 
 // Candidates gives the versions of a project of which the machine can install a
@@ -196,44 +196,23 @@ func (s *shop) Candidates(ctx context.Context, n packaging.Name) ([]resolve.Cand
 	if err != nil {
 		return nil, err
 	}
-	best := map[string]plan.Available{}
-	var list []resolve.Candidate
-	at := map[string]int{}
-	for _, a := range files {
-		v, err := packaging.ParseVersion(a.Filename.Version)
-		if err != nil || !s.takes(a) {
-			continue
+	listed := make([]resolve.File, len(files))
+	byName := make(map[string]plan.Available, len(files))
+	for i, a := range files {
+		name, python := filenameOf(a), a.Offer.RequiresPython
+		if a.File != nil {
+			python = a.File.RequiresPython
 		}
-		old, again := best[v.Key()]
-		switch {
-		case !again:
-			at[v.Key()] = len(list)
-			list = append(list, resolve.Candidate{Version: v, Filename: filenameOf(a), Yanked: a.Yanked.Yanked})
-		case old.Yanked.Yanked && !a.Yanked.Yanked, old.Yanked.Yanked == a.Yanked.Yanked && s.target.Compare(a.Filename, old.Filename) < 0:
-			c := &list[at[v.Key()]]
-			c.Filename, c.Yanked = filenameOf(a), a.Yanked.Yanked
-		default:
-			continue
-		}
-		best[v.Key()] = a
+		listed[i] = resolve.File{Filename: a.Filename, As: name, RequiresPython: python, Yanked: a.Yanked.Yanked}
+		byName[name] = a
 	}
+	list := resolve.Offer(s.target, listed)
 	s.mu.Lock()
-	s.best[n] = best
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	for _, c := range list {
+		s.files[c.Filename] = byName[c.Filename]
+	}
 	return list, nil
-}
-
-// takes reports whether the machine can install a file.
-func (s *shop) takes(a plan.Available) bool {
-	if _, ok := s.target.Rank(a.Filename); !ok {
-		return false
-	}
-	python := a.Offer.RequiresPython
-	if a.File != nil {
-		python = a.File.RequiresPython
-	}
-	spec, err := packaging.ParseSpecifiers(python)
-	return err != nil || s.target.SupportsPython(spec) // as pip, which passes over what it cannot read
 }
 
 func filenameOf(a plan.Available) string {
@@ -243,17 +222,17 @@ func filenameOf(a plan.Available) string {
 	return a.Offer.Filename
 }
 
-// file gives the file of a version that was given as a candidate.
-func (s *shop) file(n packaging.Name, c resolve.Candidate) (plan.Available, bool) {
+// file gives the file that was given with a candidate.
+func (s *shop) file(c resolve.Candidate) (plan.Available, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a, ok := s.best[n][c.Version.Key()]
+	a, ok := s.files[c.Filename]
 	return a, ok
 }
 
 // Requires gives what a version needs, as its file says that was given with it.
 func (s *shop) Requires(ctx context.Context, n packaging.Name, c resolve.Candidate) (resolve.Requirements, error) {
-	a, ok := s.file(n, c)
+	a, ok := s.file(c)
 	if !ok {
 		return resolve.Requirements{}, fmt.Errorf("%s %s: %w", n, c.Version, resolve.ErrUnusable)
 	}
@@ -291,7 +270,7 @@ func (s *shop) Prefetch(ctx context.Context, names []packaging.Name, of []resolv
 	}
 	for _, w := range of {
 		all.Go(func() error {
-			if a, ok := s.file(w.Name, w.Candidate); ok {
+			if a, ok := s.file(w.Candidate); ok {
 				s.stock.needs(ctx, w.Name, a)
 			}
 			return nil
