@@ -128,6 +128,7 @@ func TestDistributions(t *testing.T) {
 
 // A built is a site that was built.
 type built struct {
+	config   nestgen.Config
 	dir      string
 	projects []packaging.Name
 	files    map[string]catalog.File
@@ -149,7 +150,7 @@ func buildSite(t *testing.T, settings, allowlist string) *built {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &built{dir: c.Site, files: make(map[string]catalog.File), reasons: make(map[string]string)}
+	b := &built{config: c, dir: c.Site, files: make(map[string]catalog.File), reasons: make(map[string]string)}
 	if r.Status != 0 && r.Status != 3 {
 		t.Fatalf("status %d: %v", r.Status, r.Problems)
 	}
