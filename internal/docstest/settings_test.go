@@ -88,6 +88,7 @@ func settings(t *testing.T) string {
 		{"`[filter]`", reflect.TypeFor[nestgen.Filter]()},
 		{"Each `[[project]]`", reflect.TypeFor[nestgen.ProjectConfig]()},
 		{"Each `[[environment]]`", reflect.TypeFor[nestgen.Environment]()},
+		{"Each `[[index]]`", reflect.TypeFor[nestgen.Index]()},
 		{"Each `[[on_demand]]`", reflect.TypeFor[nestgen.OnDemand]()},
 		{"`[hold]`", reflect.TypeFor[nestgen.Hold]()},
 		{"`[fallback]`", reflect.TypeFor[nestgen.Fallback]()},
