@@ -414,6 +414,11 @@ type Index struct {
 
 	// Versions as in Config, for the lines of this allowlist. Default: the site's.
 	Versions plan.Keep `toml:"versions"`
+
+	// Filter says which files of what it inherits, and of what its allowlist
+	// chooses, it lists: the keys are those of the site's `[filter]`. What was
+	// promoted is listed whatever it is. Default: all.
+	Filter Filter `toml:"filter"`
 }
 
 // An OnDemand says what becomes of a request for a project that is not here.

@@ -56,6 +56,9 @@ func (c *Config) resolveFilters() (faults []error) {
 	for i := range c.Projects {
 		check(fmt.Sprintf("[[project]] %q", c.Projects[i].Name), &c.Projects[i].Filter)
 	}
+	for i := range c.Indexes {
+		check(fmt.Sprintf("[[index]] %q filter", c.Indexes[i].Name), &c.Indexes[i].Filter)
+	}
 	return faults
 }
 
@@ -113,6 +116,16 @@ func (c *Config) filterRules() string {
 	}
 	fmt.Fprintf(h, "%q %+v\n", c.Environments, c.Targets)
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// indexFilter compiles the filter of an index, for a run at a time; nil if it wants all.
+func (c *Config) indexFilter(x *Index, now time.Time) *plan.Filter {
+	f := &plan.Filter{Now: now.UnixMicro(), Rules: map[string]string{}}
+	c.refine(f, &x.Filter, fmt.Sprintf("[[index]] %q filter ", x.Name))
+	if len(f.Rules) == 0 {
+		return nil
+	}
+	return f
 }
 
 // refine puts what a table says into the place of what was said before.

@@ -130,11 +130,15 @@ func (l *ownList) need(pins []pin) {
 		return
 	}
 	for _, p := range pins {
-		if l.needs[p.name] == nil {
-			l.needs[p.name] = map[string]bool{}
-		}
-		l.needs[p.name][p.version] = true
+		l.noteNeed(p.name, p.version)
 	}
+}
+
+func (l *ownList) noteNeed(n packaging.Name, version string) {
+	if l.needs[n] == nil {
+		l.needs[n] = map[string]bool{}
+	}
+	l.needs[n][version] = true
 }
 
 // wanted gives what the list chooses of a project of which the site lists some files:
@@ -156,8 +160,8 @@ func (l *ownList) wanted(s *site, n packaging.Name, files []catalog.File) []cata
 // need, in JSON.
 const metaNeeds = "needs "
 
-// settleNeeds has what the lines of indexes need be known when upstreams were not
-// asked in this run, and remembered when they were.
+// settleNeeds has what the lines of indexes need be known also if it was not looked for
+// in this run, or not for all of them, and remembers it.
 func (s *site) settleNeeds(ctx context.Context) error {
 	for _, name := range slices.Sorted(maps.Keys(s.intent.lists)) {
 		own := s.intent.lists[name]
@@ -168,21 +172,23 @@ func (s *site) settleNeeds(ctx context.Context) error {
 		now := ""
 		switch {
 		case s.Dependencies == NoDependencies:
-		case s.intent.completed:
+		default:
+			if known != "" && (!s.intent.completed || s.intent.unfinished) {
+				var before map[packaging.Name]map[string]bool
+				if err := json.Unmarshal([]byte(known), &before); err != nil {
+					return fmt.Errorf("catalog: what %s needs: %w", name, err)
+				}
+				for n, versions := range before {
+					for v := range versions {
+						own.noteNeed(n, v)
+					}
+				}
+			}
 			text, err := json.Marshal(own.needs)
 			if err != nil {
 				return fmt.Errorf("allowlist of %s: %w", name, err)
 			}
 			now = string(text)
-		default:
-			now = known
-			if known == "" {
-				break
-			}
-			own.needs = map[packaging.Name]map[string]bool{}
-			if err := json.Unmarshal([]byte(known), &own.needs); err != nil {
-				return fmt.Errorf("catalog: what %s needs: %w", name, err)
-			}
 		}
 		own.digest += fmt.Sprintf(" %x", sha256.Sum256([]byte(now)))
 		if now == known {

@@ -36,6 +36,8 @@ type viewRun struct {
 	was   catalog.View // as it is known; its zero value if it is not
 	rules string
 
+	filter *plan.Filter // nil for none
+
 	// orphan says that the settings have the index no more. Nothing comes to it,
 	// and nothing leaves it but what the policy forbids.
 	orphan bool
@@ -67,7 +69,8 @@ func (s *site) updateViews(ctx context.Context) error {
 	// What is said of a file without regard to where it is listed.
 	rules := map[string]string{rootIndex: fmt.Sprintf("%s %q", s.intent.policy.Digest(), about)}
 	for _, x := range s.Indexes {
-		v := &viewRun{Index: x, was: known[x.Name], rules: s.viewRules(x, rules)}
+		v := &viewRun{Index: x, was: known[x.Name], filter: s.indexFilter(&x, Now())}
+		v.rules = s.viewRules(v, rules)
 		rules[x.Name] = v.rules
 		delete(known, x.Name)
 		if v.was.Name != "" && v.was.Prefix != x.Prefix {
@@ -89,8 +92,8 @@ func (s *site) updateViews(ctx context.Context) error {
 
 // viewRules names everything besides events that a view follows from. The rules of
 // those that it inherits are known.
-func (s *site) viewRules(x Index, rules map[string]string) string {
-	h := sha256.New()
+func (s *site) viewRules(v *viewRun, rules map[string]string) string {
+	h, x := sha256.New(), v.Index
 	fmt.Fprintln(h, viewForm, rules[rootIndex])
 	for _, from := range x.Inherits {
 		fmt.Fprintf(h, "%q %s\n", from, rules[from])
@@ -99,6 +102,12 @@ func (s *site) viewRules(x Index, rules map[string]string) string {
 		fmt.Fprintln(h, own.digest)
 		for _, p := range s.Projects {
 			fmt.Fprintf(h, "%q %d\n", p.Name, p.Versions)
+		}
+	}
+	if f := v.filter; f != nil {
+		fmt.Fprintf(h, "%q %q %+v\n", f.Rules, s.Environments, s.Targets)
+		if f.NewerThan > 0 {
+			fmt.Fprintln(h, f.Now/(24*time.Hour).Microseconds()) // it is looked at once a day
 		}
 	}
 	return fmt.Sprintf("%x", h.Sum(nil))
@@ -244,6 +253,14 @@ func (s *site) viewed(ctx context.Context, v *viewRun, n packaging.Name) (p view
 	own := s.intent.lists[v.Name]
 	if own != nil {
 		add(own.wanted(s, n, root.Files))
+	}
+	if v.filter != nil {
+		some := plan.Selection{Name: n, Files: slices.Collect(maps.Values(files)), Policy: s.intent.policy}
+		if own != nil {
+			some.Wants, some.List = own.wants[n], own.of(s, n)
+		}
+		clear(files)
+		add(some.Filter(v.filter))
 	}
 	advice, err := s.advice(ctx, n, nil)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"nestgen/catalog"
 	"nestgen/fetch/fetchtest"
 	"nestgen/intake/intaketest"
+	"nestgen/plan"
 	"nestgen/policy"
 )
 
@@ -602,5 +603,30 @@ func TestAdvisoriesReachEveryIndex(t *testing.T) {
 	if html := w.read("site/prod/project/bar/index.html"); !strings.Contains(html, "X-1") {
 		t.Error("its page for people does not name the advisory")
 	}
+	w.whole()
+}
+
+// An index may have a filter of its own; what was promoted is listed all the same.
+func TestAnIndexFilters(t *testing.T) {
+	w := newWorld(t)
+	pure := w.drop("a", "1.0", intaketest.Opts{})
+	linux := w.drop("a", "1.0", intaketest.Opts{Tag: "cp312-cp312-manylinux_2_28_x86_64"})
+	windows := w.drop("a", "1.0", intaketest.Opts{Tag: "cp312-cp312-win_amd64"})
+	x := Index{Name: "linux", Inherits: []string{"/"}, Filter: Filter{Platforms: make([]plan.Platform, 1)}}
+	if err := x.Filter.Platforms[0].UnmarshalText([]byte("linux-x86_64")); err != nil {
+		t.Fatal(err)
+	}
+	w.index(x, Index{Name: "below", Inherits: []string{"linux"}})
+	w.build(0)
+	w.lists(pure, linux, windows)
+	w.listsIn("linux", pure, linux)
+	w.listsIn("below", pure, linux)
+	w.whole()
+	w.promote("/", "linux", windows)
+	w.listsIn("linux", pure, linux, windows)
+	w.listsIn("below", pure, linux, windows)
+	w.Indexes[0].Filter = Filter{}
+	w.demote("linux", windows)
+	w.listsIn("linux", pure, linux, windows)
 	w.whole()
 }

@@ -48,28 +48,7 @@ type Selection struct {
 // it, as in the index of the site.
 func Select(s Selection) []catalog.File {
 	in := &Input{Name: s.Name, Constraints: s.Constraints, Options: s.Options, Keep: s.Keep, Policy: s.Policy}
-	var all []candidate
-	for i := range s.Files {
-		f := &s.Files[i]
-		name, err := packaging.ParseFilename(f.Filename, s.Name)
-		if err != nil {
-			continue
-		}
-		c := candidate{
-			Choice: Choice{Source: f.Source, Filename: name, Offer: catalog.Offer{
-				Filename: f.Filename, Hashes: map[string]string{"sha256": f.SHA256.String()}, Yanked: f.Yanked,
-			}},
-			key: packaging.VersionKeyOf(f.Version), yanked: f.Yanked, listed: true,
-		}
-		c.version, _ = packaging.ParseVersion(f.Version)
-		all = append(all, c)
-	}
-	slices.SortFunc(all, func(a, b candidate) int {
-		if c := strings.Compare(string(b.key), string(a.key)); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Offer.Filename, b.Offer.Filename)
-	})
+	all := s.candidates()
 	var p Project // what it would tell, Decide tells
 	chosen := map[string]bool{}
 	for _, want := range s.Wants {
@@ -88,11 +67,56 @@ func Select(s Selection) []catalog.File {
 			}
 		}
 	}
-	var files []catalog.File
+	return s.of(func(filename string) bool { return chosen[filename] })
+}
+
+// Filter gives the files that a filter wants, whatever their source, and whether or
+// not a line chooses them.
+func (s Selection) Filter(f *Filter) []catalog.File {
+	in := &Input{Name: s.Name, Wants: s.Wants, Constraints: s.Constraints, Options: s.Options, Policy: s.Policy, Filter: f}
+	all := s.candidates()
+	filters(in, all)
+	versionFilters(in, all)
+	out := map[string]bool{}
+	for i := range all {
+		out[all[i].Offer.Filename] = all[i].against != nil
+	}
+	return s.of(func(filename string) bool { return !out[filename] })
+}
+
+// of gives the files whose names fit.
+func (s Selection) of(fits func(filename string) bool) (files []catalog.File) {
 	for _, f := range s.Files {
-		if chosen[f.Filename] {
+		if fits(f.Filename) {
 			files = append(files, f)
 		}
 	}
 	return files
+}
+
+// candidates gives the files as if an upstream offered them, newest version first.
+func (s Selection) candidates() (all []candidate) {
+	for i := range s.Files {
+		f := &s.Files[i]
+		name, err := packaging.ParseFilename(f.Filename, s.Name)
+		if err != nil {
+			continue
+		}
+		c := candidate{
+			Choice: Choice{Source: f.Source, Filename: name, Offer: catalog.Offer{
+				Filename: f.Filename, Hashes: map[string]string{"sha256": f.SHA256.String()}, Yanked: f.Yanked,
+				Size: f.Size, RequiresPython: f.RequiresPython, Uploaded: f.Uploaded,
+			}},
+			key: packaging.VersionKeyOf(f.Version), yanked: f.Yanked, listed: true,
+		}
+		c.version, _ = packaging.ParseVersion(f.Version)
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b candidate) int {
+		if c := strings.Compare(string(b.key), string(a.key)); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Offer.Filename, b.Offer.Filename)
+	})
+	return all
 }
