@@ -103,7 +103,7 @@ func (s *site) askRoots(ctx context.Context, names []packaging.Name) error {
 			}
 			s.upstream.setSerials(src, row.Serials)
 		case kind == fetch.Refused:
-			row.Size, row.Tried = most+1, now.UnixMicro()
+			row.Size, row.Tried = 2*most, now.UnixMicro() // how long it is is not known
 			s.upstream.keepRoot(key, row)
 		case kind == fetch.NotFound, kind == fetch.Gone, kind == fetch.Invalid:
 			row.Useless, row.Tried = err.Error(), now.UnixMicro()

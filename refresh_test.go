@@ -274,6 +274,35 @@ func TestSerialsAuto(t *testing.T) {
 	}
 }
 
+// What the lines need is asked about no more than they are.
+func TestSerialsWithDependencies(t *testing.T) {
+	t.Parallel()
+	app, data := intaketest.Wheel("app", "1.0", intaketest.Opts{RequiresDist: []string{"lib", "other; python_version < '3'"}})
+	srv := fetchtest.New(t, append(wheels("1.0", "lib", "other"), fetchtest.File{Project: "app", Filename: app, Data: data})...)
+	for i, n := range []string{"app", "lib", "other"} {
+		srv.SetProjectSerial(n, int64(10+i))
+	}
+	w := newWorld(t, srv)
+	w.Upstreams[0].Serials = "always"
+	w.Dependencies = Resolve
+	w.Environments = []string{"cp312-linux-x86_64"}
+	w.write("allowlist.txt", "app\n")
+	w.build(0)
+	w.lists("app-1.0-py3-none-any.whl", "lib-1.0-py3-none-any.whl")
+	srv.Forget()
+	if r := w.build(0); r.Fetched.Requests != 1 {
+		t.Errorf("%d requests", r.Fetched.Requests)
+	}
+	askedFor(t, srv, "")
+
+	// Something that is needed has changed.
+	srv.SetFiles(append(wheels("1.0", "lib", "other"), append(wheels("1.1", "lib"), fetchtest.File{Project: "app", Filename: app, Data: data})...)...)
+	srv.SetProjectSerial("lib", 20)
+	w.build(0)
+	askedFor(t, srv, "", "lib")
+	w.lists("app-1.0-py3-none-any.whl", "lib-1.1-py3-none-any.whl")
+}
+
 // Once a week everything is asked for, in case something changed without a serial.
 func TestSerialsAreNotBelievedForEver(t *testing.T) {
 	setClock(t, "1800000000")
