@@ -328,3 +328,25 @@ func TestCoreMetadataLocal(t *testing.T) {
 		t.Errorf("outside the folder: %v", err)
 	}
 }
+
+// By HTTP/2 an answer that is cut off costs no connection.
+func TestCoreMetadataHTTP2(t *testing.T) {
+	name, data, core := aWheel(t, 3<<20)
+	srv := fetchtest.NewTLS(t, fetchtest.Trusted, fetchtest.File{Project: "a", Filename: name, Data: data})
+	src := open(t, srv.URL+fetchtest.Index, func(u *fetch.Upstream, _ *fetch.Options) { u.CAFile = srv.CAFile })
+	if got, err := coreOf(t, srv, src, 1); err != nil || !bytes.Equal(got, core) {
+		t.Fatalf("%q, %v", got, err)
+	}
+	srv.Always(srv.Path(name), fetchtest.RangeIgnored)
+	before := src.Stats().Bytes
+	if _, err := coreOf(t, srv, src, 1); fetch.KindOf(err) != fetch.NotFound {
+		t.Fatal(err)
+	}
+	if n := src.Stats().Bytes - before; n > 256<<10 {
+		t.Errorf("%d bytes of the file came", n)
+	}
+	list(t, src, "a")
+	if n := srv.Connections(); n != 1 {
+		t.Errorf("%d connections", n)
+	}
+}
