@@ -23,6 +23,10 @@ type Conflict struct {
 	// Roots are those of the roots that cannot be met together, the fewest
 	// that the conflict needs as far as that was tried out.
 	Roots []Root
+
+	// Missed is a set that exists all the same: pip passes over it on its way
+	// back from a conflict. It is nil in nearly all cases.
+	Missed *Set
 }
 
 // A Reason is a project of which no version on offer meets all demands.
@@ -63,7 +67,23 @@ func (c *Conflict) Error() string {
 
 // Hint says what somebody may do about it, in one line.
 func (c *Conflict) Hint() string {
+	if c.Missed != nil {
+		return leadThere(c.Missed)
+	}
 	return c.Reasons[0].Hint()
+}
+
+// leadThere says how pip comes to a set that it does not find.
+func leadThere(missed *Set) string {
+	var pins []string
+	for i, p := range missed.Pins {
+		if i == 2*shown {
+			pins = append(pins, "and so on")
+			break
+		}
+		pins = append(pins, fmt.Sprintf("%s==%s", p.Name, p.Version))
+	}
+	return "pip misses a set that exists; pins lead it there: " + strings.Join(pins, " ")
 }
 
 // String gives one line for people: who needs what, and what there is.
@@ -152,18 +172,25 @@ func (r Reason) Hint() string {
 const (
 	shrinkSearches = 64
 	shrinkRounds   = 2000
+
+	// patientRounds is for looking for a set that pip misses.
+	patientRounds = 20_000
+
+	// explainQuestions is what all of it may ask of the provider that the
+	// search has not asked.
+	explainQuestions = 200
 )
 
 // shrink searches again with fewer roots for as long as there is no set, so that
 // the conflict is told of the roots that make it.
-func (s *search) shrink(clashes []clash) (*search, []clash, error) {
+func (s *search) shrink(clashes []clash, questions *int) (*search, []clash, error) {
 	best, found := s, clashes
 	searches := 0
 	// without tries to do without some roots.
 	without := func(keep func(i int) bool) (bool, error) {
 		searches++
 		p := *s.Problem
-		p.MaxRounds = shrinkRounds
+		p.MaxRounds, p.questions = shrinkRounds, questions
 		p.Roots = nil
 		for i, r := range best.Roots {
 			if keep(i) {

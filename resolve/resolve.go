@@ -15,7 +15,27 @@ const MaxRounds = 200_000
 
 // ErrRounds is the error of a search that took too many rounds. Nothing is known
 // then: there may be a set or none.
-var ErrRounds = errors.New("the search for versions that fit together takes too long; name narrower versions")
+var ErrRounds = errors.New("the search for versions that fit together takes too long")
+
+// A TooLong is the error of a search that took too many rounds. It matches
+// [ErrRounds].
+type TooLong struct {
+	// Missed is a set that another way of searching found, or nil.
+	Missed *Set
+}
+
+func (e *TooLong) Error() string { return ErrRounds.Error() }
+
+// Unwrap gives [ErrRounds].
+func (e *TooLong) Unwrap() error { return ErrRounds }
+
+// Hint says what somebody may do about it, in one line.
+func (e *TooLong) Hint() string {
+	if e.Missed == nil {
+		return "name narrower versions, or fewer roots at once"
+	}
+	return leadThere(e.Missed)
+}
 
 // A Root is a requirement that nothing else asks for: a line of an allowlist, or
 // a constraint.
@@ -51,6 +71,23 @@ type Problem struct {
 	// MaxRounds ends a search that does not end; [MaxRounds] if zero. The
 	// context ends it by time.
 	MaxRounds int
+
+	// patient searches so that no set is missed, whatever pip does.
+	patient bool
+
+	// questions is how many more may be put to the provider; nil for any
+	// number. The search ends with ErrRounds
+	// when there are none left.
+	questions *int
+}
+
+// may reports whether the provider may be asked once more.
+func (p *Problem) may() bool {
+	if p.questions == nil {
+		return true
+	}
+	*p.questions--
+	return *p.questions >= 0
 }
 
 // A Set is one version of each project that is needed, which fit together.
@@ -65,6 +102,12 @@ type Set struct {
 	// NoExtras are extras that were asked for of versions that do not have
 	// them, sorted. They add nothing.
 	NoExtras []NoExtra
+
+	// Unmet are requirements that the set does not meet. It is nearly always
+	// empty: pip forgets what a version requires when a later pin makes that
+	// version wrong, and does not remember when a still later one makes it
+	// right again. The set is that of pip all the same.
+	Unmet []Ask
 
 	// Rounds is how many rounds the search took.
 	Rounds int
@@ -168,35 +211,75 @@ func (s *Set) Chain(n packaging.Name) []Ask {
 }
 
 // Resolve gives the set of versions that pip would take. The error is a
-// [*Conflict] if there is none, matches [ErrRounds] if it could not be found out,
-// and is that of the context or the provider otherwise.
+// [*Conflict] if pip finds none, a [*TooLong] if it gives up, and that of the
+// context or the provider otherwise.
 func (p *Problem) Resolve(ctx context.Context) (*Set, error) {
 	projects := map[packaging.Name]*project{}
 	s, clashes, err := p.search(ctx, projects)
+	// What follows is to explain why there is none, for which a few questions
+	// more may be asked.
+	left := explainQuestions
+	q := *p
+	q.questions = &left
 	if errors.Is(err, ErrRounds) {
 		// Where a root alone cannot be met, that is the answer.
 		for i, r := range p.Roots {
 			if i == shrinkSearches {
 				break
 			}
-			alone := *p
+			alone := q
 			alone.Roots, alone.MaxRounds = []Root{r}, shrinkRounds
 			t, found, other := alone.search(ctx, projects)
 			if other == nil && found != nil {
 				return nil, t.explain(found)
 			}
 		}
+		// Where there is none, that is the answer; pip may walk in circles.
+		missed, t, found, other := q.missed(ctx, projects)
+		if other != nil {
+			return nil, other
+		}
+		if found != nil {
+			return nil, t.explain(found)
+		}
+		return nil, &TooLong{missed}
 	}
 	if err != nil {
 		return nil, err
 	}
-	if clashes != nil {
-		if s, clashes, err = s.shrink(clashes); err != nil {
+	if clashes == nil {
+		return s.result(), nil
+	}
+	missed, _, _, err := q.missed(ctx, projects)
+	if err != nil {
+		return nil, err
+	}
+	// With fewer roots pip may miss something else.
+	if missed == nil {
+		if s, clashes, err = s.shrink(clashes, &left); err != nil {
 			return nil, err
 		}
-		return nil, s.explain(clashes)
 	}
-	return s.result(), nil
+	c := s.explain(clashes)
+	c.Missed = missed
+	return nil, c
+}
+
+// missed searches in another way, which misses no set if it ends: it gives one,
+// or what clashed if there is none, or nothing if it takes too long.
+func (p *Problem) missed(ctx context.Context, projects map[packaging.Name]*project) (*Set, *search, []clash, error) {
+	q := *p
+	q.patient, q.MaxRounds = true, patientRounds
+	s, clashes, err := q.search(ctx, projects)
+	switch {
+	case errors.Is(err, ErrRounds):
+		return nil, nil, nil, nil
+	case err != nil:
+		return nil, nil, nil, err
+	case clashes != nil:
+		return nil, s, clashes, nil
+	}
+	return s.result(), s, nil, nil
 }
 
 // search searches from the beginning.
@@ -312,6 +395,11 @@ func (s *search) result() *Set {
 			}
 			p.Asks = append(p.Asks, s.askOf(e))
 		}
+		for _, r := range y.needs[i] {
+			if j := s.pins[r.key]; r.key != s.python && (j < 0 || !reached[r.key] || r.held != nil && !r.held.has(int(j))) {
+				set.Unmet = append(set.Unmet, s.askOf(&edge{requirement: r, parent: k, candidate: i}))
+			}
+		}
 		for _, q := range s.direct[place{k, i}] {
 			set.Direct = append(set.Direct, Ask{By: p.Name, Version: p.Version, Requirement: q})
 		}
@@ -328,7 +416,7 @@ func (s *search) result() *Set {
 		set.Pins = append(set.Pins, *p)
 	}
 	slices.SortFunc(set.Pins, func(a, b Pin) int { return strings.Compare(string(a.Name), string(b.Name)) })
-	set.Direct = tidy(set.Direct)
+	set.Direct, set.Unmet = tidy(set.Direct), tidy(set.Unmet)
 	slices.SortFunc(set.NoExtras, func(a, b NoExtra) int {
 		return strings.Compare(string(a.Name)+"\x00"+string(a.Extra), string(b.Name)+"\x00"+string(b.Extra))
 	})

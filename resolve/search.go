@@ -146,6 +146,9 @@ func newSearch(ctx context.Context, p *Problem, projects map[packaging.Name]*pro
 		bounds:   map[packaging.Name]bound{},
 		direct:   map[place][]packaging.Requirement{},
 	}
+	if p.patient {
+		s.rules.jump, s.rules.hopeful = false, false
+	}
 	python, err := packaging.ParseVersion(p.Environment.PythonFullVersion)
 	if err != nil {
 		return nil, fmt.Errorf("python_full_version of the environment: %w", err)
@@ -238,6 +241,9 @@ func (s *search) load(n packaging.Name) (*project, error) {
 	if p, ok := s.projects[n]; ok {
 		return p, nil
 	}
+	if !s.may() {
+		return nil, ErrRounds
+	}
 	candidates, err := s.Provider.Candidates(s.ctx, n)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", n, err)
@@ -252,6 +258,9 @@ func (s *search) load(n packaging.Name) (*project, error) {
 func (s *search) ask(p *project, i int) (*requires, error) {
 	if r := p.requires[i]; r != nil {
 		return r, nil
+	}
+	if !s.may() {
+		return nil, ErrRounds
 	}
 	r := &requires{}
 	got, err := s.Provider.Requires(s.ctx, p.name, p.candidates[i])
