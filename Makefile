@@ -99,6 +99,14 @@ contrib:
 	cd contrib/verify-provenance && $(GO) vet ./... && $(GO) test ./... && \
 		CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w' -o ../../bin/ .
 
+## judge: hold the choice of versions against pip on GRAPHS (1000) random indexes and on each real project alone
+# NESTGEN_TEST_PYTHON is the interpreter whose pip is asked, and NESTGEN_TEST_PIP a
+# folder with another pip.
+GRAPHS ?= 1000
+.PHONY: judge
+judge:
+	NESTGEN_TEST_GRAPHS=$(GRAPHS) NESTGEN_TEST_EACH_ROOT=1 $(GO) test -count=1 -timeout 3h -v ./internal/acceptance/realtree
+
 ## man: the manual pages, in build/man
 .PHONY: man
 man: build

@@ -20,7 +20,7 @@ import (
 // NESTGEN_TEST_GRAPHS says how many.
 func TestRandomAgainstPip(t *testing.T) {
 	pip, here := native(t)
-	n, first := 80, 0
+	n, first := 60, 0
 	if s := os.Getenv("NESTGEN_TEST_GRAPHS"); s != "" {
 		var err error
 		if n, err = strconv.Atoi(s); err != nil {
