@@ -162,6 +162,46 @@ func TestAMaliciousReleaseIsNeverPublished(t *testing.T) {
 	}
 }
 
+// The same holds for what is not in the allowlist and only needed by what is: the
+// older release is taken for it, and the malicious one is seen on the page of what is
+// held and nowhere else.
+func TestAMaliciousReleaseThatIsNeeded(t *testing.T) {
+	start := time.Date(2026, 11, 20, 10, 52, 0, 0, time.UTC)
+	old := start.AddDate(0, 0, -40)
+	app := uploadedAt(needing("app", "1.0", "litellm>=1.80"), old)
+	good, bad := uploadedAt(needing("litellm", "1.82.6"), old), uploadedAt(needing("litellm", "1.82.8"), start)
+	for _, minAge := range []Duration{Duration(72 * time.Hour), 0} {
+		w, srv := completing(t, "app\n", app, good)
+		w.Hold.MinAge = minAge
+		clockAt(t, start.Add(-time.Hour))
+		w.build(0)
+		w.lists(app.Filename, good.Filename)
+		srv.SetFiles(app, good, bad)
+		for _, hours := range []int{0, 1, 2} {
+			clockAt(t, start.Add(time.Duration(hours)*time.Hour))
+			w.build(0)
+			if minAge == 0 {
+				w.lists(app.Filename, bad.Filename) // so the replay can fail
+				break
+			}
+			w.lists(app.Filename, good.Filename)
+			if h := w.heldFiles(); len(h) != 1 || !h[bad.Filename].Until.Equal(start.Add(72*time.Hour)) || len(w.mentions("1.82.8")) > 0 {
+				t.Errorf("after %d hours: held %+v, on pages %q", hours, h, w.mentions("1.82.8"))
+			}
+		}
+		if minAge == 0 {
+			continue
+		}
+		srv.SetFiles(app, good)
+		clockAt(t, start.Add(4*time.Hour))
+		w.build(0)
+		if h := w.heldFiles(); len(h) > 0 {
+			t.Errorf("still held: %+v", h)
+		}
+		w.verifies()
+	}
+}
+
 // What is old enough comes in with the first build after that, though its upstream
 // says nothing new; and nothing is written meanwhile.
 func TestWhatIsHeldComesIn(t *testing.T) {

@@ -197,6 +197,47 @@ func TestAQuarantineOutlastsItsLine(t *testing.T) {
 	w.verifies()
 }
 
+// A request that finds the quarantine of a project ended has its files back before the
+// page lists them.
+func TestARequestEndsAQuarantine(t *testing.T) {
+	foo := wheelFile(t, "foo", "1.0")
+	w := lazy(t, "fetch")
+	w.Upstreams = []Upstream{{Name: "disk", URL: w.path("disk")}}
+	w.Fallback.Refresh = Duration(time.Hour)
+	page := func(status string) {
+		w.write("disk/foo/index.html", "<!DOCTYPE html><meta name=\"pypi:repository-version\" content=\"1.4\">"+status+
+			`<a href="../`+foo.Filename+"#sha256="+fetchtest.SHA256(foo.Data)+`">`+foo.Filename+`</a>`)
+	}
+	now := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
+	next := func() {
+		now = now.Add(2 * time.Hour)
+		clockAt(t, now)
+	}
+	page("")
+	w.write("disk/"+foo.Filename, string(foo.Data))
+	next()
+	w.ask(w.join(), "foo", 0)
+	path := w.pathOf("foo", foo.Filename)
+	if _, err := w.fetch(w.join(), path); err != nil {
+		t.Fatal(err)
+	}
+	page(`<meta name="pypi:project-status" content="quarantined">`)
+	next()
+	w.build(6)
+	if w.exists("site/" + path) {
+		t.Error("it is served")
+	}
+	page("")
+	next()
+	w.ask(w.join(), "foo", 0)
+	if data, err := w.fetch(w.join(), w.pathOf("foo", foo.Filename)); err != nil || !bytes.Equal(data, foo.Data) || !w.exists("site/"+path) {
+		t.Errorf("%d bytes, %v", len(data), err)
+	}
+	w.build(0)
+	w.lists(foo.Filename)
+	w.verifies()
+}
+
 // A build that dies between its steps is finished by the next one, in either
 // direction.
 func TestWithholdingAfterACrash(t *testing.T) {

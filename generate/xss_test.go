@@ -137,6 +137,29 @@ func TestNoPayloadGetsThrough(t *testing.T) {
 	}
 }
 
+// Nor does a text of what is held.
+func TestNoPayloadGetsThroughWhatIsHeld(t *testing.T) {
+	for field, set := range map[string]func(h *catalog.Hold, x string){
+		"file name": func(h *catalog.Hold, x string) { h.Filename = x },
+		"version":   func(h *catalog.Hold, x string) { h.Version = x },
+		"source":    func(h *catalog.Hold, x string) { h.Source = x },
+		"rule":      func(h *catalog.Hold, x string) { h.Rule = x },
+		"reason":    func(h *catalog.Hold, x string) { h.Reason = x },
+	} {
+		for i, x := range payloads {
+			h := catalog.Hold{Project: "foo", Filename: "foo-1.tar.gz", Version: "1", Source: "up", Rule: "min_age", Reason: "young", Uploaded: 1, Until: 2}
+			set(&h, x)
+			pages := tree{}
+			if err := (&generate.Site{People: true}).HeldPages([]catalog.Hold{h}, pages); err != nil {
+				t.Fatal(err)
+			}
+			for path, page := range pages {
+				checkPage(t, fmt.Sprintf("held, %s, payload %d: %s", field, i, path), path, []byte(page))
+			}
+		}
+	}
+}
+
 // The pages show the text that they escape, they do not drop it.
 func TestTextStays(t *testing.T) {
 	p := &catalog.Project{Name: "foo", Display: "foo", Note: `a <b> & "c"`, Status: catalog.Status{State: catalog.Quarantined}}

@@ -61,7 +61,7 @@ func holds(in *Input, all []candidate) {
 		return
 	}
 	var first map[packaging.VersionKey]int64
-	if in.Hold.LateFiles.Micros != 0 || in.DirectHold.LateFiles.Micros != 0 {
+	if in.mayBeLate(all) {
 		first = in.firstUploads(all)
 	}
 	for i := range all {
@@ -77,6 +77,13 @@ func holds(in *Input, all []candidate) {
 			c.hold(in, *o)
 		}
 	}
+}
+
+// mayBeLate reports whether a new file was uploaded since files can be late. Of most
+// projects none was, and nobody need know when their releases began.
+func (in *Input) mayBeLate(all []candidate) bool {
+	return (in.Hold.LateFiles.Micros != 0 || in.DirectHold.LateFiles.Micros != 0) &&
+		slices.ContainsFunc(all, func(c candidate) bool { return !c.listed && c.Offer.Uploaded >= LateSince })
 }
 
 // idle reports whether a hold holds nothing.
