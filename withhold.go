@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"nestgen/catalog"
@@ -30,9 +31,10 @@ func (a *apart) sort(s *site, p *catalog.Project) {
 	}
 }
 
-// isWithheld reports whether the bytes of a file are in the closed area.
+// isWithheld reports whether a file, or what stands beside it, is in the closed area:
+// a run may have died while it moved them.
 func (s *site) isWithheld(path string) bool {
-	_, err := os.Lstat(publish.Withheld(s.State, path))
+	_, err := os.Lstat(filepath.Dir(publish.Withheld(s.State, path)))
 	return err == nil
 }
 

@@ -102,19 +102,19 @@ func (t *Tree) eachStored(ctx context.Context, paths []string, f func(path strin
 }
 
 // withhold moves one file and its companions to the closed area. The file goes
-// first: it is what nobody is to have.
+// last: nothing stands beside no file at any moment.
 func (t *Tree) withhold(path string, changed changedSet) (was bool, err error) {
 	folder, base := splitPath(path)
 	from, err := openBeneath(t.root, folder, unix.O_PATH|unix.O_DIRECTORY)
 	if err == unix.ENOENT {
-		return false, nil
+		return false, t.prune(folder, changed) // a run may have died half way up
 	}
 	if err != nil {
 		return false, storage("open", t.livePath(folder), err)
 	}
 	defer unix.Close(from)
 	to := -1
-	for _, name := range withCompanions(base) {
+	for _, name := range slices.Backward(withCompanions(base)) {
 		var st unix.Stat_t
 		if err := unix.Fstatat(from, name, &st, unix.AT_SYMLINK_NOFOLLOW); err == unix.ENOENT {
 			continue
@@ -140,8 +140,8 @@ func (t *Tree) withhold(path string, changed changedSet) (was bool, err error) {
 	return was, t.prune(folder, changed)
 }
 
-// putBack links one file and its companions into the store, and leaves them where
-// they are as well.
+// putBack links one file and its companions into the store, the file first, and
+// leaves them where they are as well.
 func (t *Tree) putBack(path string, changed changedSet) (was bool, err error) {
 	place := Withheld(t.state, path)
 	dir := filepath.Dir(place)
@@ -155,7 +155,7 @@ func (t *Tree) putBack(path string, changed changedSet) (was bool, err error) {
 	defer unix.Close(from)
 	folder, base := splitPath(path)
 	to := -1
-	for _, name := range slices.Backward(withCompanions(base)) {
+	for _, name := range withCompanions(base) {
 		var st unix.Stat_t
 		if err := unix.Fstatat(from, name, &st, unix.AT_SYMLINK_NOFOLLOW); err == unix.ENOENT {
 			continue

@@ -245,6 +245,20 @@ text = "be careful"
 			},
 		},
 		{
+			name: "quarantine and block", now: today, args: []string{"build", "-q"},
+			setup: func(s stage) error {
+				return errors.Join(built(s, s.dropSite()), s.write("policy.toml", forbidding))
+			},
+		},
+		{
+			name: "quarantine and block end", now: today, args: []string{"build", "-q"},
+			setup: func(s stage) error {
+				err := built(s, errors.Join(s.dropSite(), s.write("policy.toml", "")))
+				err = built(s, errors.Join(err, s.write("policy.toml", forbidding)))
+				return errors.Join(err, s.write("policy.toml", ""))
+			},
+		},
+		{
 			name: "first fetch", now: today, args: []string{"build", "-q"}, short: true,
 			setup: func(s stage) error {
 				first()
@@ -301,6 +315,17 @@ text = "be careful"
 		},
 	}
 }
+
+// forbidding is a policy by which files are to be had by nobody.
+const forbidding = `
+[[status]]
+project = "alpha"
+status = "quarantined"
+
+[[block]]
+project = "gamma-ray"
+reason = "it steals"
+`
 
 // withdrawn makes a site from which files were taken, whose bytes are there
 // still.
