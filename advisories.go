@@ -133,28 +133,27 @@ func (s *site) readAdvisories(ctx context.Context) error {
 	if now.Source != last.Source {
 		now.ETag, now.LastModified, now.Fetched = "", "", 0
 	}
+	var fresh *advisory.Dump
 	if s.Advisories.isRemote() && !s.opts.Offline && !s.opts.DryRun {
-		if err := s.fetchDump(ctx, &now); err != nil {
+		if fresh, err = s.fetchDump(ctx, &now); err != nil {
 			return err
 		}
 	}
-	if err := s.applyDump(ctx, last, now); err != nil {
-		return err
-	}
-	return nil
+	return s.applyDump(ctx, last, now, fresh)
 }
 
-// fetchDump fetches the dump anew if it has changed, and tells if it cannot.
-func (s *site) fetchDump(ctx context.Context, now *appliedDump) error {
-	err := s.renewDump(ctx, now)
+// fetchDump fetches the dump anew and gives it if it has changed, and tells if it
+// cannot.
+func (s *site) fetchDump(ctx context.Context, now *appliedDump) (*advisory.Dump, error) {
+	fresh, err := s.renewDump(ctx, now)
 	switch {
 	case err == nil:
 		now.Fetched = Now().UnixMicro()
-		return nil
+		return fresh, nil
 	case ctx.Err() != nil:
-		return ctx.Err()
+		return nil, ctx.Err()
 	case ownStorage(err):
-		return storage(err)
+		return nil, storage(err)
 	}
 	level, hint := plan.Incomplete, "nothing is known of advisories until the next run"
 	if now.Fetched != 0 {
@@ -165,22 +164,22 @@ func (s *site) fetchDump(ctx context.Context, now *appliedDump) error {
 		}
 	}
 	s.report.problem(level, "[advisories] osv", hint, "%v", err)
-	return nil
+	return nil, nil
 }
 
-func (s *site) renewDump(ctx context.Context, now *appliedDump) error {
+func (s *site) renewDump(ctx context.Context, now *appliedDump) (*advisory.Dump, error) {
 	o, err := s.upstream.options(s)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	u, err := url.Parse(s.Advisories.OSV)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	root := url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/"}
 	src, err := fetch.Open(fetch.Upstream{Name: "advisories", URL: root.String(), Form: fetch.Index, Proxy: s.Advisories.Proxy, CAFile: s.Advisories.CAFile}, o)
 	if err != nil {
-		return &fault{ErrSettings, err, ""}
+		return nil, &fault{ErrSettings, err, ""}
 	}
 	defer src.Close()
 	old := s.dumpFile()
@@ -189,28 +188,29 @@ func (s *site) renewDump(ctx context.Context, now *appliedDump) error {
 		prev = fetch.Validators{} // there is nothing that could still hold
 	}
 	if err := os.MkdirAll(s.State, 0o700); err != nil {
-		return storage(err)
+		return nil, storage(err)
 	}
 	fresh := old + ".new"
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return storage(err)
+		return nil, storage(err)
 	}
 	v, err := src.Document(ctx, s.Advisories.OSV, fresh, maxDump, prev)
 	if errors.Is(err, fetch.ErrNotModified) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// One that is none takes no other's place: a login page, or half a file.
-	if _, err := advisory.Read(fresh); err != nil {
-		return errors.Join(err, os.Remove(fresh))
+	dump, err := advisory.Read(fresh)
+	if err != nil {
+		return nil, errors.Join(err, os.Remove(fresh))
 	}
 	if err := settle(fresh, old); err != nil {
-		return storage(err)
+		return nil, storage(err)
 	}
 	now.ETag, now.LastModified = v.ETag, v.LastModified
-	return nil
+	return dump, nil
 }
 
 // settle puts a file that is written in the place of an older one, for good.
@@ -225,8 +225,9 @@ func settle(fresh, old string) error {
 	return os.Rename(fresh, old)
 }
 
-// applyDump reads the dump if it is another one than the catalog has.
-func (s *site) applyDump(ctx context.Context, last, now appliedDump) (err error) {
+// applyDump reads the dump if it is another one than the catalog has; dump is what has
+// been read of it already, or nil.
+func (s *site) applyDump(ctx context.Context, last, now appliedDump, dump *advisory.Dump) (err error) {
 	file := s.dumpFile()
 	lost := func(err error) error {
 		stands := "nothing is known of advisories"
@@ -265,9 +266,10 @@ func (s *site) applyDump(ctx context.Context, last, now appliedDump) (err error)
 		}
 		return s.noteDump(ctx, now)
 	}
-	dump, err := advisory.Read(file)
-	if err != nil {
-		return lost(err)
+	if dump == nil {
+		if dump, err = advisory.Read(file); err != nil {
+			return lost(err)
+		}
 	}
 	if err := s.mayApply(dump, last); err != nil {
 		return lost(err)

@@ -111,11 +111,15 @@ func TestMalwareIsNeverListed(t *testing.T) {
 	w, srv := advised(t, "foo\nbar\n", good, wheelFile(t, "foo", "1.0"), wheelFile(t, "foo", "2.0"), wheelFile(t, "bar", "1.0"))
 	w.build(0)
 	w.lists("bar-1.0-py3-none-any.whl", "foo-2.0-py3-none-any.whl")
+	place := w.pathOf("foo", "foo-2.0-py3-none-any.whl")
 	w.write("osv.zip", dump(t, append(good, osv("MAL-1", "foo", "introduced=2.0"))...))
 	// It goes even if its upstream cannot be asked, and nothing else does.
 	srv.Always(srv.Page(fetchtest.Index, "foo"), fetchtest.Status503)
 	r := w.build(6)
 	w.tells(r, "alarm", "foo-2.0-py3-none-any.whl was listed and is malware: withdrawn: MAL-1: foo is bad")
+	if w.exists("site/" + place) {
+		t.Error("who knows the address of the malware still gets it")
+	}
 	w.lists("bar-1.0-py3-none-any.whl")
 	srv.Heal()
 	r = w.build(6)

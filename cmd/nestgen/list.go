@@ -245,6 +245,7 @@ type (
 		Yanked         bool    `json:"yanked"`
 		YankReason     string  `json:"yank_reason,omitempty"`
 		Metadata       *string `json:"core_metadata_sha256,omitempty"`
+		PublishedBy    string  `json:"published_by,omitempty"` // as the upstream's provenance says
 		Source         string  `json:"source"`
 		URL            string  `json:"url,omitempty"`
 	}
@@ -269,6 +270,9 @@ func shown(p *catalog.Project, events []catalog.Event) showProject {
 		if !f.Metadata.IsZero() {
 			m := f.Metadata.String()
 			sf.Metadata = &m
+		}
+		if !f.Publisher.IsZero() {
+			sf.PublishedBy = f.Publisher.String()
 		}
 		s.List = append(s.List, sf)
 	}

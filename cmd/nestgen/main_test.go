@@ -16,9 +16,11 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"nestgen"
+	"nestgen/catalog"
 	"nestgen/fetch/fetchtest"
 	"nestgen/intake/intaketest"
 	"nestgen/internal/stricttoml"
+	"nestgen/provenance"
 )
 
 func TestMain(m *testing.M) {
@@ -218,5 +220,13 @@ func fulldiskCmd(ts *testscript.TestScript, _ bool, args []string) {
 	cmd.Dir, cmd.Stdout = ts.MkAbs("."), full
 	if cmd.Run() == nil {
 		ts.Fatalf("it did not fail")
+	}
+}
+
+func TestShowSaysWhoHasPublished(t *testing.T) {
+	p := &catalog.Project{Files: []catalog.File{{Publisher: provenance.Publisher{Kind: "GitHub", Repository: "acme/foo", Workflow: "release.yml"}}, {}}}
+	s := shown(p, nil)
+	if s.List[0].PublishedBy != "GitHub acme/foo, release.yml" || s.List[1].PublishedBy != "" {
+		t.Errorf("%+v", s.List)
 	}
 }
