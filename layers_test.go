@@ -51,7 +51,7 @@ var layers = []row{
 	// The stages. None imports another.
 	{"plan", []string{"packaging", "target", "layout", "lockfile", "allowlist", "advisory", "provenance", "catalog", "policy", "internal/secret"}},
 	{"drop", []string{"packaging", "layout", "catalog", "internal/secret"}},
-	{"fetch", []string{"packaging", "layout", "catalog", "internal/tame"}},
+	{"fetch", []string{"packaging", "layout", "catalog", "internal/tame", "internal/strictjson"}},
 	{"intake", []string{"packaging", "layout", "catalog"}},
 	{"generate", []string{"packaging", "layout", "advisory", "catalog", "templates"}},
 	{"publish", []string{"packaging", "layout", "catalog"}},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"nestgen/catalog"
+	"nestgen/internal/strictjson"
 	"nestgen/packaging"
 )
 
@@ -60,18 +61,18 @@ func ReadJSON(data []byte, base *url.URL) (catalog.Listing, error) {
 
 func readJSON(data []byte, base *url.URL) (listed, error) {
 	p := jsonPage{
-		scanner: scanner{data: data},
+		Scanner: *strictjson.New(data),
 		links:   resolver{base: base, local: base.Scheme == "file"},
 		texts:   map[string]string{},
 	}
 	p.list.FinalURL = redact(base.String())
-	if p.peek() != '{' {
-		return listed{}, p.fail("not an object")
+	if p.Peek() != '{' {
+		return listed{}, p.Fail("not an object")
 	}
 	if err := p.page(); err != nil {
 		return listed{}, err
 	}
-	if err := p.end(); err != nil {
+	if err := p.End(); err != nil {
 		return listed{}, err
 	}
 	return listed{Listing: p.list, marked: true, left: p.left}, nil
@@ -79,7 +80,7 @@ func readJSON(data []byte, base *url.URL) (listed, error) {
 
 // A jsonPage is a page while it is read.
 type jsonPage struct {
-	scanner
+	strictjson.Scanner
 	links resolver
 	list  catalog.Listing
 	texts map[string]string // texts that come again and again, once
@@ -89,32 +90,32 @@ type jsonPage struct {
 
 func (p *jsonPage) page() error {
 	meta, files := false, false
-	err := p.object(pageKeys, func(key int) error {
+	err := p.Object(pageKeys, func(key int) error {
 		switch key {
 		case 0:
 			meta = true
 			return p.meta()
 		case 1:
-			if p.peek() != '"' {
+			if p.Peek() != '"' {
 				p.warn("name is not a text")
-				return p.skip(1)
+				return p.Skip()
 			}
-			name, err := p.text()
+			name, err := p.Text()
 			p.list.Name = clip(name)
 			return err
 		case 2:
 			files = true
-			if p.peek() != '[' {
-				return p.fail("files is not an array")
+			if p.Peek() != '[' {
+				return p.Fail("files is not an array")
 			}
-			p.list.Offers = make([]catalog.Offer, 0, min(len(p.data)/400, maxOffers))
-			return p.array(p.file)
+			p.list.Offers = make([]catalog.Offer, 0, min(p.Len()/400, maxOffers))
+			return p.Array(p.file)
 		case 3:
 			return p.versions()
 		case 4:
 			return p.status()
 		}
-		return p.skip(1)
+		return p.Skip()
 	})
 	switch {
 	case err != nil:
@@ -128,13 +129,13 @@ func (p *jsonPage) page() error {
 }
 
 func (p *jsonPage) meta() error {
-	if p.peek() != '{' {
-		return p.fail("meta is not an object")
+	if p.Peek() != '{' {
+		return p.Fail("meta is not an object")
 	}
-	return p.object(metaKeys, func(key int) error {
+	return p.Object(metaKeys, func(key int) error {
 		switch {
-		case key == 0 && p.peek() == '"':
-			v, err := p.text()
+		case key == 0 && p.Peek() == '"':
+			v, err := p.Text()
 			if err != nil {
 				return err
 			}
@@ -144,29 +145,29 @@ func (p *jsonPage) meta() error {
 			}
 			return err
 		case key == 0:
-			return p.fail("api-version is not a text")
+			return p.Fail("api-version is not a text")
 		case key == 1:
 			return p.serial()
 		}
-		return p.skip(2)
+		return p.Skip()
 	})
 }
 
 // serial reads the last serial: a number, or a text as old mirrors write it.
 func (p *jsonPage) serial() error {
-	switch p.peek() {
+	switch p.Peek() {
 	case '"':
-		t, err := p.text()
+		t, err := p.Text()
 		if n, bad := strconv.ParseInt(string(t), 10, 64); bad == nil && n >= 0 {
 			p.list.Serial = n
 		}
 		return err
 	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-		n, _, err := p.integer()
+		n, _, err := p.Integer()
 		p.list.Serial = n
 		return err
 	}
-	return p.skip(2)
+	return p.Skip()
 }
 
 // checkAPI checks the version of the API that a page says it is of (contract
@@ -186,22 +187,22 @@ func checkAPI(v string) (warning string, err error) {
 }
 
 func (p *jsonPage) versions() error {
-	if p.peek() != '[' {
+	if p.Peek() != '[' {
 		p.warn("versions is not an array")
-		return p.skip(1)
+		return p.Skip()
 	}
 	p.list.Versions = []string{}
-	return p.array(func() error {
-		if p.peek() != '"' {
+	return p.Array(func() error {
+		if p.Peek() != '"' {
 			p.warn("a version is not a text")
-			return p.skip(2)
+			return p.Skip()
 		}
-		v, err := p.text()
+		v, err := p.Text()
 		if err != nil {
 			return err
 		}
 		if len(p.list.Versions) == maxVersions {
-			return p.fail("more than %d versions", maxVersions)
+			return p.Fail("more than %d versions", maxVersions)
 		}
 		p.list.Versions = append(p.list.Versions, clip(v))
 		return nil
@@ -209,18 +210,18 @@ func (p *jsonPage) versions() error {
 }
 
 func (p *jsonPage) status() error {
-	if p.peek() != '{' {
-		if p.peek() != 'n' {
+	if p.Peek() != '{' {
+		if p.Peek() != 'n' {
 			p.warn("project-status is not an object")
 		}
-		return p.skip(1)
+		return p.Skip()
 	}
 	var state, reason string
-	err := p.object(statusKeys, func(key int) error {
-		if key < 0 || p.peek() != '"' {
-			return p.skip(2)
+	err := p.Object(statusKeys, func(key int) error {
+		if key < 0 || p.Peek() != '"' {
+			return p.Skip()
 		}
-		t, err := p.text()
+		t, err := p.Text()
 		if key == 0 {
 			state = clip(t)
 		} else {
@@ -248,15 +249,15 @@ func setStatus(l *catalog.Listing, state, reason string) {
 // file reads one element of files.
 func (p *jsonPage) file() error {
 	if len(p.list.Offers) == maxOffers {
-		return p.fail("more than %d files", maxOffers)
+		return p.Fail("more than %d files", maxOffers)
 	}
-	if p.peek() != '{' {
+	if p.Peek() != '{' {
 		p.left++
 		p.warn("a file is not an object")
-		return p.skip(2)
+		return p.Skip()
 	}
 	f := jsonFile{size: -1}
-	err := p.object(fileKeys, func(key int) error { return p.member(&f, key) })
+	err := p.Object(fileKeys, func(key int) error { return p.member(&f, key) })
 	if err != nil {
 		return err
 	}
@@ -297,48 +298,48 @@ type jsonFile struct {
 type hashText struct{ algorithm, value []byte }
 
 func (p *jsonPage) member(f *jsonFile, key int) (err error) {
-	kind := p.peek()
+	kind := p.Peek()
 	switch {
 	case key < 0:
-		return p.skip(2)
+		return p.Skip()
 	case key == keyFilename && kind == '"':
-		f.filename, err = p.text()
+		f.filename, err = p.Text()
 	case key == keyURL && kind == '"':
-		f.url, err = p.text()
+		f.url, err = p.Text()
 	case key == keyHashes && kind == '{':
 		f.hashes, err = p.hashes(f.hashBuf[:0], f)
 	case key == keyRequiresPython && kind == '"':
-		f.requiresPython, err = p.text()
+		f.requiresPython, err = p.Text()
 		if len(f.requiresPython) > maxText {
 			f.requiresPython = nil
 		}
 	case key == keyUploadTime && kind == '"':
 		var t []byte
-		t, err = p.text()
+		t, err = p.Text()
 		f.uploaded = uploadTime(string(t))
 	case key == keyProvenance && kind == '"':
-		f.provenance, err = p.text()
+		f.provenance, err = p.Text()
 	case key == keySize && (kind == '-' || '0' <= kind && kind <= '9'):
-		n, ok, bad := p.integer()
+		n, ok, bad := p.Integer()
 		if ok {
 			f.size = n
 		}
 		return bad
 	case key == keyYanked && kind == '"':
-		f.reason, err = p.text()
+		f.reason, err = p.Text()
 		f.yanked = len(f.reason) > 0
 	case key == keyYanked && (kind == 't' || kind == 'f'):
 		var w string
-		w, err = p.word()
+		w, err = p.Word()
 		f.yanked = w == "true"
 	case key == keyGPGSig && (kind == 't' || kind == 'f'):
 		var w string
-		w, err = p.word()
+		w, err = p.Word()
 		f.signed = w == "true"
 	case key >= keyCoreMetadata && key <= keyDataDistInfoMetadata:
 		return p.metadata(f, key, kind)
 	case kind == 'n':
-		_, err = p.word() // null is as good as nothing (contract §1.3)
+		_, err = p.Word() // null is as good as nothing (contract §1.3)
 	default:
 		// What must be right makes the file useless, the rest is left out. A
 		// yank that cannot be read is taken for one.
@@ -351,7 +352,7 @@ func (p *jsonPage) member(f *jsonFile, key int) (err error) {
 		default:
 			p.warn("file %.80q: %s is not of the right type", f.filename, fileKeys[key])
 		}
-		return p.skip(2)
+		return p.Skip()
 	}
 	return err
 }
@@ -361,7 +362,7 @@ func (p *jsonPage) member(f *jsonFile, key int) (err error) {
 // counts, whatever their order on the page.
 func (p *jsonPage) metadata(f *jsonFile, key int, kind byte) error {
 	if kind == 'n' || f.metaKey != 0 && f.metaKey < key {
-		return p.skip(2)
+		return p.Skip()
 	}
 	switch kind {
 	case '{':
@@ -370,25 +371,25 @@ func (p *jsonPage) metadata(f *jsonFile, key int, kind byte) error {
 		f.metaHashes, err = p.hashes(f.metaBuf[:0], nil)
 		return err
 	case 't', 'f':
-		w, err := p.word()
+		w, err := p.Word()
 		f.metaKey, f.metadata, f.metaHashes = key, w == "true", nil
 		return err
 	}
-	return p.skip(2)
+	return p.Skip()
 }
 
 // hashes reads an object of hashes. One that is wrong makes file useless, for
 // without it the bytes could not be checked as the index wants; of a nil file
 // it is left out.
 func (p *jsonPage) hashes(list []hashText, f *jsonFile) ([]hashText, error) {
-	err := p.dict(func(key []byte) error {
-		if p.peek() != '"' {
+	err := p.Dict(func(key []byte) error {
+		if p.Peek() != '"' {
 			if f != nil {
 				f.fault = fmt.Sprintf("hash %.20q is not a text", key)
 			}
-			return p.skip(3)
+			return p.Skip()
 		}
-		value, err := p.text()
+		value, err := p.Text()
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"nestgen/internal/strictjson"
 	"nestgen/packaging"
 )
 
@@ -44,8 +45,8 @@ func readRoot(r io.Reader, of map[packaging.Name]bool) (rootPage, error) {
 		if err != nil {
 			return err
 		}
-		p.scanner = scanner{data: text}
-		name, err := p.text()
+		p.Reset(text)
+		name, err := p.Text()
 		if err != nil {
 			return err
 		}
@@ -70,8 +71,8 @@ func readRoot(r io.Reader, of map[packaging.Name]bool) (rootPage, error) {
 			if err != nil {
 				return err
 			}
-			p.scanner = scanner{data: text}
-			err = cmp.Or(p.meta(), p.end())
+			p.Reset(text)
+			err = cmp.Or(p.meta(), p.End())
 			root.Serial = p.list.Serial
 			return err
 		}
@@ -105,15 +106,15 @@ type rootEntry struct {
 
 func (e *rootEntry) read(text []byte) error {
 	p := e.page
-	p.scanner = scanner{data: text}
-	if p.peek() != '{' {
-		return p.fail("a project is not an object")
+	p.Reset(text)
+	if p.Peek() != '{' {
+		return p.Fail("a project is not an object")
 	}
 	if e.root.Projects++; e.root.Projects > maxProjects {
-		return p.fail("more than %d projects", maxProjects)
+		return p.Fail("more than %d projects", maxProjects)
 	}
 	e.name, p.list.Serial = nil, 0
-	if err := cmp.Or(p.object(projectKeys, e.member), p.end()); err != nil {
+	if err := cmp.Or(p.Object(projectKeys, e.member), p.End()); err != nil {
 		return err
 	}
 	serial := p.list.Serial
@@ -130,13 +131,13 @@ func (e *rootEntry) read(text []byte) error {
 
 func (e *rootEntry) member(key int) (err error) {
 	switch {
-	case key == 0 && e.page.peek() == '"':
-		e.name, err = e.page.text()
+	case key == 0 && e.page.Peek() == '"':
+		e.name, err = e.page.Text()
 		return err
 	case key == 1:
 		return e.page.serial()
 	}
-	return e.page.skip(2)
+	return e.page.Skip()
 }
 
 // wanted gives the name of the project if it is one that was asked about. For
@@ -175,7 +176,7 @@ type pieces struct {
 func (p *pieces) fail(err error, format string, args ...any) error {
 	switch err {
 	case nil:
-		return fmt.Errorf("%w: byte %d: %s", errSyntax, p.at, fmt.Sprintf(format, args...))
+		return fmt.Errorf("%w: byte %d: %s", strictjson.ErrSyntax, p.at, fmt.Sprintf(format, args...))
 	case io.EOF:
 		err = io.ErrUnexpectedEOF
 	}
@@ -290,8 +291,8 @@ func (p *pieces) walk(take func(byte) error) error {
 		case c == '}' || c == ']':
 			depth--
 		}
-		if depth > maxDepth {
-			return p.fail(nil, "nested more than %d deep", maxDepth)
+		if depth > strictjson.MaxDepth {
+			return p.fail(nil, "nested more than %d deep", strictjson.MaxDepth)
 		}
 		if err := take(c); err != nil {
 			return err

@@ -25,8 +25,14 @@ type Scanner struct {
 // read.
 func New(data []byte) *Scanner { return &Scanner{data: data} }
 
-// maxDepth is how deep values may be nested that [Scanner.Skip] reads.
-const maxDepth = 64
+// Reset has the scanner begin at another text.
+func (s *Scanner) Reset(data []byte) { s.data, s.pos = data, 0 }
+
+// Len is how many bytes the text has.
+func (s *Scanner) Len() int { return len(s.data) }
+
+// MaxDepth is how deep values may be nested that [Scanner.Skip] reads.
+const MaxDepth = 64
 
 // ErrSyntax is matched by every error of this package.
 var ErrSyntax = errors.New("not valid JSON")
@@ -365,8 +371,8 @@ func (s *Scanner) Dict(member func(key []byte) error) error {
 func (s *Scanner) Skip() error { return s.skip(0) }
 
 func (s *Scanner) skip(depth int) error {
-	if depth > maxDepth {
-		return s.Fail("nested more than %d deep", maxDepth)
+	if depth > MaxDepth {
+		return s.Fail("nested more than %d deep", MaxDepth)
 	}
 	var err error
 	switch s.Peek() {
