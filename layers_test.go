@@ -42,7 +42,7 @@ var layers = []row{
 	// Paths, readers, the model and what is said of it.
 	{"layout", []string{"packaging"}},
 	{"lockfile", []string{"packaging", "internal/stricttoml", "internal/strictjson", "internal/tame"}},
-	{"allowlist", []string{"packaging", "lockfile", "internal/secret", "internal/tame"}},
+	{"allowlist", []string{"packaging", "lockfile", "internal/stricttoml", "internal/secret", "internal/tame"}},
 	{"advisory", []string{"packaging", "internal/strictjson", "internal/tame"}},
 	{"provenance", []string{"internal/strictjson", "internal/tame"}},
 	{"catalog", []string{"packaging", "layout", "advisory", "provenance"}},

@@ -311,3 +311,19 @@ func TestLockFileWithAFault(t *testing.T) {
 	w.tells(r, "incomplete", "uv.lock:1: not a uv.lock")
 	w.lists(a.Filename, b.Filename)
 }
+
+// What a project says of its needs is a list too.
+func TestProjectAsList(t *testing.T) {
+	t.Parallel()
+	a, b, c := wheel("a", "1.0", plain), wheel("b", "1.0", plain), wheel("c", "1.0", plain)
+	w := newWorld(t, fetchtest.New(t, a, b, c))
+	w.write("app/pyproject.toml", "[project]\nname = \"app\"\ndependencies = [\"a\"]\n[project.optional-dependencies]\nx = [\"b\"]\n[dependency-groups]\ndev = [\n\"c\",\n\"d\"]\n")
+	w.Allowlist = []string{w.path("app/pyproject.toml") + "[x]"}
+	w.write("allowlist.txt", "-r app/pyproject.toml:dev\n")
+	w.build(0)
+	w.lists(a.Filename, b.Filename)
+	w.Allowlist = append(w.Allowlist, w.path("allowlist.txt"))
+	r := w.build(3)
+	w.tells(r, "incomplete", "app/pyproject.toml:9: d: no upstream has a project of this name")
+	w.lists(a.Filename, b.Filename, c.Filename)
+}

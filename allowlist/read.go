@@ -50,7 +50,9 @@ type Sources struct {
 }
 
 // Read reads allowlists, one after the other, and the lists that they include. A
-// file with the name of a lock file is read as one; see [lockfile.FormOf].
+// file with the name of a lock file is read as one; see [lockfile.FormOf]. Of a
+// pyproject.toml the dependencies of the project are read, or what is named behind it:
+// "pyproject.toml[EXTRA,…]" with extras, "pyproject.toml:GROUP" for a dependency group.
 // It always gives everything that can be read; what cannot is in the Problems
 // of the List.
 //
@@ -116,10 +118,16 @@ func (r *reader) report(f *file, line int, p Problem) {
 	r.list.Problems = append(r.list.Problems, p)
 }
 
-// readFile reads f: a lock file, or a list line by line.
+// readFile reads f: a lock file, a pyproject.toml, or a list line by line.
 func (r *reader) readFile(f *file) {
 	if form, ok := lockfile.FormOf(f.key); ok {
 		r.readLock(f, form)
+		return
+	}
+	if _, p, ok := cutPart(f.key); ok {
+		f.name, _, _ = cutPart(f.name)
+		f.key, _, _ = cutPart(f.key)
+		r.readProject(f, p)
 		return
 	}
 	text, err := r.load(f)

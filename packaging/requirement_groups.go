@@ -37,7 +37,12 @@ type groupWalk struct {
 	groups map[Name]any
 	path   []Name // the groups that are being expanded, outermost first
 	found  []Requirement
+	steps  int
 }
+
+// maxGroupSteps is how many includes and requirements there may be when every group
+// is expanded as often as it is included.
+const maxGroupSteps = 100_000
 
 func (w *groupWalk) add(n Name) error {
 	if slices.Contains(w.path, n) {
@@ -54,6 +59,9 @@ func (w *groupWalk) add(n Name) error {
 	w.path = append(w.path, n)
 	defer func() { w.path = w.path[:len(w.path)-1] }()
 	for i, item := range items {
+		if w.steps++; w.steps > maxGroupSteps {
+			return fmt.Errorf("dependency group %q: more than %d requirements and includes", n, maxGroupSteps)
+		}
 		switch item := item.(type) {
 		case string:
 			q, err := ParseRequirement(item)

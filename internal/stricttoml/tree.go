@@ -43,15 +43,21 @@ func Tree(file string, data []byte) (*Document, error) {
 	return d, nil
 }
 
-// Lines gives the line of each table of an array at the top of the document,
-// whether the tables have headers or stand in brackets. Where the lines cannot be
+// Lines gives the line of each element of an array, which stands at the end of a path
+// of keys: tables, with headers or in brackets, or strings. Where the lines cannot be
 // told they are 0.
-func (d *Document) Lines(array string) []int {
-	tables, _ := d.Root[array].([]any)
-	all := make([]int, len(tables))
+func (d *Document) Lines(path ...string) []int {
+	var v any = d.Root
+	for _, key := range path {
+		table, _ := v.(map[string]any)
+		v = table[key]
+	}
+	elements, _ := v.([]any)
+	all := make([]int, len(elements))
+	key := strings.Join(path, between)
 	var found []int
 	for _, p := range d.places {
-		if p.key == array {
+		if p.key == key {
 			found = append(found, p.line)
 		}
 	}
@@ -60,6 +66,9 @@ func (d *Document) Lines(array string) []int {
 	}
 	return all
 }
+
+// between stands between the keys of a path. No key has it in it.
+const between = "\x00"
 
 // even makes []any of every array of tables below v, as arrays of values are.
 func even(v any) any {
@@ -92,8 +101,8 @@ type outline struct {
 	places []place
 	keys   int
 	names  int
-	header int  // the length of the last one
-	within bool // below a header
+	header int    // the length of the last one
+	table  string // the path that it names, with between behind it
 }
 
 func (o *outline) fail(format string, args ...any) *Error {
@@ -109,7 +118,6 @@ func (o *outline) read() *Error {
 		case '#':
 			o.comment()
 		case '[':
-			o.within = true
 			array := strings.HasPrefix(o.text[o.pos:], "[[")
 			first := o.line
 			o.pos += 1
@@ -124,9 +132,11 @@ func (o *outline) read() *Error {
 			if err := o.count(o.header); err != nil {
 				return err
 			}
+			path := pathOf(o.text[start:o.pos])
 			if array {
-				o.places = append(o.places, place{unquoted(o.text[start:o.pos]), first})
+				o.places = append(o.places, place{path, first})
 			}
+			o.table = path + between
 			if err := o.until("\n"); err != nil {
 				return err
 			}
@@ -138,7 +148,7 @@ func (o *outline) read() *Error {
 			if err := o.count(o.header + o.pos - start); err != nil {
 				return err
 			}
-			key := unquoted(o.text[start:o.pos])
+			key := o.text[start:o.pos]
 			if o.pos < len(o.text) && o.text[o.pos] == '=' {
 				o.pos++
 				if err := o.value(key); err != nil {
@@ -207,19 +217,26 @@ func (o *outline) until(end string) *Error {
 func (o *outline) value(key string) *Error {
 	var above []int // how long the names are by which each bracket is reached
 	name, dots := o.header+len(key), 0
+	path := o.table + pathOf(key)
+	list, fresh := false, false // in the outermost array, and at an element of it
 	for start := o.pos; o.pos < len(o.text); {
 		c := o.text[o.pos]
+		if list && fresh && len(above) == 1 && (c == '{' || c == '"' || c == '\'') {
+			o.places = append(o.places, place{path, o.line})
+		}
 		switch c {
 		case '"', '\'':
+			fresh = false
 			o.quoted(c)
 			continue
 		case '#':
 			o.comment()
 			continue
 		case '[', '{':
-			if c == '{' && len(above) == 1 && !o.within {
-				o.places = append(o.places, place{key, o.line})
+			if len(above) == 0 {
+				list = c == '['
 			}
+			fresh = len(above) == 0
 			if above = append(above, name); len(above) > maxDepth {
 				return o.fail("values inside one another more than %d deep", maxDepth)
 			}
@@ -238,6 +255,7 @@ func (o *outline) value(key string) *Error {
 				return err
 			}
 		case ',':
+			fresh = len(above) == 1
 			if err := o.count(0); err != nil {
 				return err
 			}
@@ -291,11 +309,30 @@ func (o *outline) quoted(q byte) {
 	}
 }
 
-// unquoted gives a key of one part as it is meant.
-func unquoted(key string) string {
-	key = strings.Trim(key, " \t\r")
-	if n := len(key); n >= 2 && (key[0] == '"' || key[0] == '\'') && key[n-1] == key[0] {
-		return key[1 : n-1]
+// pathOf gives the path that a key with dots in it is.
+func pathOf(key string) string {
+	var path strings.Builder
+	for {
+		key = strings.TrimLeft(key, " \t\r")
+		end := strings.IndexByte(key, '.')
+		part := key
+		if key != "" && (key[0] == '"' || key[0] == '\'') {
+			closing := strings.IndexByte(key[1:], key[0])
+			if closing < 0 {
+				return path.String() + key // not a key: the reader says so
+			}
+			part = key[1 : 1+closing]
+			if end = strings.IndexByte(key[closing+2:], '.'); end >= 0 {
+				end += closing + 2
+			}
+		} else if end >= 0 {
+			part = key[:end]
+		}
+		path.WriteString(strings.TrimRight(part, " \t\r"))
+		if end < 0 {
+			return path.String()
+		}
+		path.WriteString(between)
+		key = key[end+1:]
 	}
-	return key
 }

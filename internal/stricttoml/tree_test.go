@@ -36,6 +36,42 @@ func TestTreeLines(t *testing.T) {
 	}
 }
 
+func TestTreeLinesOfPaths(t *testing.T) {
+	d, err := Tree("f", []byte(`[project]
+dependencies = ["a", # one
+  'b', """
+c""",
+]
+optional-dependencies."x.y" = [
+  "d" ]
+[ project . 'optional-dependencies' . z ]
+[dependency-groups]
+dev = [ { include-group = "x" },
+  "e", ["f"] ]
+mixed = [1, "g"]
+table = { k = "h", l = ["i"] }
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		path []string
+		want []int
+	}{
+		{[]string{"project", "dependencies"}, []int{2, 3, 3}},
+		{[]string{"project", "optional-dependencies", "x.y"}, []int{7}},
+		{[]string{"dependency-groups", "dev"}, []int{0, 0, 0}}, // arrays in it are not told
+		{[]string{"dependency-groups", "mixed"}, []int{0, 0}},
+		{[]string{"dependency-groups", "table"}, nil},
+		{[]string{"dependency-groups", "nothing"}, nil},
+		{[]string{"project"}, nil},
+	} {
+		if got := d.Lines(tt.path...); !slices.Equal(got, tt.want) {
+			t.Errorf("%q: %v, want %v", tt.path, got, tt.want)
+		}
+	}
+}
+
 // What is said of a key must not depend on how another one is spelled.
 func TestTreeExactKeys(t *testing.T) {
 	d, err := Tree("f", []byte("Name = 'x'\nname = 'y'\n"))
