@@ -544,6 +544,7 @@ func (s *site) prospect(ctx context.Context, n packaging.Name, owner string, lea
 		}
 		s.noteDemand(p.in, p.asked)
 		p.in.Source, p.in.Listing, p.told = p.asked.source, p.asked.listing, p.asked.problems
+		p.in.Nobody = p.asked.nobody
 		if p.asked.listing != nil && (p.in.OnDemand || needed) && s.seenBefore {
 			// All of it will be looked up.
 			if p.in.Known, err = s.known(ctx, p.asked.listing); err != nil {
@@ -585,7 +586,6 @@ func (s *site) decideUpstream(ctx context.Context, n packaging.Name, owner strin
 		}
 		d.owner = cmp.Or(owner, a.source)
 		if a.nobody {
-			in.Nobody = true
 			in.Wants = slices.DeleteFunc(slices.Clone(in.Wants), func(w allowlist.Want) bool { return w.Kind == allowlist.FromIndex && !w.Locked() })
 			if d.owner == "" && located(in.Wants) {
 				d.owner = catalog.Direct

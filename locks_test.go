@@ -327,3 +327,19 @@ func TestProjectAsList(t *testing.T) {
 	w.tells(r, "incomplete", "app/pyproject.toml:9: d: no upstream has a project of this name")
 	w.lists(a.Filename, b.Filename, c.Filename)
 }
+
+// A list that is completed with what it needs keeps to what a lock file names, takes
+// it from its address where nobody else has it, and adds what that does not name.
+func TestLockFileCompleted(t *testing.T) {
+	t.Parallel()
+	a, b1, b2, c, d := needing("a", "1.0", "b", "c", "d"), needing("b", "1.0"), needing("b", "2.0"), needing("c", "1.0"), needing("d", "1.0", "b")
+	b1mac := wheel("b", "1.0", intaketest.Opts{Tag: "cp312-cp312-macosx_11_0_arm64"})
+	third := fetchtest.New(t, c)
+	w, _ := completing(t, "-r uv.lock\n", a, b1, b1mac, b2, d)
+	w.write("uv.lock", uvLock(lockEntry{file: a}, lockEntry{file: b1}, lockEntry{file: c, address: third.URL + third.Path(c.Filename)}))
+	w.build(0)
+	w.lists(a.Filename, b1.Filename, c.Filename, d.Filename)
+	if r := w.build(0); r.changes() {
+		t.Error("a second build changes something")
+	}
+}

@@ -195,3 +195,16 @@ func TestLockedSelect(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+// What something needs is chosen among the bytes that lines with hashes, or lock
+// files, allow.
+func TestLockedNeeds(t *testing.T) {
+	hash := input(t, "foo==1.0 --hash=sha256:"+hexOf(w1)+"\n", "")
+	for name, in := range map[string]plan.Input{"a lock file": lockInput(t, "", w1), "a line with a hash": hash} {
+		in.Listing = &catalog.Listing{Offers: offers(w1, s1, w2)}
+		in.Needs = []plan.Need{{Version: "1.0", Why: []string{"bar 1.0"}}}
+		if got := describe(plan.Decide(in)); !slices.Equal(got, []string{"+" + w1}) {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
