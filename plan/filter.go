@@ -258,12 +258,9 @@ func (f *filtering) named(c *candidate) bool {
 	if always, _ := f.in.Options.PreReleases(f.in.Name); always {
 		return true
 	}
-	return slices.ContainsFunc(f.in.Wants, func(w allowlist.Want) bool {
-		if w.Kind != allowlist.FromIndex {
-			return false
-		}
-		spec := f.in.specifiers(w)
-		return spec.NamesPrerelease() && spec.MatchesString(c.Filename.Version, packaging.AllowPrereleases)
+	return f.asked(c, func(in *Input, spec packaging.Specifiers) bool {
+		always, _ := in.Options.PreReleases(in.Name)
+		return always || spec.NamesPrerelease()
 	})
 }
 
@@ -372,12 +369,19 @@ func (f *filtering) pinned(c *candidate) bool {
 	if slices.ContainsFunc(f.in.Needs, func(n Need) bool { return packaging.VersionKeyOf(n.Version) == c.key }) {
 		return true
 	}
+	return f.asked(c, func(_ *Input, spec packaging.Specifiers) bool { return spec.IsExact() })
+}
+
+// asked reports whether a line fits a file of which something holds, as its list has
+// it.
+func (f *filtering) asked(c *candidate, holds func(in *Input, spec packaging.Specifiers) bool) bool {
 	return slices.ContainsFunc(f.in.Wants, func(w allowlist.Want) bool {
 		if w.Kind != allowlist.FromIndex {
 			return false
 		}
-		spec := f.in.specifiers(w)
-		return spec.IsExact() && spec.MatchesString(c.Filename.Version, packaging.AllowPrereleases)
+		in := f.in.of(w)
+		spec := in.specifiers(w)
+		return holds(in, spec) && spec.MatchesString(c.Filename.Version, packaging.AllowPrereleases)
 	})
 }
 

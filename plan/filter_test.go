@@ -435,6 +435,26 @@ func TestFilterOnDemand(t *testing.T) {
 	}
 }
 
+// A list that is read apart has its own word on pre-releases and its own constraints.
+func TestFilterAndLists(t *testing.T) {
+	in := input(t, "foo\n", "")
+	in.Filter = filter(t, "prereleases never", "newer_than 1h")
+	in.Listing = &catalog.Listing{Offers: offered(t, "foo-1.0.tar.gz 2020-01-01", "foo-2.0.tar.gz 2020-01-01", "foo-3.0rc1.tar.gz 2026-11-01")}
+	other := input(t, "--pre\nfoo==1.0\nfoo\n", "")
+	for _, w := range other.Wants {
+		w.List = "prod"
+		in.Wants = append(in.Wants, w)
+	}
+	in.Lists = map[string]plan.List{"prod": {Options: other.Options, Keep: plan.Newest}}
+	if got, want := describe(plan.Decide(in)), []string{"+foo-1.0.tar.gz", "+foo-2.0.tar.gz", "+foo-3.0rc1.tar.gz"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	in.Wants = in.Wants[:1]
+	if got, want := describe(plan.Decide(in)), []string{"+foo-2.0.tar.gz"}; !slices.Equal(got, want) {
+		t.Errorf("without the other list: got %q, want %q", got, want)
+	}
+}
+
 // A wheel that is held back takes nobody's place, and makes no old version young.
 func TestFilterAndHolds(t *testing.T) {
 	in := input(t, many, "")
