@@ -85,6 +85,9 @@ func scan(name string) (m machine, fault string) {
 
 func (m *machine) setPlatform(s string) (fault string) {
 	system, arch, words := strings.Cut(s, "-")
+	if known := archsOf(system); known != nil && arch == "" {
+		return fmt.Sprintf("no architecture stands behind %s: there are %s", system, strings.Join(known, ", "))
+	}
 	if !words {
 		p := packaging.ParsePlatform(s)
 		system, arch = "", p.Arch
@@ -208,6 +211,9 @@ func (in interpreter) cpythonABIs(digits, flags, system string) (abis []string, 
 	return abis, ""
 }
 
+// newestPython is what a hint has where no Python can be made out.
+var newestPython = "cp3" + strconv.Itoa(NewestMinor)
+
 // otherWords are words for systems and architectures that people use elsewhere.
 var otherWords = map[string]string{
 	"manylinux": "linux", "glibc": "linux", "gnu": "linux", "ubuntu": "linux", "debian": "linux",
@@ -225,20 +231,32 @@ func nearest(name string) string {
 		return ""
 	}
 	name = strings.ToLower(strings.TrimSpace(name))
+	if !strings.Contains(name, "-") {
+		name = strings.Replace(name, "_", "-", 1)
+	}
 	python, platform, _ := strings.Cut(name, "-")
+	if _, is := otherWords[python]; is || archsOf(python) != nil {
+		python, platform = newestPython, name // the Python is missing
+	}
 	system, arch, words := strings.Cut(platform, "-")
 	if !words {
 		system, arch, _ = strings.Cut(platform, "_")
 	}
+	if strings.HasPrefix(system, "manylinux") || system == "" {
+		system = "linux"
+	}
 	if s, ok := otherWords[system]; ok {
-		system = s
+		system, arch, _ = strings.Cut(s+"-"+arch, "-")
+		arch = strings.TrimSuffix(arch, "-")
 	}
 	if a, ok := otherWords[arch]; ok {
 		arch = a
 	}
 	// Each system has its own word for the same processor.
-	if !hasArch(system, arch) {
+	if known := archsOf(system); known != nil && !slices.Contains(known, arch) {
 		switch arch {
+		case "":
+			arch = known[0]
 		case "x86_64":
 			arch = "amd64"
 		case "aarch64":
@@ -247,19 +265,16 @@ func nearest(name string) string {
 			arch = "x86"
 		}
 	}
-	version := strings.Map(func(r rune) rune {
-		if r == '.' {
-			return -1
-		}
-		return r
-	}, strings.TrimLeft(python, "abcdefghijklmnopqrstuvwxyz"))
 	short := "cp"
 	if strings.HasPrefix(python, "pp") || strings.HasPrefix(python, "pypy") {
 		short = "pp"
 	}
-	guess := strings.TrimSuffix(short+version+"-"+system+"-"+arch, "-")
-	if _, fault := scan(guess); fault == "" && version != "" {
-		return guess
+	version := strings.ReplaceAll(strings.TrimLeft(python, "abcdefghijklmnopqrstuvwxyz"), ".", "")
+	for _, version := range []string{version, "3" + version} {
+		guess := short + version + "-" + system + "-" + arch
+		if _, fault := scan(guess); fault == "" {
+			return guess
+		}
 	}
 	best, far := "", 5
 	for _, a := range archs {
@@ -268,7 +283,7 @@ func nearest(name string) string {
 			if _, fault := scan(try); fault != "" {
 				try = short + version + "-" + a.system + "-" + arch
 				if _, fault := scan(try); fault != "" {
-					try = "cp3" + strconv.Itoa(NewestMinor-1) + "-" + a.system + "-" + arch
+					try = newestPython + "-" + a.system + "-" + arch
 				}
 			}
 			if d := distance(name, try); d < far {

@@ -254,6 +254,3 @@ func darwin(macos version) string {
 	}
 	return fmt.Sprintf("%d.%d.0", macos.major-1, macos.minor) // from 26 on Apple counts years
 }
-
-// hasArch reports whether a system has an architecture.
-func hasArch(system, arch string) bool { return slices.Contains(archsOf(system), arch) }
