@@ -131,9 +131,9 @@ func files() []string {
 }
 
 // ask runs the judge of an interpreter.
-func ask(t *testing.T, qs []question, python, arg string) verdict {
+func ask(t *testing.T, qs []question, heard []string, python, arg string) verdict {
 	t.Helper()
-	input, err := json.Marshal(map[string]any{"targets": qs, "files": files()})
+	input, err := json.Marshal(map[string]any{"targets": qs, "files": files(), "heard": heard})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,6 +165,7 @@ func TestJudges(t *testing.T) {
 		pythons = append(pythons, found...)
 	}
 	pythons = append(pythons, pythons[0]+" --packaging")
+	heard := []string{""} // judges of all targets: many Pythons have the same pip
 	for _, judge := range pythons {
 		t.Run(judge, func(t *testing.T) {
 			qs := questions()
@@ -172,7 +173,7 @@ func TestJudges(t *testing.T) {
 			if _, err := os.Stat(python); err != nil {
 				t.Skip("there is no Python here: ", err)
 			}
-			v := ask(t, qs, python, arg)
+			v := ask(t, qs, heard, python, arg)
 			t.Log(v.Judge)
 			skipped := map[string]int{}
 			defer func() {
@@ -180,8 +181,14 @@ func TestJudges(t *testing.T) {
 					t.Logf("%d of %d targets not compared: %s", n, len(qs), why)
 				}
 			}()
-			if len(v.Tags) == 0 {
-				t.Logf("%s: its tags cannot be asked for", v.Judge)
+			switch {
+			case len(v.Tags) > 0:
+				heard = append(heard, v.Judge)
+			case slices.Contains(heard, v.Judge):
+				t.Log("it was heard before; it is asked about this machine alone")
+				qs = nil
+			default:
+				t.Log("it cannot be asked about tags")
 				qs = nil
 			}
 			for _, q := range qs {

@@ -1,8 +1,8 @@
 """Says what this interpreter's pip (or, failing that, packaging) makes of targets.
 
 Reads {"targets": [{"name", "short", "version", "abis", "system", "arch", "release"}],
-"files": [...]} as JSON from standard input and writes what it makes of them. Runs on
-Python 2.7 too.
+"files": [...], "heard": [...]} as JSON from standard input and writes what it makes of
+them; of the targets only if the judge was not heard yet. Runs on Python 2.7 too.
 """
 import json
 import sys
@@ -32,6 +32,8 @@ def main():
     for spec, version in requires():
         answer["requires"][spec + " " + version] = specifiers.SpecifierSet(spec).contains(version)
     question = json.load(sys.stdin)
+    if name in question["heard"]:
+        question["targets"] = []
     if pip_tags:
         answer["wanted"] = wanted(question["files"])
     if pip_tags or "--packaging" in sys.argv:
