@@ -539,7 +539,7 @@ func (p *Project) decideUpstream(in Input, current []catalog.File) {
 		case against != nil && against.Effect == Blocked:
 			p.Withdraw = append(p.Withdraw, Withdrawal{f, against.String(), true})
 		case in.KeepMirrored:
-			p.stay(in, f, "the allowlist has errors")
+			p.stay(in, f, "what is wanted is not known whole")
 		case in.KeepOthers && f.Source != in.Source && f.Source != catalog.Direct:
 			p.stay(in, f, f.Source+" was not asked")
 		case f.Announced && !offers(in.Listing, f.Filename):
