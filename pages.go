@@ -574,6 +574,9 @@ func (b *pageBatch) index(projects iter.Seq2[catalog.Entry, error], former gener
 		}
 	}
 	for _, path := range (generate.AllIndexPages &^ b.indexPages()).Paths() {
+		if b.pages.Prefix != "" && !b.exists(b.pages.Prefix) {
+			break // it appears whole
+		}
 		if err := b.batch.Remove(b.at(path)); err != nil {
 			return err
 		}

@@ -80,9 +80,8 @@ func newWalk(t *testing.T, seed uint64) *walk {
 	}
 	a := &walk{world: newWorld(t, fetchtest.New(t, files...)), r: rand.New(rand.NewPCG(seed, 0)), clock: 1800000000}
 	a.Uploads = "uploads"
-	if err := a.Resolve(); err != nil {
-		t.Fatal(err)
-	}
+	a.write("own.txt", "")
+	a.index(Index{Name: "all", Inherits: []string{"/"}}, Index{Name: "own", Allowlist: []string{a.path("own.txt")}})
 	a.Grace, a.Fallback.Free = Duration(1000*1e9), 0
 	a.write("policy.toml", "")
 	a.write("templates/static/own.css", "a {}")
@@ -244,11 +243,21 @@ func (a *walk) allow() string {
 		}
 	}
 	a.write("allowlist.txt", strings.Join(lines, "\n"))
-	return "allow " + strings.Join(lines, " ")
+	var own []string
+	for _, line := range []string{"up<2", "up-a", "a", "a-b>=1", "z"} {
+		if a.r.IntN(2) == 0 {
+			own = append(own, line)
+		}
+	}
+	a.write("own.txt", strings.Join(own, "\n"))
+	return "allow " + strings.Join(lines, " ") + ", of its own " + strings.Join(own, " ")
 }
 
 func (a *walk) set() string {
-	switch a.r.IntN(8) {
+	switch a.r.IntN(9) {
+	case 8:
+		a.Indexes[0].Prefix = pick(a.r, "all", "most", "a/b")
+		a.Indexes[1].Title = pick(a.r, "", "Own")
 	case 0:
 		a.Flat = !a.Flat
 	case 1:
@@ -315,7 +324,7 @@ func (a *walk) raze() string {
 	if !a.exists("site") {
 		return "nothing to raze"
 	}
-	for _, room := range []string{"simple", "project", "pypi", "static", "flat", "easy", "index.html", "index.html.gz"} {
+	for _, room := range []string{"simple", "project", "pypi", "static", "flat", "easy", "index.html", "index.html.gz", pick(a.r, "own", a.Indexes[0].Prefix)} {
 		a.remove("site/" + room)
 	}
 	return "raze"
@@ -339,6 +348,7 @@ func (a *walk) mend() string {
 		}
 	}
 	a.write("site/simple/stray/index.html", "x")
+	a.write("site/own/simple/stray/index.html", "x")
 	v, err := Verify(a.Context(), a.Config, Options{AllowRemovals: true}, true)
 	if err == nil && v.Whole() {
 		return did + "mend"
@@ -354,6 +364,7 @@ func (a *walk) mend() string {
 		a.Errorf("%s: Verify: %v", did, err)
 	}
 	a.remove("site/simple/stray")
+	a.remove("site/own/simple/stray")
 	return did + "try to mend"
 }
 
