@@ -294,6 +294,23 @@ text = "be careful"
 			},
 		},
 		{
+			name: "update of a site with indexes", now: today, args: []string{"build", "-q", "--allow-removals"}, short: true,
+			setup: func(s stage) error {
+				err := staged(s)
+				if err == nil {
+					_, err = s.nestgen(today, "promote", "alpha", "beta", "/", "prod")
+				}
+				return errors.Join(err,
+					s.put("drop", wheel("alpha", "1.2"), wheel("lambda", "1.0")),
+					s.remove("drop/"+egg("beta", "0.3").name, "drop/"+sdist("alpha", "1.1").name, "drop/"+sdist("delta", "4.0").name),
+					s.write("nestgen.toml", settings+strings.Replace(indexes, "name = \"all\"", "name = \"all\"\nprefix = \"most\"", 1)))
+			},
+		},
+		{
+			name: "promotion", now: today, args: []string{"promote", "--by", "alice", "alpha", "gamma-ray==2.0", "/", "prod"},
+			setup: staged,
+		},
+		{
 			name: "deletion after the grace", now: today + grace + 1, args: []string{"build", "-q"},
 			setup: withdrawn,
 		},
@@ -326,6 +343,30 @@ status = "quarantined"
 project = "gamma-ray"
 reason = "it steals"
 `
+
+// indexes are the settings of further indexes: one of all, a part of the site, and a
+// stage.
+const indexes = `
+[[index]]
+name = "all"
+inherits = ["/"]
+
+[[index]]
+name = "own"
+allowlist = ["own.txt"]
+
+[[index]]
+name = "prod"
+`
+
+// staged makes a site with further indexes.
+func staged(s stage) error {
+	err := errors.Join(s.dropSite(), s.write("nestgen.toml", settings+indexes, "own.txt", "alpha<1.1\nepsilon\n"))
+	if err == nil {
+		_, err = s.nestgen(today, "build")
+	}
+	return err
+}
 
 // withdrawn makes a site from which files were taken, whose bytes are there
 // still.
