@@ -10,8 +10,9 @@ import (
 var presets = []string{"cp312-linux-x86_64", "cp311-macos-arm64", "cp310-windows-amd64"}
 
 // TestRealProjectsAgainstPip resolves real projects for several machines and
-// compares with pip, file by file: all roots at once, and ten of them together.
-// With NESTGEN_TEST_EACH_ROOT set, each alone as well.
+// compares with pip, file by file: all roots at once, and on the machine itself
+// ten of them together. With NESTGEN_TEST_EACH_ROOT set, on each machine ten of
+// them together and each alone as well.
 func TestRealProjectsAgainstPip(t *testing.T) {
 	pip, here := native(t)
 	tree, err := Load()
@@ -26,16 +27,16 @@ func TestRealProjectsAgainstPip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	groups := slices.Collect(slices.Chunk(Roots(), 10))
-	if os.Getenv("NESTGEN_TEST_EACH_ROOT") != "" {
-		groups = append(groups, slices.Collect(slices.Chunk(Roots(), 1))...)
-	}
-	if testing.Short() {
-		groups = groups[:2]
-	}
-	groups = append(groups, Roots())
 	var questions []Question
-	for _, e := range append([]Environment{here}, environments...) {
+	for i, e := range append([]Environment{here}, environments...) {
+		groups := [][]string{Roots()}
+		each := os.Getenv("NESTGEN_TEST_EACH_ROOT") != ""
+		if i == 0 && !testing.Short() || each {
+			groups = slices.AppendSeq(groups, slices.Chunk(Roots(), 10))
+		}
+		if each {
+			groups = slices.AppendSeq(groups, slices.Chunk(Roots(), 1))
+		}
 		for _, g := range groups {
 			questions = append(questions, Question{Index: index, Requirements: g, Environment: e})
 		}
@@ -58,7 +59,7 @@ func TestRealProjectsAgainstPip(t *testing.T) {
 		compare(t, q.Environment.Name, pip, tree, q, a)
 	}
 	t.Logf("pip %s: %d of %d questions have a set, with %d files in all", pip, sets, len(questions), files)
-	if sets < len(questions)*3/4 {
+	if sets < len(questions)/2 {
 		t.Errorf("%d of %d questions have a set", sets, len(questions))
 	}
 }
