@@ -414,18 +414,20 @@ func (s *site) decideUpstreams(ctx context.Context, owners map[packaging.Name]st
 		return
 	}
 	names := s.upstreamProjects(owners)
+	asked := s.askedOf(names)
 	var unasked []packaging.Name
-	for n := range s.held {
+	for n, held := range s.held {
 		if _, is := slices.BinarySearch(names, n); !is {
 			unasked = append(unasked, n)
+		} else if _, is := slices.BinarySearch(asked, n); !is {
+			s.report.Held += len(held) // this run is not about it
 		}
 	}
 	if err := s.forgetHolds(ctx, unasked); err != nil {
 		yield(nil, err)
 		return
 	}
-	names = s.askedOf(names)
-	if len(names) == 0 {
+	if names = asked; len(names) == 0 {
 		return
 	}
 	s.progress.Stage("asking", int64(len(names)))

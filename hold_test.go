@@ -16,6 +16,7 @@ import (
 	"nestgen/fetch/fetchtest"
 	"nestgen/intake/intaketest"
 	"nestgen/layout"
+	"nestgen/packaging"
 )
 
 // uploadedAt gives a file the time of its upload.
@@ -438,6 +439,10 @@ func TestHoldsAreForgotten(t *testing.T) {
 	clockAt(t, start)
 	w.write("allowlist.txt", "foo\nbar\n")
 	w.build(0)
+	// A run about one project leaves the others as they are.
+	if r := w.build(0, Options{Packages: []packaging.Name{"foo"}}); len(w.heldFiles()) != 2 || r.Held != 2 {
+		t.Errorf("%v, %d", w.heldFiles(), r.Held)
+	}
 	srv.Always(srv.Page(fetchtest.Index, "bar"), fetchtest.Status500)
 	w.write("allowlist.txt", "bar\n")
 	r := w.build(5)
