@@ -656,3 +656,25 @@ func TestHoldsOfADryRun(t *testing.T) {
 	w.build(0)
 	w.lists(wheelFile(t, "foo", "1.0").Filename)
 }
+
+// What an upstream's serials spare a run is to ask, not to look at the clock.
+func TestHoldsEndWithoutAsking(t *testing.T) {
+	start := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
+	foo := uploadedAt(wheelFile(t, "foo", "1.0"), start)
+	srv := fetchtest.New(t, foo)
+	srv.SetProjectSerial("foo", 10)
+	w := newWorld(t, srv)
+	w.Upstreams[0].Serials = "always"
+	w.Hold.MinAge = Duration(72 * time.Hour)
+	w.write("allowlist.txt", "foo\n")
+	clockAt(t, start)
+	w.build(0)
+	w.lists()
+	srv.Forget()
+	clockAt(t, start.Add(72*time.Hour))
+	w.build(0)
+	w.lists(foo.Filename)
+	if n := len(srv.Requests(srv.Page(fetchtest.Index, "foo"))); n > 0 {
+		t.Errorf("asked %d times", n)
+	}
+}
