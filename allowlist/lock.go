@@ -73,7 +73,9 @@ func (l *line) locked(p lockfile.Package) {
 			return
 		}
 		l.setLink(&w, u)
-		l.archiveHashes(&w, p)
+		if !l.archiveHashes(&w, p) {
+			return
+		}
 	case lockfile.FromVCS:
 		u := parseLink(p.Address)
 		if !slices.Contains(vcsSchemes, u.scheme) {
@@ -154,11 +156,13 @@ func (l *line) lockedFiles(w *Want, p lockfile.Package) bool {
 }
 
 // archiveHashes takes over the hashes of the one archive of a package: what is said
-// of one file must all be true, and of several hashes for one file one must be.
-func (l *line) archiveHashes(w *Want, p lockfile.Package) {
+// of one file must all be true, and of several hashes for one file one must be. It is
+// false if that asks for nothing.
+func (l *line) archiveHashes(w *Want, p lockfile.Package) bool {
 	for _, file := range p.Files {
 		if bad := badDigest(file.Hashes); bad != "" {
-			l.warn(PipReads, "lock again", "%s: %s, so no file can have it", bare(w.Text), bad)
+			l.fail(PipReads, "lock again", "%s: %s, so no file can have it", bare(w.Text), bad)
+			return false
 		}
 		if len(p.Files) == 1 {
 			w.URLHashes = file.Hashes
@@ -180,6 +184,7 @@ func (l *line) archiveHashes(w *Want, p lockfile.Package) {
 	if len(w.Hashes)+len(w.URLHashes) == 0 {
 		l.warn(PipReads, "lock again with a current release of the tool", "%s: the lock file has no hash for it", bare(w.Text))
 	}
+	return true
 }
 
 // orHash gives the name of a file, or its hash where it has none.

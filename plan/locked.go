@@ -55,17 +55,12 @@ func (w wanted) String() string {
 	}
 }
 
-// pick gives an offer if it is the file: one of its hashes is right, and none is
-// wrong. What the lock file knows besides is added to it, so that the bytes are held
-// against that too.
+// pick gives an offer if it is the file. What the lock file knows besides is added to
+// it, so that the bytes are held against that too.
 func (w wanted) pick(o catalog.Offer) (catalog.Offer, bool) {
-	for _, f := range w {
-		same, other := compare(f.Hashes, o.Hashes)
-		named := f.Name == o.Filename
-		switch {
-		case other, f.Size >= 0 && o.Size >= 0 && f.Size != o.Size:
-			continue
-		case !named && !same, f.Name == "" && !same:
+	for i := range w {
+		f := &w[i]
+		if !is(f, &o) {
 			continue
 		}
 		if len(f.Hashes) > 0 {
@@ -79,6 +74,13 @@ func (w wanted) pick(o catalog.Offer) (catalog.Offer, bool) {
 		return o, true
 	}
 	return o, false
+}
+
+// is reports whether an offer is a file of a lock file: nothing that both say of it
+// contradicts, and it has the name or a hash that nothing else has.
+func is(f *lockfile.File, o *catalog.Offer) bool {
+	same, other := compare(f.Hashes, o.Hashes)
+	return !other && (same || f.Name == o.Filename) && (f.Size < 0 || o.Size < 0 || f.Size == o.Size)
 }
 
 // strong are the digests by which a file is known under whatever name.
@@ -99,19 +101,63 @@ func compare(a, b map[string]string) (same, other bool) {
 	return same, false
 }
 
+// A shelf finds candidates by their names and by strong digests.
+type shelf struct {
+	all []candidate
+	at  map[string][]int
+}
+
+func newShelf(all []candidate) shelf {
+	s := shelf{all, make(map[string][]int, 2*len(all))}
+	for i := range all {
+		o := &all[i].Offer
+		s.at[o.Filename] = append(s.at[o.Filename], i)
+		for _, alg := range strong {
+			if digest := o.Hashes[alg]; digest != "" {
+				key := alg + ":" + strings.ToLower(digest)
+				s.at[key] = append(s.at[key], i)
+			}
+		}
+	}
+	return s
+}
+
+// picks gives the candidates that are a file, as it picks them.
+func (s shelf) picks(w wanted) (picked []candidate) {
+	var at []int
+	for _, f := range w {
+		at = append(at, s.at[f.Name]...)
+		for alg, digest := range f.Hashes {
+			at = append(at, s.at[alg+":"+digest]...)
+		}
+	}
+	slices.Sort(at)
+	for _, i := range slices.Compact(at) {
+		c := s.all[i]
+		if o, ok := w.pick(c.Offer); ok {
+			c.Offer = o
+			picked = append(picked, c)
+		}
+	}
+	return picked
+}
+
 // byAddress adds to what is on offer what only a lock file has, by its address. What
 // the upstream has under such a name and is not the file is taken out, because the
 // lock file names the bytes.
 func (in *Input) byAddress(all []candidate, describe func(*candidate)) []candidate {
-	if in.Source == "" && !in.Nobody {
+	if in.Source == "" && !in.Nobody || !slices.ContainsFunc(in.Wants, allowlist.Want.Locked) {
 		return all
 	}
+	offered := newShelf(all)
+	direct := map[string]bool{}
+	var more []candidate
 	for _, want := range in.Wants {
 		if !want.Locked() {
 			continue
 		}
 		for _, w := range lockedFiles(want) {
-			if slices.ContainsFunc(all, func(c candidate) bool { _, ok := w.pick(c.Offer); return ok }) {
+			if len(offered.picks(w)) > 0 {
 				continue
 			}
 			for _, f := range w {
@@ -120,19 +166,20 @@ func (in *Input) byAddress(all []candidate, describe func(*candidate)) []candida
 				if !ok || err != nil || name.Project != in.Name {
 					continue
 				}
-				taken := func(c candidate) bool { return c.Offer.Filename == o.Filename }
-				if slices.ContainsFunc(all, func(c candidate) bool { return taken(c) && c.Source == catalog.Direct }) {
-					continue // by another lock file
+				if direct[o.Filename] {
+					break // another lock file has it, and perhaps other bytes
 				}
+				direct[o.Filename] = true
 				c := candidate{Choice: Choice{Source: catalog.Direct, Offer: o, Filename: name}}
-				c.instead = slices.ContainsFunc(all, func(c candidate) bool { return taken(c) && !c.vanished })
+				c.instead = slices.ContainsFunc(offered.at[o.Filename], func(i int) bool { return !all[i].vanished })
 				describe(&c)
-				all = append(slices.DeleteFunc(all, taken), c)
+				more = append(more, c)
 				break
 			}
 		}
 	}
-	return all
+	all = slices.DeleteFunc(all, func(c candidate) bool { return direct[c.Offer.Filename] })
+	return append(all, more...)
 }
 
 // Located gives the file that a lock file has an address of, as something on offer
@@ -156,8 +203,9 @@ func (p *Project) answerLock(in *Input, want allowlist.Want, all, out []candidat
 	where, line := want.Position.String(), strings.TrimSpace(want.Text)
 	var objected []candidate
 	var missing, nameless []wanted
+	free, against := newShelf(all), newShelf(out)
 	for _, w := range lockedFiles(want) {
-		picked, against := w.picks(all), w.picks(out)
+		picked, against := free.picks(w), against.picks(w)
 		found = append(found, picked...)
 		switch {
 		case len(picked) > 0 || in.hasLocal(w):
@@ -217,17 +265,6 @@ func (p *Project) answerLock(in *Input, want allowlist.Want, all, out []candidat
 	return found
 }
 
-// picks gives the candidates that are the file.
-func (w wanted) picks(from []candidate) (picked []candidate) {
-	for _, c := range from {
-		if o, ok := w.pick(c.Offer); ok {
-			c.Offer = o
-			picked = append(picked, c)
-		}
-	}
-	return picked
-}
-
 // unsaid gives the candidates that may be one of the nameless files which nobody
 // else is, because the upstream gives no such hash of them: only the bytes can tell.
 func (in *Input) unsaid(want allowlist.Want, files []wanted, all []candidate) (left []candidate) {
@@ -267,7 +304,7 @@ func (in *Input) hasLocal(w wanted) bool {
 
 // names reports whether a want of a lock file asks for an offer.
 func names(want allowlist.Want, o catalog.Offer) bool {
-	return slices.ContainsFunc(lockedFiles(want), func(w wanted) bool { _, ok := w.pick(o); return ok })
+	return slices.ContainsFunc(want.Files, func(f lockfile.File) bool { return is(&f, &o) })
 }
 
 // tellMissing tells of a file of a lock file that nobody has.
@@ -286,6 +323,10 @@ func (p *Project) tellMissing(in *Input, where, line string, w wanted) {
 			p.problem(Incomplete, where, "", "%s: %s is a file of %s", line, name, f.Project)
 			return
 		}
+	}
+	if slices.ContainsFunc(w, func(f lockfile.File) bool { _, ok := Located(f); return ok }) {
+		p.problem(Incomplete, where, "lock again, or take one of the two out", "%s: another lock file has an address for other bytes than %s", line, w)
+		return
 	}
 	hint := ""
 	if w[0].Path != "" {

@@ -78,6 +78,8 @@ func TestLocked(t *testing.T) {
 		{name: "nowhere", lock: []string{w1}, offers: []string{s1}, told: []string{"incomplete: foo 1.0: up does not have " + w1}},
 		{name: "of nobody", lock: []string{w1 + " at"}, nobody: true, want: []string{w1 + " https://else.example/x/" + w1}},
 		{name: "of nobody, and no address", lock: []string{w1}, nobody: true, told: []string{"incomplete: foo 1.0: no upstream has the project"}},
+		{name: "two lock files with other bytes", lock: []string{w1 + " at"}, list: "lock " + w1 + " at altered", offers: []string{s1}, want: []string{w1 + " https://else.example/x/" + w1},
+			told: []string{"incomplete: foo 1.0: another lock file has an address for other bytes than " + w1}},
 		{name: "here from the address", lock: []string{w1 + " at"}, nobody: true, has: []string{w1 + " direct"}, want: []string{"=" + w1}},
 		{name: "here from the address, and now the upstream has it", lock: []string{w1 + " at"}, offers: []string{w1}, has: []string{w1 + " direct"}, want: []string{"=" + w1}},
 		{name: "here, and taken down since", lock: []string{w1 + " at"}, offers: []string{s1}, has: []string{w1}, want: []string{"=" + w1}, told: []string{"incomplete: " + w1 + ": up no longer has it"}},
@@ -92,7 +94,11 @@ func TestLocked(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			in := lockInput(t, tt.policy, tt.lock...)
-			more := input(t, tt.list, "")
+			list, other, _ := strings.Cut(tt.list, "lock ")
+			more := input(t, list, "")
+			if other != "" {
+				more = lockInput(t, "", other)
+			}
 			in.Wants, in.Options = append(in.Wants, more.Wants...), more.Options
 			if len(tt.has) > 0 {
 				in.Current = listed(tt.has...)
