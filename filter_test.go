@@ -295,3 +295,64 @@ func TestGeneralBlocksOfABuild(t *testing.T) {
 		t.Error("a policy that blocked many projects is gone, and nobody says so")
 	}
 }
+
+// A further index lists what its own filter leaves of what the site has, and its lines
+// choose from that; what was promoted to it is there whatever it is.
+func TestFilterOfAnIndex(t *testing.T) {
+	var files []fetchtest.File
+	files = append(files, release("foo", "1.0", "2020-01-01T00:00:00Z", "py3-none-any", "sdist")...)
+	files = append(files, release("foo", "2.0", "2026-10-01T00:00:00Z", "cp312-cp312-manylinux_2_17_x86_64", "cp312-cp312-win_amd64", "sdist")...)
+	files = append(files, release("bar", "1.0", "2025-11-15T00:00:00Z", "py3-none-win_amd64")...)
+	files = append(files, release("bar", "0.9", "2025-11-15T00:00:00Z", "py3-none-any")...)
+	files = append(files, release("bar", "0.8", "2025-11-20T00:00:00Z", "py3-none-any")...)
+	files = append(files, release("bar", "1.1rc1", "2026-10-01T00:00:00Z", "py3-none-any")...)
+	w := newWorld(t, fetchtest.New(t, files...))
+	setClock(t, "1793491200") // 2026-11-01
+	own := w.drop("mine", "1.0", intaketest.Opts{Tag: "cp38-cp38-win32"})
+	w.Versions = plan.All
+	w.write("allowlist.txt", "foo\nbar\nbar==1.1rc1\n")
+	w.write("prod.txt", "bar\nfoo<2\n")
+	c, err := load(t, `
+[[index]]
+name = "linux"
+inherits = ["/"]
+filter = { platforms = ["linux-x86_64"], formats = "wheels, else sdists", newer_than = "1y" }
+[[index]]
+name = "prod"
+allowlist = ["prod.txt"]
+filter = { prereleases = "always", python = "==3.12.*", platforms = ["linux-x86_64"] }
+versions = 1
+[[index]]
+name = "old"
+inherits = ["linux"]
+filter = { python = "<3.12" }
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range c.Indexes {
+		if len(c.Indexes[i].Allowlist) > 0 {
+			c.Indexes[i].Allowlist = []string{"prod.txt"}
+		}
+	}
+	w.index(c.Indexes...)
+	w.build(0)
+	const rc = "bar-1.1rc1-py3-none-any.whl"
+	w.listsIn("linux", "foo-2.0-cp312-cp312-manylinux_2_17_x86_64.whl", "bar-0.8-py3-none-any.whl", "bar-0.9-py3-none-any.whl", rc)
+	w.listsIn("prod", rc, "foo-1.0-py3-none-any.whl", "foo-1.0.tar.gz")
+	w.listsIn("old", "bar-0.8-py3-none-any.whl", "bar-0.9-py3-none-any.whl", rc)
+	w.whole()
+	// Files grow old without anything that happens to them; the newest final stays.
+	setClock(t, "1796169600") // 2026-12-02
+	w.build(0)
+	w.listsIn("linux", "foo-2.0-cp312-cp312-manylinux_2_17_x86_64.whl", "bar-0.9-py3-none-any.whl", rc)
+	w.promote("/", "linux", "foo==1.0")
+	w.listsIn("linux", "foo-2.0-cp312-cp312-manylinux_2_17_x86_64.whl", "bar-0.9-py3-none-any.whl", rc, "foo-1.0-py3-none-any.whl", "foo-1.0.tar.gz")
+	w.whole()
+	// Another filter, other files.
+	w.Indexes[0].Filter = Filter{}
+	w.build(0)
+	w.listsIn("linux", "foo-1.0-py3-none-any.whl", "foo-1.0.tar.gz", "foo-2.0-cp312-cp312-manylinux_2_17_x86_64.whl", "foo-2.0-cp312-cp312-win_amd64.whl", "foo-2.0.tar.gz",
+		"bar-1.0-py3-none-win_amd64.whl", "bar-0.9-py3-none-any.whl", "bar-0.8-py3-none-any.whl", rc, own)
+	w.whole()
+}

@@ -141,13 +141,26 @@ func (l *ownList) noteNeed(n packaging.Name, version string) {
 	l.needs[n][version] = true
 }
 
+// selection gives what there is to choose from for an index: files of a project, with
+// what its own list, if it has one, and its filter say.
+func (l *ownList) selection(s *site, n packaging.Name, files []catalog.File, only *plan.Filter) plan.Selection {
+	some := plan.Selection{Name: n, Files: files, Policy: s.intent.policy, Only: only}
+	if l != nil {
+		some.Wants, some.List = l.wants[n], l.of(s, n)
+		for version := range l.needs[n] {
+			some.Needs = append(some.Needs, plan.Need{Version: version})
+		}
+	}
+	return some
+}
+
 // wanted gives what the list chooses of a project of which the site lists some files:
-// by its lines, and because these need it.
-func (l *ownList) wanted(s *site, n packaging.Name, files []catalog.File) []catalog.File {
+// by its lines, of what the filter of the index leaves, and because these need it.
+func (l *ownList) wanted(s *site, n packaging.Name, files []catalog.File, only *plan.Filter) []catalog.File {
 	if len(l.wants[n])+len(l.needs[n]) == 0 {
 		return nil
 	}
-	chosen := plan.Select(plan.Selection{Name: n, Files: files, Wants: l.wants[n], List: l.of(s, n), Policy: s.intent.policy})
+	chosen := plan.Select(l.selection(s, n, files, only))
 	for _, f := range files {
 		if l.needs[n][f.Version] && !slices.Contains(chosen, f) {
 			chosen = append(chosen, f)

@@ -252,15 +252,12 @@ func (s *site) viewed(ctx context.Context, v *viewRun, n packaging.Name) (p view
 	}
 	own := s.intent.lists[v.Name]
 	if own != nil {
-		add(own.wanted(s, n, root.Files))
+		add(own.wanted(s, n, root.Files, v.filter))
 	}
 	if v.filter != nil {
-		some := plan.Selection{Name: n, Files: slices.Collect(maps.Values(files)), Policy: s.intent.policy}
-		if own != nil {
-			some.Wants, some.List = own.wants[n], own.of(s, n)
-		}
+		some := own.selection(s, n, slices.Collect(maps.Values(files)), v.filter)
 		clear(files)
-		add(some.Filter(v.filter))
+		add(some.Filter())
 	}
 	advice, err := s.advice(ctx, n, nil)
 	if err != nil {

@@ -41,14 +41,32 @@ type Selection struct {
 	Wants []allowlist.Want
 	List
 	Policy *policy.Policy
+
+	// Only is what the index wants at all; nil for everything. What its lines need of
+	// the project is in Needs.
+	Only  *Filter
+	Needs []Need
+}
+
+func (s *Selection) input() *Input {
+	return &Input{
+		Name: s.Name, Wants: s.Wants, Constraints: s.Constraints, Options: s.Options, Keep: s.Keep, Policy: s.Policy, Filter: s.Only, Needs: s.Needs,
+	}
+}
+
+// unwanted notes what Only is against.
+func (s *Selection) unwanted(in *Input, all []candidate) {
+	filters(in, all)
+	versionFilters(in, all)
 }
 
 // Select gives the files that the lines choose, as [Decide] chooses from what an
 // upstream offers. What is yanked stays beside the versions that are chosen without
 // it, as in the index of the site.
 func Select(s Selection) []catalog.File {
-	in := &Input{Name: s.Name, Constraints: s.Constraints, Options: s.Options, Keep: s.Keep, Policy: s.Policy}
-	all := s.candidates()
+	in, all := s.input(), s.candidates()
+	s.unwanted(in, all)
+	all = slices.DeleteFunc(all, func(c candidate) bool { return c.against != nil })
 	var p Project // what it would tell, Decide tells
 	chosen := map[string]bool{}
 	for _, want := range s.Wants {
@@ -70,13 +88,11 @@ func Select(s Selection) []catalog.File {
 	return s.of(func(filename string) bool { return chosen[filename] })
 }
 
-// Filter gives the files that a filter wants, whatever their source, and whether or
+// Filter gives the files that the index wants, whatever their source, and whether or
 // not a line chooses them.
-func (s Selection) Filter(f *Filter) []catalog.File {
-	in := &Input{Name: s.Name, Wants: s.Wants, Constraints: s.Constraints, Options: s.Options, Policy: s.Policy, Filter: f}
-	all := s.candidates()
-	filters(in, all)
-	versionFilters(in, all)
+func (s Selection) Filter() []catalog.File {
+	in, all := s.input(), s.candidates()
+	s.unwanted(in, all)
 	out := map[string]bool{}
 	for i := range all {
 		out[all[i].Offer.Filename] = all[i].against != nil
