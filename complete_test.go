@@ -2,6 +2,7 @@ package nestgen
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -185,6 +186,55 @@ func TestOwnNamesStayOwn(t *testing.T) {
 	w.drop("acme-secret", "1", intaketest.Opts{})
 	w.build(0)
 	w.lists(pure("acme_secret-1", "app-1", "mine-1", "tool-1", "x-1")...)
+}
+
+// What a drop folder may have is not asked for outside: a file that cannot be taken yet
+// holds its name back, and so does a folder that cannot be read.
+func TestNamesThatCannotBeSeenStayOwn(t *testing.T) {
+	t.Parallel()
+	asked := func(up *fetchtest.Server, n string) int { return len(up.Requests(up.Page(fetchtest.Index, n))) }
+	t.Run("a file that cannot be taken", func(t *testing.T) {
+		t.Parallel()
+		w, up := completing(t, "app", needing("mine", "9"))
+		w.drop("app", "1", intaketest.Opts{RequiresDist: []string{"mine"}})
+		file, data := intaketest.Wheel("mine", "1", intaketest.Opts{})
+		w.write(file, string(data))
+		if err := os.Symlink(w.path(file), w.path("drop/"+file)); err != nil {
+			t.Fatal(err)
+		}
+		w.tells(w.build(3), "incomplete", "app 1 needs mine; the index has no mine")
+		w.lists(pure("app-1")...)
+		if n := asked(up, "mine"); n > 0 {
+			t.Errorf("mine was asked for %d times", n)
+		}
+		w.remove("drop/" + file)
+		w.write("drop/"+file, string(data))
+		w.build(0)
+		w.lists(pure("app-1", "mine-1")...)
+	})
+	t.Run("a folder that cannot be read", func(t *testing.T) {
+		t.Parallel()
+		w, up := completing(t, "app\nother\nknown", needing("mine", "9"), needing("other", "9"), needing("known", "1", "dep"), needing("dep", "1"))
+		w.build(3) // nobody has app
+		w.Drop = append(w.Drop, w.path("second"))
+		w.drop("app", "1", intaketest.Opts{RequiresDist: []string{"mine", "known"}})
+		w.write("allowlist.txt", "app\nlater\nknown\n")
+		r := w.build(3)
+		w.tells(r, "incomplete", "allowlist.txt:1: on cp312-linux-x86_64, cp311-windows-amd64: mine: it is not asked for outside, because a drop folder cannot be read")
+		w.tells(r, "incomplete", "allowlist.txt:2: later: not asked for outside, because a drop folder cannot be read")
+		w.lists(pure("app-1", "dep-1", "known-1", "other-9")...)
+		if n := asked(up, "mine") + asked(up, "later"); n > 0 {
+			t.Errorf("own names were asked for %d times", n)
+		}
+		if err := os.Mkdir(w.path("second"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		file, data := intaketest.Wheel("mine", "1", intaketest.Opts{})
+		w.write("second/"+file, string(data))
+		w.write("allowlist.txt", "app\nknown\n")
+		w.build(0)
+		w.lists(pure("app-1", "dep-1", "known-1", "mine-1")...)
+	})
 }
 
 // An sdist says what it needs where its metadata is static, and is told of where it

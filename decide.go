@@ -131,6 +131,16 @@ func (s *site) sources(n packaging.Name, owner string, dropped bool) (local, ups
 	return owner == catalog.Local, owner != catalog.Local
 }
 
+// isDropped reports whether the drop folders have a file for a name without an
+// owner, be it one that cannot be taken.
+func (s *site) isDropped(n packaging.Name) bool { return s.local.mine[n] || s.local.putOff[n] }
+
+// mayBeDropped reports whether a name without an owner may be this site's own for all
+// that can be seen of the drop folders. Requests look for themselves: see [Live].
+func (s *site) mayBeDropped(n packaging.Name, owner string) bool {
+	return owner == "" && !s.joined && !s.local.complete() && s.intent.projects[n].Sources == ""
+}
+
 // input gathers what plan needs to know of a project, except what its sources
 // have.
 func (s *site) input(ctx context.Context, n packaging.Name) (plan.Input, error) {
@@ -224,7 +234,7 @@ func (s *site) decideLocal(ctx context.Context, n packaging.Name, owner string, 
 	if owner == "" {
 		// A file that could not pass the gate holds a name back as well: what is
 		// meant to be this site's own is not asked for outside.
-		s.local.mine[n] = hasFiles(entries)
+		s.local.mine[n] = hasFiles(entries) || s.local.putOff[n]
 		if spoilt := spoiltFiles(entries); len(spoilt) > 0 {
 			s.local.mine[n], s.local.told[n] = true, true
 		}
@@ -483,12 +493,12 @@ func (s *site) decideUpstreams(ctx context.Context, owners map[packaging.Name]st
 func (s *site) upstreamProjects(owners map[packaging.Name]string) []packaging.Name {
 	set := map[packaging.Name]bool{}
 	for n := range s.intent.needs {
-		if _, upstream := s.sources(n, owners[n], s.local.mine[n]); upstream {
+		if _, upstream := s.sources(n, owners[n], s.isDropped(n)); upstream {
 			set[n] = true
 		}
 	}
 	for n := range s.intent.wants {
-		if _, upstream := s.sources(n, owners[n], s.local.mine[n]); upstream {
+		if _, upstream := s.sources(n, owners[n], s.isDropped(n)); upstream {
 			set[n] = true
 		} else if _, done := s.local.counts[n]; !done {
 			// Whether the drop folders satisfy the line is worth telling.
@@ -516,6 +526,7 @@ type prospect struct {
 	in       plan.Input
 	owner    string
 	upstream bool // its files come from one
+	unsure   bool // whose name it is cannot be known in this run
 	asked    asked
 	held     []catalog.Hold // what was held of it before
 	told     []plan.Problem
@@ -536,10 +547,17 @@ func (s *site) prospect(ctx context.Context, n packaging.Name, owner string, lea
 	if s.intent.partial && p.owner == "" {
 		p.in.Wants = nil // nobody is asked for it in this run
 	}
-	_, p.upstream = s.sources(n, p.owner, s.local.mine[n])
+	_, p.upstream = s.sources(n, p.owner, s.isDropped(n))
 	switch {
 	case !p.upstream:
 		p.told = ownOnly(&p.in)
+	case s.mayBeDropped(n, p.owner):
+		p.unsure = true
+		for _, w := range p.in.Wants {
+			p.told = append(p.told, plan.Problem{Level: plan.Incomplete, Where: w.Position.String(), Hint: "mount the folder, or take it out of the settings",
+				Text: fmt.Sprintf("%s: not asked for outside, because a drop folder cannot be read that may have it", n)})
+		}
+		p.in.Wants = nil
 	case needed || s.mustAsk(p.in, p.held):
 		if p.asked, err = s.ask(ctx, n, p.owner, p.in); err != nil {
 			return nil, err

@@ -45,8 +45,11 @@ type localFiles struct {
 	snippets map[packaging.Name][]drop.Entry
 
 	// passedOver is the file names in the drop folders that the scan itself
-	// rejected or put off: links, pipes, files that are being written.
+	// rejected or put off: links, pipes, files that are being written; and
+	// putOff the names of their projects, which are held back as those of files
+	// that are taken.
 	passedOver map[string]bool
+	putOff     map[packaging.Name]bool
 
 	// toTake is what a build would take, by project and file name, in a run that
 	// only looks.
@@ -133,10 +136,14 @@ func (s *site) scanDrop(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.passedOver = map[string]bool{}
+	l.passedOver, l.putOff = map[string]bool{}, map[packaging.Name]bool{}
 	notes := l.view.Report()
 	for _, n := range slices.Concat(notes.Rejected, notes.Waiting) {
-		l.passedOver[filepath.Base(n.File)] = true
+		file := filepath.Base(n.File)
+		l.passedOver[file] = true
+		if name, err := packaging.ParseFilename(file, ""); err == nil {
+			l.putOff[name.Project] = true
+		}
 	}
 	for e, err := range l.view.Gone() {
 		if err != nil {

@@ -108,6 +108,8 @@ func (w *whole) of(ctx context.Context, n packaging.Name) ([]plan.Available, err
 	switch {
 	case err != nil:
 		return nil, err
+	case o.p.unsure:
+		return nil, errMayBeDropped
 	case o.p.upstream && o.p.asked.listing == nil && !o.p.asked.nobody && len(o.files) == 0:
 		// Why is told when it is decided about.
 		return nil, errNotAsked
@@ -130,6 +132,9 @@ func (w *whole) toTake(n packaging.Name) (all []plan.Available) {
 
 // errNotAsked is matched by the error for a project that could not be asked for.
 var errNotAsked = errors.New("its upstream could not be asked")
+
+// errMayBeDropped is the error for a project that is not asked for outside.
+var errMayBeDropped = errors.New("it is not asked for outside, because a drop folder cannot be read that may have it")
 
 func (w *whole) needs(ctx context.Context, n packaging.Name, a plan.Available) (catalog.Requires, error) {
 	return w.reader.of(ctx, n, a)
