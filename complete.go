@@ -75,12 +75,12 @@ func (s *site) complete(ctx context.Context, owners map[packaging.Name]string, l
 	}
 	s.intent.unfinished = s.only != nil // what the others need is not found out
 	reader := newNeedsReader(s)
-	stock := &whole{s: s, owners: owners, leaving: leaving, reader: reader}
+	k := &whole{s: s, owners: owners, leaving: leaving, reader: reader}
 	find := s.install
 	if s.Dependencies == Closure {
 		find = s.gather
 	}
-	found, err := find(ctx, stock, s.targets())
+	found, err := find(ctx, func(string) stock { return k }, s.targets())
 	if err == nil {
 		err = s.takeOver(ctx, found)
 	}
@@ -122,8 +122,8 @@ func (s *site) takeOver(ctx context.Context, found []installation) error {
 				if r.isOpen() {
 					in.chosen.add(r)
 				}
-				in.lists[r.want.List].need(set.pins)
 			}
+			in.lists[set.index].need(set.pins)
 			for _, p := range set.pins {
 				versions := why[p.name]
 				if versions == nil {

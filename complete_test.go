@@ -1,11 +1,15 @@
 package nestgen
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"nestgen/catalog"
 	"nestgen/fetch/fetchtest"
 	"nestgen/intake/intaketest"
 )
@@ -423,4 +427,77 @@ func TestClosure(t *testing.T) {
 	up.Heal()
 	w.tells(w.build(0), "warning", "b 2 needs gone; the index has no gone")
 	w.lists(pure("a-1", "a-2", "b-1", "b-2", "c-1", "c-2", "c-3", "nope-1", "x-1")...)
+}
+
+// An index with lines of its own is completed by what its list says, and proved and
+// locked by what it lists, not by what the site has besides.
+func TestAnIndexIsCompletedByItsOwnList(t *testing.T) {
+	t.Parallel()
+	file, data := intaketest.Sdist("d", "1", intaketest.Opts{Metadata: "Metadata-Version: 2.2\nName: d\nVersion: 1\n\n",
+		Files: map[string]string{"pyproject.toml": "[build-system]\nrequires = [\"hatchling\"]\n"}})
+	for _, how := range []Dependencies{Resolve, Closure} {
+		t.Run(string(how), func(t *testing.T) {
+			t.Parallel()
+			w, _ := completing(t, "b\n-c constraints.txt", needing("a", "1", "c", "d"), needing("b", "1", "c"), needing("c", "1"), needing("c", "2"), needing("hatchling", "1"),
+				fetchtest.File{Project: "d", Filename: file, Data: data})
+			w.write("constraints.txt", "c<2\n")
+			w.write("own.txt", "a\n-c own-constraints.txt\n")
+			w.write("own-constraints.txt", "c>=2\n")
+			w.Dependencies, w.BuildRequirements, w.BaseURL = how, true, "https://index.example/"
+			w.Indexes = []Index{{Name: "lab", Allowlist: []string{"own.txt"}}}
+			if err := w.Resolve(); err != nil {
+				t.Fatal(err)
+			}
+			w.build(0)
+			w.lists(append(pure("a-1", "b-1", "c-1", "c-2"), map[Dependencies][]string{Resolve: append(pure("hatchling-1"), "d-1.tar.gz"), Closure: {"d-1.tar.gz"}}[how]...)...)
+			want := map[Dependencies]string{Resolve: "a c d hatchling", Closure: "a c d"}[how]
+			if got := w.viewNames("lab"); got != want {
+				t.Errorf("the index lists %q, want %q", got, want)
+			}
+			proofs, err := Prove(t.Context(), w.Config, nil, nil)
+			if err != nil || len(proofs[0].Missing) > 0 && how == Resolve {
+				t.Fatalf("%+v, %v", proofs, err)
+			}
+			f, err := Lock(t.Context(), w.Config, LockOptions{Lists: []string{"own.txt"}})
+			if err != nil || len(f.Pins) != 3 || f.Pins[1].Version != "2" || len(f.Pins[1].Files) != 1 || f.Pins[1].Index != "https://index.example/lab/simple/" {
+				t.Errorf("%+v, %v", f.Pins, err)
+			}
+			// The site has c, and the index does not any more.
+			err = w.catalogUpdate(func(tx *catalog.Tx) error {
+				_, err := tx.PutView("lab", &catalog.Project{Name: "c"}, Now(), 0)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			proofs, err = Prove(t.Context(), w.Config, nil, nil)
+			if err != nil || !slices.ContainsFunc(proofs[0].Missing, func(m Missing) bool {
+				return m.Where == "own.txt:1" && strings.Contains(m.Text, "the constraint c>=2 (own-constraints.txt:1); the index has no c")
+			}) {
+				t.Errorf("%+v, %v", proofs, err)
+			}
+		})
+	}
+}
+
+// viewNames gives the projects that an index below a prefix has pages of.
+func (w *world) viewNames(prefix string) string {
+	w.Helper()
+	pages, err := filepath.Glob(w.path("site/" + prefix + "/simple/*/index.v1_json"))
+	if err != nil {
+		w.Fatal(err)
+	}
+	var names []string
+	for _, p := range pages {
+		names = append(names, filepath.Base(filepath.Dir(p)))
+	}
+	return strings.Join(names, " ")
+}
+
+func (w *world) catalogUpdate(change func(*catalog.Tx) error) error {
+	c, err := catalog.Open(w.catalogFile())
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.Update(w.Context(), Now(), change), c.Close())
 }

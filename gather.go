@@ -2,6 +2,7 @@ package nestgen
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,28 +14,26 @@ import (
 // gather finds out for all machines together what may be needed for the roots,
 // whether or not it goes together. What one line cannot be told costs the others
 // nothing.
-func (s *site) gather(ctx context.Context, k stock, targets []*target.Target) ([]installation, error) {
-	var roots []*root
+func (s *site) gather(ctx context.Context, k stocks, targets []*target.Target) ([]installation, error) {
+	roots := map[string][]*root{} // by index
 	for _, list := range s.roots() {
-		roots = append(roots, list...)
+		index := list[0].want.List
+		roots[index] = append(roots[index], list...)
 	}
-	g := &gatherer{site: s, shops: map[string]*shop{}, found: make([]installation, len(targets)), pins: map[string]bool{}}
+	g := &gatherer{site: s, found: make([]installation, len(targets))}
 	for i, t := range targets {
-		g.shops[t.Name] = newShop(k, t, s.Connections)
 		g.found[i].target = t
 	}
-	s.progress.Stage("completing", 1)
-	err := g.gather(ctx, roots)
-	if err == nil || ctx.Err() != nil {
-		return g.found, ctx.Err()
-	}
-	for _, r := range roots {
-		if err := g.gather(ctx, []*root{r}); err != nil {
-			if ctx.Err() != nil {
-				return nil, ctx.Err()
-			}
-			g.found[0].failures = append(g.found[0].failures, failed(r, err))
+	s.progress.Stage("completing", int64(len(roots)))
+	for _, index := range slices.Sorted(maps.Keys(roots)) {
+		g.index, g.shops, g.pins = index, map[string]*shop{}, map[string]bool{}
+		for _, t := range targets {
+			g.shops[t.Name] = newShop(k(index), t, s.Connections)
 		}
+		if err := g.gatherAll(ctx, roots[index]); err != nil {
+			return nil, err
+		}
+		s.progress.Step(1, 0)
 	}
 	return g.found, nil
 }
@@ -42,9 +41,29 @@ func (s *site) gather(ctx context.Context, k stock, targets []*target.Target) ([
 // A gatherer gathers what several machines may need.
 type gatherer struct {
 	*site
-	shops map[string]*shop // by the name of the machine
 	found []installation
-	pins  map[string]bool // what is in found already
+
+	// index is whose lines are gathered for; shops are what it has to choose from, by
+	// the name of the machine, and pins is what is in found for it already.
+	index string
+	shops map[string]*shop
+	pins  map[string]bool
+}
+
+// gatherAll gathers for the lines of one index, together or else each alone.
+func (g *gatherer) gatherAll(ctx context.Context, roots []*root) error {
+	if err := g.gather(ctx, roots); err == nil || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	for _, r := range roots {
+		if err := g.gather(ctx, []*root{r}); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			g.found[0].failures = append(g.found[0].failures, failed(r, err))
+		}
+	}
+	return nil
 }
 
 func (g *gatherer) gather(ctx context.Context, roots []*root) error {
@@ -52,8 +71,12 @@ func (g *gatherer) gather(ctx context.Context, roots []*root) error {
 	if err != nil {
 		return err
 	}
-	c := &resolve.Closure{Roots: problem.Roots, Constraints: problem.Constraints, Prereleases: problem.Prereleases, Newest: int(g.Versions)}
-	if g.Versions == plan.All {
+	keep := g.Versions
+	if own := g.intent.lists[g.index]; own != nil {
+		keep = own.keep
+	}
+	c := &resolve.Closure{Roots: problem.Roots, Constraints: problem.Constraints, Prereleases: problem.Prereleases, Newest: int(keep)}
+	if keep == plan.All {
 		c.Newest = everyVersion
 	}
 	for i := range g.found {
@@ -87,7 +110,7 @@ func (g *gatherer) note(machine string, n resolve.Needed, why string) {
 	}
 	g.pins[key] = true
 	file, _ := g.shops[machine].file(n.Candidate)
-	set := installed{pins: []pin{{n.Name, file.Filename.Version, file, why}}}
+	set := installed{index: g.index, pins: []pin{{n.Name, file.Filename.Version, file, why}}}
 	if n.Unknown != nil {
 		set.unknown = []string{n.Filename}
 	}

@@ -28,6 +28,7 @@ type installation struct {
 
 // An installed is one set of versions that go together.
 type installed struct {
+	index   string  // whose list it is for; empty for the site's own
 	roots   []*root // the lines that it is for; none for what a build takes
 	pins    []pin
 	unknown []string // files that do not say what they need
@@ -54,7 +55,7 @@ func failed(r *root, err error) failure { return failure{r.want.Position.String(
 // install finds out for each machine what would be installed for the roots. The
 // lines of one list are installed together, as people do; if that cannot be, each
 // alone, so that one that fails costs the others nothing.
-func (s *site) install(ctx context.Context, k stock, targets []*target.Target) ([]installation, error) {
+func (s *site) install(ctx context.Context, k stocks, targets []*target.Target) ([]installation, error) {
 	found := make([]installation, len(targets))
 	lists := s.roots()
 	s.progress.Stage("completing", int64(len(targets)))
@@ -62,7 +63,7 @@ func (s *site) install(ctx context.Context, k stock, targets []*target.Target) (
 	all.SetLimit(max(s.jobs(), 2)) // they wait for upstreams more than they compute
 	for i, t := range targets {
 		all.Go(func() error {
-			in := &installer{site: s, stock: k, target: t, installation: &found[i], built: map[string]bool{}}
+			in := &installer{site: s, stocks: k, target: t, installation: &found[i], built: map[string]bool{}}
 			found[i].target = t
 			for _, list := range lists {
 				if err := in.list(ctx, list); err != nil {
@@ -79,10 +80,14 @@ func (s *site) install(ctx context.Context, k stock, targets []*target.Target) (
 // An installer installs on one machine.
 type installer struct {
 	*site
-	stock  stock
+	stocks stocks
 	target *target.Target
 	*installation
-	built map[string]bool // sdists whose builds have been seen to, by file name
+	built map[string]bool // sdists whose builds have been seen to, by index and file name
+
+	// index is whose lines are installed, and stock what it has to choose from.
+	index string
+	stock stock
 }
 
 // list installs the lines of one list.
@@ -96,6 +101,8 @@ func (in *installer) list(ctx context.Context, list []*root) error {
 	if len(here) == 0 {
 		return nil
 	}
+	in.index = here[0].want.List
+	in.stock = in.stocks(in.index)
 	set, err := in.solve(ctx, here)
 	if err == nil || ctx.Err() != nil {
 		return in.note(ctx, set, err)
@@ -141,6 +148,7 @@ func (in *installer) note(ctx context.Context, set *installed, err error) error 
 	if err != nil {
 		return err
 	}
+	set.index = in.index
 	in.sets = append(in.sets, *set)
 	if !in.BuildRequirements {
 		return nil
@@ -157,10 +165,11 @@ func (in *installer) note(ctx context.Context, set *installed, err error) error 
 // own.
 func (in *installer) build(ctx context.Context, p pin) error {
 	name := filenameOf(p.file)
-	if p.file.Filename.Kind != packaging.Sdist || in.built[name] {
+	once := in.index + "\x00" + name
+	if p.file.Filename.Kind != packaging.Sdist || in.built[once] {
 		return nil
 	}
-	in.built[name] = true
+	in.built[once] = true
 	needs, err := in.stock.needs(ctx, p.name, p.file)
 	if err != nil {
 		return storage(err)
@@ -201,11 +210,17 @@ func (s *site) problem() *resolve.Problem {
 	return &resolve.Problem{Prereleases: s.intent.options.Pre, Pip: pip}
 }
 
-// problemOf gives what lines ask for, with the constraints, and the lines by their
-// places.
+// problemOf gives what lines ask for, with what their lists say of all of their lines,
+// and the lines by their places.
 func (s *site) problemOf(lines []*root) (*resolve.Problem, map[string]string, error) {
 	problem, whole := s.problem(), map[string]string{}
+	problem.Prereleases = false
+	said := map[string]bool{}
 	for _, r := range lines {
+		if !said[r.want.List] {
+			said[r.want.List] = true
+			s.sayOf(r.want.List, problem)
+		}
 		whole[r.place()] = r.String()
 		q := r.want.Requirement
 		if r.want.Kind == allowlist.Archive {
@@ -222,13 +237,25 @@ func (s *site) problemOf(lines []*root) (*resolve.Problem, map[string]string, er
 		}
 		problem.Roots = append(problem.Roots, resolve.Root{Requirement: q, From: r.place()})
 	}
-	for _, constraints := range s.intent.constraints {
-		for _, c := range constraints {
-			problem.Constraints = append(problem.Constraints, resolve.Root{Requirement: c.Requirement, From: c.Position.String()})
-		}
-	}
 	slices.SortFunc(problem.Constraints, func(a, b resolve.Root) int { return strings.Compare(a.From, b.From) })
 	return problem, whole, nil
+}
+
+// sayOf adds to a problem what the list of an index says of all of its lines: its
+// constraints, and whether it wants pre-releases.
+func (s *site) sayOf(index string, problem *resolve.Problem) {
+	all, options := s.intent.constraints, s.intent.options
+	if own := s.intent.lists[index]; own != nil {
+		all, options = own.constraints, own.options
+	}
+	problem.Prereleases = problem.Prereleases || options.Pre
+	for _, constraints := range all {
+		for _, c := range constraints {
+			at := c.Position
+			at.File = s.short(at.File)
+			problem.Constraints = append(problem.Constraints, resolve.Root{Requirement: c.Requirement, From: at.String()})
+		}
+	}
 }
 
 // solve gives a set that the lines install together as, if there is one.

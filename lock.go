@@ -1,6 +1,7 @@
 package nestgen
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"strings"
 
 	"nestgen/catalog"
+	"nestgen/layout"
 	"nestgen/lockfile"
 	"nestgen/packaging"
 	"nestgen/resolve"
@@ -61,11 +63,12 @@ func (s *site) lock(ctx context.Context, targets []*target.Target, o LockOptions
 	if err != nil {
 		return frozen, err
 	}
-	l := locker{site: s, dir: o.Dir, pins: map[string]*lockfile.Pin{}}
+	index := indexOf(roots)
+	l := locker{site: s, index: index, dir: o.Dir, pins: map[string]*lockfile.Pin{}}
 	reader := newNeedsReader(s)
 	for _, t := range targets {
 		frozen.Environments = append(frozen.Environments, lockfile.Environment{Name: t.Name, Marker: t.Marker()})
-		in := &installer{site: s, stock: &own{s, reader}, target: t, installation: &installation{target: t}, built: map[string]bool{}}
+		in := &installer{site: s, stock: &own{s, reader, index}, target: t, installation: &installation{target: t}, built: map[string]bool{}}
 		var here []*root
 		for _, r := range roots {
 			if in.applies(r) {
@@ -112,11 +115,21 @@ func (s *site) lockRoots(lists []string) (roots []*root, err error) {
 	return roots, nil
 }
 
+// indexOf gives the index that all lines are of, or the site's own, which has
+// everything.
+func indexOf(roots []*root) string {
+	if len(roots) == 0 || slices.ContainsFunc(roots, func(r *root) bool { return r.want.List != roots[0].want.List }) {
+		return ""
+	}
+	return roots[0].want.List
+}
+
 // A locker gathers what several machines install.
 type locker struct {
 	*site
-	dir  string
-	pins map[string]*lockfile.Pin // by name and version
+	index string // that is locked; empty for the site's own
+	dir   string
+	pins  map[string]*lockfile.Pin // by name and version
 }
 
 func (l *locker) add(ctx context.Context, t *target.Target, set *installed) error {
@@ -142,7 +155,7 @@ func (l *locker) add(ctx context.Context, t *target.Target, set *installed) erro
 
 // files adds the files of a version that a machine can install.
 func (l *locker) files(ctx context.Context, t *target.Target, p pin, to *lockfile.Pin) error {
-	project, err := l.catalog.Project(ctx, p.name)
+	project, err := listedIn(ctx, l.catalog, cmp.Or(l.index, rootIndex), p.name)
 	if err != nil {
 		return storage(err)
 	}
@@ -160,7 +173,8 @@ func (l *locker) files(ctx context.Context, t *target.Target, p pin, to *lockfil
 		}
 	}
 	if l.BaseURL != "" {
-		to.Index = l.BaseURL + "simple/"
+		x, _ := l.Config.index(l.index) // the site's own has no prefix
+		to.Index = l.BaseURL + layout.Below(x.Prefix, layout.Simple) + "/"
 	}
 	return nil
 }

@@ -80,7 +80,8 @@ func (s *site) prove(ctx context.Context, targets []*target.Target) ([]Proof, er
 	if s.intent.faulty {
 		return nil, s.faultyList()
 	}
-	found, err := s.install(ctx, &own{s, newNeedsReader(s)}, targets)
+	reader := newNeedsReader(s)
+	found, err := s.install(ctx, func(index string) stock { return &own{s, reader, index} }, targets)
 	if err != nil {
 		return nil, err
 	}

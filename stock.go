@@ -1,6 +1,7 @@
 package nestgen
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,10 @@ type stock interface {
 	// needs gives what one of them needs.
 	needs(ctx context.Context, n packaging.Name, a plan.Available) (catalog.Requires, error)
 }
+
+// A stocks gives the stock for the lines of an index, by its name; empty for the
+// site's own.
+type stocks func(index string) stock
 
 // A prospects holds the projects that were asked for, for those who decide about
 // them later.
@@ -144,10 +149,11 @@ func (w *whole) needs(ctx context.Context, n packaging.Name, a plan.Available) (
 type own struct {
 	s      *site
 	reader *needsReader
+	index  string // empty for the site's own
 }
 
 func (o *own) of(ctx context.Context, n packaging.Name) ([]plan.Available, error) {
-	p, err := o.s.catalog.Project(ctx, n)
+	p, err := listedIn(ctx, o.s.catalog, cmp.Or(o.index, rootIndex), n)
 	if err != nil {
 		return nil, storageUnlessMissing(err)
 	}
