@@ -10,11 +10,13 @@ set -eu
 LC_ALL=C # a range of letters is that of ASCII
 export LC_ALL
 cd "${1:?usage: redirects.sh SITE}"
-for page in simple/*/index.v1_json; do # spellings that are not normalized have no JSON
+# Spellings that are not normalized have no JSON. An index below a prefix may have
+# projects that the site's own has no more.
+for page in simple/*/index.v1_json */simple/*/index.v1_json */*/simple/*/index.v1_json; do
 	name=${page%/index.v1_json}
-	name=${name#simple/}
+	name=${name##*/}
 	case $name in
 	*[!a-z0-9-]*) ;;
 	*) printf '%s %s;\n' "$name" "$name" ;;
 	esac
-done
+done | sort -u
