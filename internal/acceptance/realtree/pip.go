@@ -115,9 +115,7 @@ func run(ctx context.Context, r request) (reply, error) {
 		}
 	}
 	cmd.Env = append(cmd.Env, "PIP_CONFIG_FILE="+os.DevNull, "PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_NO_INPUT=1",
-		// Older interpreters have pip read metadata in another way, to which
-		// the values of markers cannot be given.
-		"_PIP_USE_IMPORTLIB_METADATA=1", "PYTHONDONTWRITEBYTECODE=1")
+		"PYTHONDONTWRITEBYTECODE=1")
 	if s := os.Getenv("NESTGEN_TEST_PIP"); s != "" {
 		cmd.Env = append(cmd.Env, "PYTHONPATH="+s)
 	}
