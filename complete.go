@@ -216,17 +216,25 @@ func (s *site) isHere(ctx context.Context, w allowlist.Want) (bool, error) {
 	}), nil
 }
 
-// tellUnknown tells of what nobody can say what it needs.
+// tellUnknown tells of what nobody can say what it needs, and of what is needed from
+// elsewhere.
 func (s *site) tellUnknown(found []installation) {
-	told := map[string][]string{}
-	for _, i := range found {
-		for _, set := range i.sets {
-			for _, name := range set.unknown {
-				if !slices.Contains(told[name], i.target.Name) {
-					told[name] = append(told[name], i.target.Name)
-				}
+	told, direct := map[string][]string{}, map[string][]string{}
+	note := func(told map[string][]string, names []string, target string) {
+		for _, name := range names {
+			if !slices.Contains(told[name], target) {
+				told[name] = append(told[name], target)
 			}
 		}
+	}
+	for _, i := range found {
+		for _, set := range i.sets {
+			note(told, set.unknown, i.target.Name)
+			note(direct, set.direct, i.target.Name)
+		}
+	}
+	for _, who := range slices.Sorted(maps.Keys(direct)) {
+		s.report.problem(plan.Warning, who, "", "what has an address is not had from an index, so that it does not install from this one alone; %s would get it", strings.Join(direct[who], ", "))
 	}
 	for _, name := range slices.Sorted(maps.Keys(told)) {
 		s.report.problem(plan.Warning, name, "give what it needs a line in the allowlist",

@@ -344,6 +344,71 @@ func TestProve(t *testing.T) {
 	}
 }
 
+// A proof says no where an installer would not get what a line asks for, though the
+// catalog lists it.
+func TestProveSaysNo(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		files []fetchtest.File
+		do    func(w *world)
+		list  string
+		where string
+		text  string
+	}{
+		{"a file that is gone", []fetchtest.File{needing("a", "1", "b"), needing("b", "1")}, func(w *world) {
+			gone, err := filepath.Glob(w.path("site/packages/*/*/*/b-1-py3-none-any.whl"))
+			if err != nil || len(gone) != 1 {
+				w.Fatal(gone, err)
+			}
+			if err := os.Remove(gone[0]); err != nil {
+				w.Fatal(err)
+			}
+		}, "a", "allowlist.txt:1", "b-1-py3-none-any.whl is listed, but its bytes are not at packages/"},
+		{"other bytes than the line has the hash of", nil, func(w *world) {
+			w.drop("a", "1", intaketest.Opts{})
+			w.tells(w.build(3), "incomplete", "a==1")
+		}, "a==1 --hash=sha256:" + strings.Repeat("ab", 32), "allowlist.txt:1", "the index has no a for this environment"},
+		{"what has an address", []fetchtest.File{needing("a", "1", "b @ https://else.example/b-1-py3-none-any.whl")}, func(w *world) {
+			w.tells(w.build(0), "warning", "a 1 needs b @ https://else.example/b-1-py3-none-any.whl: what has an address is not had from an index")
+			if _, err := Lock(w.Context(), w.Config, LockOptions{}); Status(err) != 3 {
+				w.Errorf("locked: %v", err)
+			}
+		}, "a", "allowlist.txt", "a 1 needs b @ https://else.example/b-1-py3-none-any.whl; what has an address is not had from an index"},
+		{"more requirements than can be asked for", []fetchtest.File{needing("a", "1", slices.Repeat([]string{"b"}, 10_001)...), needing("b", "1")}, func(w *world) {},
+			"a", "allowlist.txt:1", "a"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w, _ := completing(t, tt.list, tt.files...)
+			if _, err := Build(w.Context(), w.Config, Options{}); err != nil {
+				t.Fatal(err)
+			}
+			tt.do(w)
+			p, err := Prove(t.Context(), w.Config, nil, nil)
+			if err != nil || len(p) != 2 || len(p[0].Missing) != 1 || p[0].Missing[0].Where != tt.where || !strings.Contains(p[0].Missing[0].Text, tt.text) {
+				t.Errorf("%+v, %v", p, err)
+			}
+		})
+	}
+}
+
+// A version that needs what is quarantined does not install, and does not come in.
+func TestWhatIsQuarantinedCompletesNothing(t *testing.T) {
+	t.Parallel()
+	a, b, q := needing("a", "1"), needing("b", "1", "q"), needing("q", "1")
+	w, up := completing(t, "a\nb", a, b, q)
+	w.build(0)
+	up.SetFiles(a, needing("a", "2", "q"), b, q)
+	w.write("policy.toml", "[[status]]\nproject = \"q\"\nstatus = \"quarantined\"\nreason = \"ticket 7\"\n")
+	w.tells(w.build(3), "incomplete", "allowlist.txt:2: on cp312-linux-x86_64, cp311-windows-amd64: b 1 needs q; the index has no q")
+	w.lists(pure("a-1", "b-1")...)
+	p, err := Prove(t.Context(), w.Config, nil, nil)
+	if err != nil || len(p[0].Missing) != 1 || p[0].Missing[0].Where != "allowlist.txt:2" {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
 func TestLock(t *testing.T) {
 	t.Parallel()
 	w, _ := completing(t, "a\nx", needing("a", "1", "b<2"), needing("b", "1", "c; sys_platform == 'win32'"), needing("b", "2"), needing("c", "1"), needing("x", "1"),

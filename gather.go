@@ -92,6 +92,13 @@ func (g *gatherer) gather(ctx context.Context, roots []*root) error {
 			g.note(name, n, chainText(n.Chain, lines))
 		}
 	}
+	for i := range g.found {
+		direct := installed{index: g.index}
+		for _, a := range all.Direct {
+			direct.direct = append(direct.direct, a.String())
+		}
+		g.found[i].sets = append(g.found[i].sets, direct)
+	}
 	for _, m := range all.Missing {
 		where := m.Chain[0].From
 		g.report.problem(plan.Warning, where, "", "%s, on %s", m, strings.Join(m.Machines, ", "))

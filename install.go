@@ -32,6 +32,8 @@ type installed struct {
 	roots   []*root // the lines that it is for; none for what a build takes
 	pins    []pin
 	unknown []string // files that do not say what they need
+	direct  []string // who needs what by its address, which no index has
+	place   string   // the list, or the sdist that is built
 	needs   map[packaging.Name][]packaging.Name
 }
 
@@ -194,6 +196,7 @@ func (in *installer) build(ctx context.Context, p pin) error {
 		in.failures = append(in.failures, failure{name, nil, fmt.Errorf("what building it takes: %w", err)})
 		return nil
 	}
+	set.place = name
 	return in.note(ctx, set, nil)
 }
 
@@ -269,7 +272,7 @@ func (in *installer) solve(ctx context.Context, lines []*root) (*installed, erro
 	if err != nil {
 		return nil, err
 	}
-	set.roots = lines
+	set.roots, set.place = lines, lines[0].list()
 	return set, nil
 }
 
@@ -292,9 +295,7 @@ func (in *installer) run(ctx context.Context, problem *resolve.Problem, lines ma
 		}
 	}
 	for _, a := range found.Direct {
-		if a.By != "" {
-			set.unknown = append(set.unknown, a.String())
-		}
+		set.direct = append(set.direct, a.String())
 	}
 	return set, nil
 }

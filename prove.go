@@ -94,6 +94,9 @@ func (s *site) prove(ctx context.Context, targets []*target.Target) ([]Proof, er
 			for _, pin := range set.pins {
 				projects[string(pin.name)] = true
 			}
+			for _, d := range set.direct {
+				p.Missing = append(p.Missing, Missing{set.place, d + "; what has an address is not had from an index"})
+			}
 			for _, u := range set.unknown {
 				if !slices.Contains(p.Unknown, u) {
 					p.Unknown = append(p.Unknown, u)

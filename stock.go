@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
 	"slices"
 	"sync"
 
@@ -160,6 +161,12 @@ func (o *own) of(ctx context.Context, n packaging.Name) ([]plan.Available, error
 	if p.Status.State == catalog.Quarantined {
 		return nil, fmt.Errorf("it is quarantined: %w", fs.ErrNotExist)
 	}
+	in := plan.Input{Name: n, Constraints: o.s.intent.constraints[n], Lists: o.s.listsOf(n)}
+	for _, w := range o.s.intent.wants[n] {
+		if w.List == o.index {
+			in.Wants = append(in.Wants, w)
+		}
+	}
 	var all []plan.Available
 	for i := len(p.Files) - 1; i >= 0; i-- {
 		f := p.Files[i]
@@ -167,7 +174,11 @@ func (o *own) of(ctx context.Context, n packaging.Name) ([]plan.Available, error
 		if err != nil || f.Announced {
 			continue
 		}
-		all = append(all, plan.Available{Choice: plan.Choice{Source: f.Source, Filename: name, Offer: catalog.Offer{Filename: f.Filename, RequiresPython: f.RequiresPython}}, Yanked: f.Yanked, File: &f})
+		offer := catalog.Offer{Filename: f.Filename, RequiresPython: f.RequiresPython, Hashes: map[string]string{"sha256": f.SHA256.String()}}
+		if !plan.Hashed(in, offer) {
+			continue // an installer that is given the hashes of the line does not take it
+		}
+		all = append(all, plan.Available{Choice: plan.Choice{Source: f.Source, Filename: name, Offer: offer}, Yanked: f.Yanked, File: &f})
 	}
 	if len(all) == 0 {
 		return nil, fs.ErrNotExist
@@ -176,6 +187,10 @@ func (o *own) of(ctx context.Context, n packaging.Name) ([]plan.Available, error
 }
 
 func (o *own) needs(ctx context.Context, n packaging.Name, a plan.Available) (catalog.Requires, error) {
+	// What is known of its bytes does not say that they are still there.
+	if fi, err := os.Lstat(o.s.file(a.File.Path)); err != nil || !fi.Mode().IsRegular() || fi.Size() != a.File.Size {
+		return catalog.Requires{}, fmt.Errorf("%s is listed, but its bytes are not at %s; \"nestgen verify\" finds all that is so", a.File.Filename, a.File.Path)
+	}
 	return o.reader.of(ctx, n, a)
 }
 
@@ -241,6 +256,10 @@ func (s *shop) file(c resolve.Candidate) (plan.Available, bool) {
 	return a, ok
 }
 
+// mostRequirements is how many requirements a distribution may have, a dozen times as
+// many as the largest ones do. Each may cost a request.
+const mostRequirements = 10_000
+
 // Requires gives what a version needs, as its file says that was given with it.
 func (s *shop) Requires(ctx context.Context, n packaging.Name, c resolve.Candidate) (resolve.Requirements, error) {
 	a, ok := s.file(c)
@@ -253,6 +272,9 @@ func (s *shop) Requires(ctx context.Context, n packaging.Name, c resolve.Candida
 	}
 	if !needs.Known {
 		return resolve.Requirements{}, fmt.Errorf("%s: %w", c.Filename, resolve.ErrUnknown)
+	}
+	if len(needs.Dist) > mostRequirements {
+		return resolve.Requirements{}, fmt.Errorf("%s: it needs %d things: %w", c.Filename, len(needs.Dist), resolve.ErrUnusable)
 	}
 	r := resolve.Requirements{Extras: needs.Extras}
 	if r.Python, err = packaging.ParseSpecifiers(needs.Python); err != nil {

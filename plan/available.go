@@ -24,12 +24,16 @@ type Available struct {
 // Choices gives what there is of a project that a build could list and that nothing
 // is against, newest version first, whether or not a line asks for it.
 func Choices(in Input) []Available {
+	if in.willBeQuarantined() {
+		return nil // its page has no file
+	}
 	var all []Available
 	here := map[string]catalog.File{}
 	if in.Current != nil {
 		for _, f := range in.Current.Files {
 			if f.Source == catalog.Local {
-				if name, err := packaging.ParseFilename(f.Filename, in.Name); err == nil && !in.Leaving[f.Filename] {
+				offer := catalog.Offer{Filename: f.Filename, Hashes: map[string]string{"sha256": f.SHA256.String()}}
+				if name, err := packaging.ParseFilename(f.Filename, in.Name); err == nil && !in.Leaving[f.Filename] && Hashed(in, offer) {
 					all = append(all, Available{Choice{Source: catalog.Local, Filename: name}, f.Yanked, &f})
 				}
 				continue
@@ -47,7 +51,7 @@ func Choices(in Input) []Available {
 	free, _ := p.leaveOut(&in, in.candidates(here))
 	for i := range free {
 		c := &free[i]
-		if !in.fits(c) || c.local || !in.hashed(c) || !c.listed && !p.vet(&in, c.Choice) {
+		if !in.fits(c) || c.local || !Hashed(in, c.Offer) || !c.listed && !p.vet(&in, c.Choice) {
 			continue
 		}
 		a := Available{c.Choice, c.yanked, nil}
@@ -79,16 +83,30 @@ func Choices(in Input) []Available {
 	return all
 }
 
-// hashed reports whether a file has a hash that a line lists, or some line of its
-// project lists none.
-func (in *Input) hashed(c *candidate) bool {
+// willBeQuarantined reports whether the project is to be quarantined when it has been
+// decided about.
+func (in *Input) willBeQuarantined() bool {
+	var source catalog.Status
+	switch {
+	case in.Listing != nil:
+		source = in.Listing.Status
+	case in.Current != nil && in.Source != "":
+		source = in.Current.Status
+	}
+	return in.Policy.Status(in.Name, source).State == catalog.Quarantined
+}
+
+// Hashed reports whether a file has a hash that a line of the input lists, or some
+// line of its project lists none. A file of which no hash is known that could tell
+// has one.
+func Hashed(in Input, o catalog.Offer) bool {
 	lines := 0
 	for _, want := range in.Wants {
 		if want.Kind != allowlist.FromIndex {
 			continue
 		}
 		lines++
-		if right, known := in.of(want).right(want, c.Offer); right || !known {
+		if right, known := in.of(want).right(want, o); right || !known {
 			return true
 		}
 	}

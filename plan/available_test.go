@@ -29,6 +29,8 @@ func TestChoices(t *testing.T) {
 		{name: "wheels only", list: "--only-binary :all:\nfoo", offers: []string{s1, w1}, want: []string{w1}},
 		{name: "with the hash of the line", list: "foo --hash=sha256:" + sha(s1).String(), offers: []string{s1, s2}, want: []string{s1}},
 		{name: "with the hash of one of the lines", list: "foo\nfoo --hash=sha256:" + sha(s1).String(), offers: []string{s1, s2}, want: []string{s2, s1}},
+		{name: "not a drop folder's with other bytes than the line has the hash of", list: "foo --hash=sha256:" + sha(s1).String(), offers: []string{s1}, has: []string{s2 + " local"}, want: []string{s1}},
+		{name: "nothing of what is quarantined", policy: "[[status]]\nproject = \"foo\"\nstatus = \"quarantined\"\nreason = \"bad\"\n", offers: []string{s1}, has: []string{s2 + " local"}},
 		{name: "by its address", list: "foo @ https://else.example/" + s3, offers: []string{s1}, want: []string{s3, s1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

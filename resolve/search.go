@@ -415,9 +415,11 @@ func (s *search) announce(requirements []packaging.Requirement) {
 		return
 	}
 	var names []packaging.Name
+	named := map[packaging.Name]bool{}
 	for _, q := range requirements {
 		n := q.Project()
-		if _, ok := s.projects[n]; !ok && q.URL == "" && !slices.Contains(names, n) {
+		if _, ok := s.projects[n]; !ok && q.URL == "" && !named[n] {
+			named[n] = true
 			names = append(names, n)
 		}
 	}
