@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"nestgen/advisory"
 	"nestgen/catalog"
@@ -178,8 +179,9 @@ type site struct {
 	held       map[packaging.Name][]catalog.Hold // what was held when the run began; nil for one that has joined
 	leaving    map[packaging.Name]*departure
 	unmet      map[packaging.Name]bool
-	seenBefore bool // the catalog had events when the run began
-	anyRefusal bool // and files that did not pass the gate
+	missed     atomic.Bool // something did not come that was to
+	seenBefore bool        // the catalog had events when the run began
+	anyRefusal bool        // and files that did not pass the gate
 }
 
 // open takes the lock of a site, unless the run is a dry one, and opens its

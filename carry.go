@@ -144,7 +144,7 @@ func (a *arrival) beside(c drop.Companion, data []byte) {
 // lose reports a file that could not be had. Nothing of its project leaves the
 // index in this run, so that what replaces a file is there before it goes.
 func (s *site) lose(d *decided, level plan.Level, where, hint, format string, args ...any) {
-	s.lack(d.Name)
+	s.miss(d.Name)
 	s.report.problem(level, where, hint, format, args...)
 }
 
@@ -200,7 +200,7 @@ func (s *site) expose(ctx context.Context, arrivals []*arrival) error {
 			a.file.Metadata = catalog.Digest{}
 		default:
 			a.refused = true
-			s.lack(a.file.Project)
+			s.miss(a.file.Project)
 			s.report.problem(plan.Alarm, a.file.Filename, `run "nestgen verify"`, "%v", e)
 			continue
 		}

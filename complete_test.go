@@ -409,6 +409,24 @@ func TestWhatIsQuarantinedCompletesNothing(t *testing.T) {
 	}
 }
 
+// What is needed as long as something has not come that is to take its place does not
+// leave before that has.
+func TestWhatIsNeededWaitsForWhatComes(t *testing.T) {
+	t.Parallel()
+	a, c, c2 := needing("a", "1", "c<2"), needing("c", "1"), needing("c", "2")
+	w, up := completing(t, "a", a, c)
+	w.build(0)
+	a2 := needing("a", "2", "c>=2")
+	a2.Metadata = []byte("Metadata-Version: 2.1\nName: a\nVersion: 2\nRequires-Dist: c>=2\n\n")
+	up.SetFiles(a, a2, c, c2)
+	up.Always(up.Path(a2.Filename), fetchtest.Status503)
+	w.tells(w.build(3), "incomplete", "a-2-py3-none-any.whl")
+	w.lists(pure("a-1", "c-1", "c-2")...)
+	up.Heal()
+	w.build(0)
+	w.lists(pure("a-2", "c-2")...)
+}
+
 func TestLock(t *testing.T) {
 	t.Parallel()
 	w, _ := completing(t, "a\nx", needing("a", "1", "b<2"), needing("b", "1", "c; sys_platform == 'win32'"), needing("b", "2"), needing("c", "1"), needing("x", "1"),

@@ -85,7 +85,7 @@ func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival, la
 		case err != nil:
 			return err
 		case owner != "" && owner != d.owner:
-			s.lack(d.Name)
+			s.miss(d.Name)
 			s.local.failed.Store(true)
 			s.report.problem(plan.Incomplete, string(d.Name), "the next run goes on from there", "the name has gone to %s while this run decided about it", owner)
 			return nil
@@ -104,7 +104,7 @@ func (s *site) recordProject(tx *catalog.Tx, d *decided, arrivals []*arrival, la
 		}
 		err := tx.Put(a.file, strings.Join(a.why, "; "))
 		if errors.Is(err, catalog.ErrAltered) || errors.Is(err, catalog.ErrMoved) {
-			s.lack(d.Name)
+			s.miss(d.Name)
 			s.local.failed.Store(true)
 			if errors.Is(err, catalog.ErrMoved) {
 				s.report.problem(plan.Incomplete, a.file.Filename, "the next run puts it there", "%v", err)

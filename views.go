@@ -169,7 +169,7 @@ func (s *site) updateView(ctx context.Context, v *viewRun, serial int64) error {
 		}
 	}
 	is := catalog.View{Name: v.Name, Prefix: v.Prefix, Rules: v.rules, Serial: serial, Pages: v.was.Pages}
-	if braked {
+	if braked || s.intent.unfinished {
 		is.Rules = "" // the next run looks again
 	}
 	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.SetView(is) }))

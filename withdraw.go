@@ -79,6 +79,25 @@ func (s *site) lack(n packaging.Name) {
 	s.unmet[n] = true
 }
 
+// miss notes that something did not come that was to. What else was decided may rest on
+// it: see [site.keepNeeded].
+func (s *site) miss(n packaging.Name) {
+	s.lack(n)
+	s.missed.Store(true)
+}
+
+// keepNeeded has what came from upstreams stay when something did not come: what is here
+// in its place may need it, if what is needed was found out for what was to come.
+func (s *site) keepNeeded() {
+	if !s.missed.Load() || !s.intent.completed {
+		return
+	}
+	s.intent.unfinished = true
+	for _, away := range s.leaving {
+		away.files = slices.DeleteFunc(away.files, func(w plan.Withdrawal) bool { return !w.Blocked && w.File.Source != catalog.Local })
+	}
+}
+
 // withdraw takes out of the index what is not wanted any more. What looks like
 // an accident waits for somebody to say that it is meant; what the policy
 // forbids does not wait.
@@ -92,6 +111,7 @@ func (s *site) withdraw(ctx context.Context) error {
 			}
 		}
 	}
+	s.keepNeeded()
 	braked, err := s.brake(ctx)
 	if err != nil {
 		return storage(err)
