@@ -33,7 +33,7 @@ func Choices(in Input) []Available {
 		for _, f := range in.Current.Files {
 			if f.Source == catalog.Local {
 				offer := catalog.Offer{Filename: f.Filename, Hashes: map[string]string{"sha256": f.SHA256.String()}}
-				if name, err := packaging.ParseFilename(f.Filename, in.Name); err == nil && !in.Leaving[f.Filename] && Hashed(in, offer) {
+				if name, err := packaging.ParseFilename(f.Filename, in.Name); err == nil && !in.Leaving[f.Filename] && in.hashed(offer) {
 					all = append(all, Available{Choice{Source: catalog.Local, Filename: name}, f.Yanked, &f})
 				}
 				continue
@@ -51,7 +51,7 @@ func Choices(in Input) []Available {
 	free, _ := p.leaveOut(&in, in.candidates(here))
 	for i := range free {
 		c := &free[i]
-		if !in.fits(c) || c.local || !Hashed(in, c.Offer) || !c.listed && !p.vet(&in, c.Choice) {
+		if !in.fits(c) || c.local || !in.hashed(c.Offer) || !c.listed && !p.vet(&in, c.Choice) {
 			continue
 		}
 		a := Available{c.Choice, c.yanked, nil}
@@ -99,7 +99,9 @@ func (in *Input) willBeQuarantined() bool {
 // Hashed reports whether a file has a hash that a line of the input lists, or some
 // line of its project lists none. A file of which no hash is known that could tell
 // has one.
-func Hashed(in Input, o catalog.Offer) bool {
+func Hashed(in Input, o catalog.Offer) bool { return in.hashed(o) }
+
+func (in *Input) hashed(o catalog.Offer) bool {
 	lines := 0
 	for _, want := range in.Wants {
 		if want.Kind != allowlist.FromIndex {

@@ -133,7 +133,7 @@ func (p *Project) answerNeeds(in *Input, all []candidate) {
 		if reasons == nil && c.yanked.Yanked && c.listed && c.key >= least {
 			reasons = []string{"it was listed before it was yanked"}
 		}
-		if reasons == nil || !in.fits(c) || !in.hashed(c) {
+		if reasons == nil || !in.fits(c) || !in.hashed(c.Offer) {
 			continue
 		}
 		if c.vetted = c.vetted || c.listed || c.local || p.vet(in, c.Choice); c.vetted {
