@@ -172,6 +172,9 @@ func (s *site) tellFailures(ctx context.Context, found []installation) error {
 	for _, t := range once(found, func(i installation) []failure { return i.failures }) {
 		s.report.problem(plan.Incomplete, t.where, "nothing leaves the index until this is settled", "on %s: %v", t.on, t.err)
 	}
+	for _, t := range once(found, func(i installation) []failure { return i.odd }) {
+		s.report.problem(plan.Warning, t.where, "", "%v, on %s", t.err, t.on)
+	}
 	for _, t := range once(found, func(i installation) []failure { return i.apart }) {
 		s.report.problem(plan.Warning, t.where, "put lines that are never installed together into lists of their own",
 			"on %s its lines do not install together, but each alone: %v", t.on, t.err)

@@ -143,6 +143,14 @@ func TestWhatCannotBeCompleted(t *testing.T) {
 	}
 }
 
+// An extra that a version does not have adds nothing, and is told.
+func TestAnExtraThatIsNone(t *testing.T) {
+	t.Parallel()
+	w, _ := completing(t, "a[fast]", needing("a", "1", "b; extra == 'fast'"), needing("b", "1"))
+	w.tells(w.build(0), "warning", `a: a 1 has no extra "fast", on cp312-linux-x86_64, cp311-windows-amd64`)
+	w.lists(pure("a-1")...)
+}
+
 // Lines of two lists need not go together, and nobody is told.
 func TestListsAreCompletedApart(t *testing.T) {
 	t.Parallel()

@@ -24,6 +24,7 @@ type installation struct {
 	sets     []installed
 	failures []failure
 	apart    []failure // lists whose lines install each alone, and not together
+	odd      []failure // extras that are asked for and that a version does not have
 }
 
 // An installed is one set of versions that go together.
@@ -35,6 +36,8 @@ type installed struct {
 	direct  []string // who needs what by its address, which no index has
 	place   string   // the list, or the sdist that is built
 	needs   map[packaging.Name][]packaging.Name
+
+	unmet, odd []failure // what goes into the installation with the set
 }
 
 // A pin is a version of a project in an [installed].
@@ -152,6 +155,8 @@ func (in *installer) note(ctx context.Context, set *installed, err error) error 
 	}
 	set.index = in.index
 	in.sets = append(in.sets, *set)
+	in.failures = append(in.failures, set.unmet...)
+	in.odd = append(in.odd, set.odd...)
 	if !in.BuildRequirements {
 		return nil
 	}
@@ -293,6 +298,12 @@ func (in *installer) run(ctx context.Context, problem *resolve.Problem, lines ma
 		if p.Unknown != nil {
 			set.unknown = append(set.unknown, p.Filename)
 		}
+	}
+	for _, a := range found.Unmet {
+		set.unmet = append(set.unmet, failure{string(a.By), nil, fmt.Errorf("pip would choose a set in which this is not met: %s", a)})
+	}
+	for _, x := range found.NoExtras {
+		set.odd = append(set.odd, failure{string(x.Name), nil, fmt.Errorf("%s %s has no extra %q", x.Name, x.Version, x.Extra)})
 	}
 	for _, a := range found.Direct {
 		set.direct = append(set.direct, a.String())
