@@ -52,7 +52,7 @@ func (s *site) settled(n packaging.Name) map[int]bool {
 		if own := s.intent.lists[s.intent.wants[n][i].List]; own != nil {
 			keep = own.of(s, n).Keep
 		}
-		if keep != plan.Newest {
+		if keep != plan.Newest || s.wantsPrereleases(n) {
 			continue
 		}
 		if settled == nil {
@@ -61,6 +61,14 @@ func (s *site) settled(n packaging.Name) map[int]bool {
 		settled[i] = true
 	}
 	return settled
+}
+
+// wantsPrereleases reports whether the filters want pre-releases of a project in any
+// case. An installer takes none without being told, so that what it would take is not
+// all that is wanted.
+func (s *site) wantsPrereleases(n packaging.Name) bool {
+	f := s.intent.filters.of(n)
+	return f != nil && f.Prereleases == packaging.AllowPrereleases
 }
 
 // complete finds out what the lines of the allowlist need, on every machine that the

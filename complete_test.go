@@ -301,6 +301,28 @@ func TestMoreVersionsAreKept(t *testing.T) {
 	w.lists(pure("a-1", "a-2", "a-3", "b-1")...)
 }
 
+// So are pre-releases, if the filters want them in any case.
+func TestPrereleasesAreKept(t *testing.T) {
+	t.Parallel()
+	w, _ := completing(t, "a", needing("a", "1", "b"), needing("a", "2rc1", "b"), needing("b", "1"))
+	w.Filter.Prereleases = "always"
+	w.build(0)
+	w.lists(pure("a-1", "a-2rc1", "b-1")...)
+}
+
+// What leaves the drop folders is not what an installer would take.
+func TestWhatIsLeftOfOwnFilesIsCompleted(t *testing.T) {
+	t.Parallel()
+	w, _ := completing(t, "app", needing("c", "1"), needing("c", "2"))
+	w.drop("app", "1", intaketest.Opts{RequiresDist: []string{"c<2"}})
+	newer := w.drop("app", "2", intaketest.Opts{RequiresDist: []string{"c>=2"}})
+	w.build(0)
+	w.lists(pure("app-1", "app-2", "c-2")...)
+	w.remove("drop/" + newer)
+	w.build(0)
+	w.lists(pure("app-1", "c-1")...)
+}
+
 // A plan tells of what is needed, and fetches no file for it.
 func TestAPlanIsComplete(t *testing.T) {
 	t.Parallel()

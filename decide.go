@@ -418,8 +418,8 @@ func (s *site) decideUpstreams(ctx context.Context, owners map[packaging.Name]st
 			return
 		}
 	}
-	leaving := s.localLeaving()
-	if err := s.complete(ctx, owners, leaving); err != nil {
+	leaving := s.localLeaving(false)
+	if err := s.complete(ctx, owners, s.localLeaving(true)); err != nil {
 		yield(nil, err)
 		return
 	}

@@ -52,22 +52,22 @@ func (s *site) postpone(d *decided) {
 	}
 }
 
-// localLeaving names the local files that leave projects which an upstream may
-// have files of as well.
-func (s *site) localLeaving() map[packaging.Name]map[string]bool {
-	all := map[packaging.Name]map[string]bool{}
+// localLeaving names the local files that leave, of all projects or only of those which
+// an upstream may have files of as well.
+func (s *site) localLeaving(all bool) map[packaging.Name]map[string]bool {
+	leaving := map[packaging.Name]map[string]bool{}
 	for n, away := range s.leaving {
-		if s.intent.projects[n].Sources == "" || len(away.files) == 0 {
+		if !all && s.intent.projects[n].Sources == "" || len(away.files) == 0 {
 			continue
 		}
-		all[n] = map[string]bool{}
+		leaving[n] = map[string]bool{}
 		for _, w := range away.files {
 			if w.File.Source == catalog.Local && !w.Blocked {
-				all[n][w.File.Filename] = true
+				leaving[n][w.File.Filename] = true
 			}
 		}
 	}
-	return all
+	return leaving
 }
 
 // lack notes that something of a project could not be had. It may be what takes

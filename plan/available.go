@@ -34,6 +34,9 @@ func Choices(in Input) []Available {
 			if f.Source == catalog.Local {
 				offer := catalog.Offer{Filename: f.Filename, Hashes: map[string]string{"sha256": f.SHA256.String()}}
 				if name, err := packaging.ParseFilename(f.Filename, in.Name); err == nil && !in.Leaving[f.Filename] && in.hashed(offer) {
+					if _, blocked := in.forbidden(f.Filename, f.Version); blocked {
+						continue
+					}
 					all = append(all, Available{Choice{Source: catalog.Local, Filename: name}, f.Yanked, &f})
 				}
 				continue

@@ -24,6 +24,7 @@ func TestChoices(t *testing.T) {
 		{name: "what is here", offers: []string{s1}, has: []string{s1, s2 + " local"}, want: []string{s2 + " here", s1 + " here"}},
 		{name: "what the upstream has taken down", offers: []string{s2}, has: []string{s1}, want: []string{s2, s1 + " here"}},
 		{name: "not what is blocked", policy: block, offers: []string{s1, s2}, want: []string{s1}},
+		{name: "not what is blocked of a drop folder", policy: block, offers: []string{s1}, has: []string{s2 + " local"}, want: []string{s1}},
 		{name: "not other bytes under a name that is spent", known: s2, offers: []string{s1, s2}, want: []string{s1}},
 		{name: "a drop folder's over the upstream's", offers: []string{s1, s2}, has: []string{s2 + " local"}, want: []string{s2 + " here", s1}},
 		{name: "wheels only", list: "--only-binary :all:\nfoo", offers: []string{s1, w1}, want: []string{w1}},
