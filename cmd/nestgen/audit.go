@@ -78,6 +78,10 @@ func printAudit(w io.Writer, a *nestgen.Audit) {
 		}
 		fmt.Fprintln(w)
 	}
-	fmt.Fprintf(w, "%s of %s affected; %d advisories known, %d of them about malware\n",
-		count(int64(a.Releases), "release"), count(int64(a.Projects), "project"), a.Advisories, a.Malware)
+	known := "1 advisory"
+	if a.Advisories != 1 {
+		known = fmt.Sprintf("%d advisories", a.Advisories)
+	}
+	fmt.Fprintf(w, "%s of %s affected; %s known, %d about malware\n",
+		count(int64(a.Releases), "release"), count(int64(a.Projects), "project"), known, a.Malware)
 }
