@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"nestgen/bench/dataset"
 )
 
 // refreshed is how many projects are asked about, and refreshedQuick in a test.
@@ -28,7 +30,7 @@ func (l *lab) refresh(ctx context.Context, _ int) (err error) {
 	if !l.warm {
 		n = refreshedQuick
 	}
-	projects := projectsOf(n*100_000/4653+100, 0)[:n]
+	projects := installable(projectsOf(6*n*100_000/4653+100, 0), n)
 	x, _, err := l.serve(projects, l.latency)
 	if err != nil {
 		return err
@@ -57,11 +59,13 @@ func (l *lab) refresh(ctx context.Context, _ int) (err error) {
 		what: "floor: a request for each",
 		argv: func(int) []string { return []string{l.floor, "ask", list, strconv.Itoa(upstreamConnections)} },
 	})}
-	for _, w := range []struct{ what, serials, target string }{
-		{"nestgen: a request for each", "never", "wall <= 1.5 of the bound"},
-		{"nestgen: serials", "auto", "1 request"},
+	const completed = "dependencies = true\nenvironments = [\"cp311-linux-x86_64\", \"cp312-macos-arm64\", \"cp313-windows-amd64\"]\n"
+	for i, w := range []struct{ what, serials, more, target string }{
+		{"nestgen: a request for each", "never", "", "wall <= 1.5 of the bound"},
+		{"nestgen: the same, completed for three machines", "never", completed, ""},
+		{"nestgen: serials", "auto", "", "1 request"},
 	} {
-		s, err := l.mirrorSite("site-"+w.serials, w.serials, projects, x)
+		s, err := l.mirrorSite(fmt.Sprintf("site%d", i), w.serials, w.more, projects, x)
 		if err != nil {
 			return err
 		}
@@ -81,6 +85,26 @@ func (l *lab) refresh(ctx context.Context, _ int) (err error) {
 		before: func(run int) error { return x.withSerials(run + 2) },
 	}))
 	return l.turns(ctx, fmt.Sprintf("refresh, %d projects, %v a page, %d connections", n, l.latency, upstreamConnections), 0, all...)
+}
+
+// installable gives the first projects of which every machine can install the newest
+// release, and has each need three others of them.
+func installable(all []*dataset.Project, n int) (some []*dataset.Project) {
+	newest := func(p *dataset.Project) *dataset.Release { return &p.Releases[len(p.Releases)-1] }
+	for _, p := range all {
+		anywhere := func(f dataset.File) bool { return strings.HasSuffix(f.Filename, "-py3-none-any.whl") }
+		if len(some) < n && slices.ContainsFunc(newest(p).Files, anywhere) {
+			newest(p).RequiresPython = ""
+			some = append(some, p)
+		}
+	}
+	for i, p := range some {
+		newest(p).RequiresDist = nil
+		for k := 1; k <= 3; k++ {
+			newest(p).RequiresDist = append(newest(p).RequiresDist, some[(i+k*k*11)%len(some)].Name)
+		}
+	}
+	return some
 }
 
 // withSerials gives the index a root page (PEP 691) that says the serial of each

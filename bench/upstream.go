@@ -126,8 +126,8 @@ const upstreamConnections = 32
 
 // mirrorSite makes a site that mirrors the newest release of every project, and
 // refreshes as the setting of that name says.
-func (l *lab) mirrorSite(name, serials string, projects []*dataset.Project, x *index) (*site, error) {
-	s, err := l.newSite(name, fmt.Sprintf("allowlist = [\"allowlist.txt\"]\npeople = false\nflat = false\nlegacy_json = \"none\"\nconnections = %d\n\n[[upstream]]\nname = \"own\"\nurl = %q\nserials = %q\n", upstreamConnections, x.url, serials))
+func (l *lab) mirrorSite(name, serials, more string, projects []*dataset.Project, x *index) (*site, error) {
+	s, err := l.newSite(name, more+fmt.Sprintf("allowlist = [\"allowlist.txt\"]\npeople = false\nflat = false\nlegacy_json = \"none\"\nconnections = %d\n\n[[upstream]]\nname = \"own\"\nurl = %q\nserials = %q\n", upstreamConnections, x.url, serials))
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +191,7 @@ func (l *lab) upstream(ctx context.Context, files int) (err error) {
 	first := &contender{what: "nestgen: first copy", argv: func(int) []string { return []string{l.nestgen, "-c", s.path("nestgen.toml"), "build", "-q"} }}
 	first.before = func(run int) (err error) {
 		x.begin()
-		s, err = l.mirrorSite(fmt.Sprintf("site%d", run), "never", projects, x)
+		s, err = l.mirrorSite(fmt.Sprintf("site%d", run), "never", "", projects, x)
 		return err
 	}
 	first.after = func(usage) error { first.counts = x.counts(); return nil }
@@ -218,7 +218,7 @@ func (l *lab) downloads(ctx context.Context, files int) (err error) {
 	var s *site
 	c.before = func(run int) (err error) {
 		x.begin()
-		s, err = l.mirrorSite(fmt.Sprintf("site%d", run), "never", projects, x)
+		s, err = l.mirrorSite(fmt.Sprintf("site%d", run), "never", "", projects, x)
 		return err
 	}
 	c.argv = func(int) []string { return []string{l.nestgen, "-c", s.path("nestgen.toml"), "build", "-q"} }
