@@ -171,7 +171,7 @@ func (in *installer) note(ctx context.Context, set *installed, err error) error 
 // build finds out what building an sdist takes. Each is built in a place of its
 // own.
 func (in *installer) build(ctx context.Context, p pin) error {
-	name := filenameOf(p.file)
+	name := filenameOf(&p.file)
 	once := in.index + "\x00" + name
 	if p.file.Filename.Kind != packaging.Sdist || in.built[once] {
 		return nil

@@ -208,11 +208,11 @@ type shop struct {
 	places int // how many questions may be under way at once
 
 	mu    sync.Mutex
-	files map[string]plan.Available // by name, as they were given as candidates
+	files map[string]*plan.Available // by name, as they were given as candidates
 }
 
 func newShop(k stock, t *target.Target, places int) *shop {
-	return &shop{stock: k, target: t, places: max(places, 1), files: map[string]plan.Available{}}
+	return &shop{stock: k, target: t, places: max(places, 1), files: map[string]*plan.Available{}}
 }
 
 // Candidates gives the versions of a project of which the machine can install a
@@ -223,25 +223,26 @@ func (s *shop) Candidates(ctx context.Context, n packaging.Name) ([]resolve.Cand
 		return nil, err
 	}
 	listed := make([]resolve.File, len(files))
-	byName := make(map[string]plan.Available, len(files))
-	for i, a := range files {
+	at := make(map[string]int, len(files))
+	for i := range files {
+		a := &files[i]
 		name, python := filenameOf(a), a.Offer.RequiresPython
 		if a.File != nil {
 			python = a.File.RequiresPython
 		}
 		listed[i] = resolve.File{Filename: a.Filename, As: name, RequiresPython: python, Yanked: a.Yanked.Yanked}
-		byName[name] = a
+		at[name] = i
 	}
 	list := resolve.Offer(s.target, listed)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range list {
-		s.files[c.Filename] = byName[c.Filename]
+		s.files[c.Filename] = &files[at[c.Filename]]
 	}
 	return list, nil
 }
 
-func filenameOf(a plan.Available) string {
+func filenameOf(a *plan.Available) string {
 	if a.File != nil {
 		return a.File.Filename
 	}
@@ -252,8 +253,10 @@ func filenameOf(a plan.Available) string {
 func (s *shop) file(c resolve.Candidate) (plan.Available, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a, ok := s.files[c.Filename]
-	return a, ok
+	if a, ok := s.files[c.Filename]; ok {
+		return *a, true
+	}
+	return plan.Available{}, false
 }
 
 // mostRequirements is how many requirements a distribution may have, a dozen times as

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	"nestgen/allowlist"
 	"nestgen/catalog"
@@ -118,6 +119,9 @@ func kinds(in *Input, all []candidate) {
 func (p *Project) leaveOut(in *Input, all []candidate) (free, out []candidate) {
 	for _, rule := range rules {
 		rule(in, all)
+	}
+	if !slices.ContainsFunc(all, func(c candidate) bool { return c.against != nil }) {
+		return all, nil
 	}
 	free = all[:0:0]
 	var waited map[string][]string

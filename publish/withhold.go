@@ -202,7 +202,8 @@ func (t *Tree) openStoreFolder(folder string, changed changedSet) (int, error) {
 func (t *Tree) forget(path string) error {
 	place := Withheld(t.state, path)
 	for _, name := range slices.Backward(withCompanions(place)) {
-		if err := os.Remove(name); err != nil && !os.IsNotExist(err) {
+		// os.Remove would try whether it is a folder, and tell of that.
+		if err := unix.Unlink(name); err != nil && err != unix.ENOENT {
 			return storage("remove", name, err)
 		}
 	}
