@@ -178,7 +178,7 @@ func (s *site) tellFailures(ctx context.Context, found []installation) error {
 		}
 	}
 	for _, t := range once(found, func(i installation) []failure { return i.failures }) {
-		s.report.problem(plan.Incomplete, t.where, "nothing leaves the index until this is settled", "on %s: %v", t.on, t.err)
+		s.report.problem(plan.Incomplete, t.where, "nothing that came from an upstream leaves the index until this is settled", "on %s: %v", t.on, t.err)
 	}
 	for _, t := range once(found, func(i installation) []failure { return i.odd }) {
 		s.report.problem(plan.Warning, t.where, "", "%v, on %s", t.err, t.on)
@@ -246,6 +246,13 @@ func (s *site) tellUnknown(found []installation) {
 	}
 	for _, who := range slices.Sorted(maps.Keys(direct)) {
 		s.report.problem(plan.Warning, who, "", "what has an address is not had from an index, so that it does not install from this one alone; %s would get it", strings.Join(direct[who], ", "))
+	}
+	if s.opts.DryRun {
+		// A build fetches them and sees.
+		for _, name := range slices.Sorted(maps.Keys(told)) {
+			s.report.problem(plan.Warning, name, "", "what it needs is not known before it has been fetched, and may not be then; %s would get it", strings.Join(told[name], ", "))
+		}
+		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(told)) {
 		s.report.problem(plan.Warning, name, "give what it needs a line in the allowlist",

@@ -265,6 +265,11 @@ func TestSdistsAreCompleted(t *testing.T) {
 	}
 	files[len(files)-1] = needing("setuptools", "70")
 	w, up := completing(t, "a\nb", files...)
+	r, err := Build(w.Context(), w.Config, Options{DryRun: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.tells(r, "warning", "a-1.tar.gz: what it needs is not known before it has been fetched")
 	w.tells(w.build(0), "warning", "b-1.tar.gz: it does not say what it needs except to those who run its code; cp312-linux-x86_64, cp311-windows-amd64 would get it")
 	w.lists("a-1.tar.gz", "b-1.tar.gz", "c-1-py3-none-any.whl")
 	if n := len(up.Requests(up.Path("a-1.tar.gz"))); n != 1 {
@@ -591,6 +596,39 @@ func TestAnIndexIsCompletedByItsOwnList(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What an index keeps while something has not come leaves it when that has, also where
+// the site lists it for other lines.
+func TestAnIndexIsLookedThroughWhenAllHasCome(t *testing.T) {
+	t.Parallel()
+	a, d := needing("a", "1", "d"), needing("d", "1")
+	w, up := completing(t, "d", a, d)
+	w.write("own.txt", "a\n")
+	w.Indexes = []Index{{Name: "lab", Allowlist: []string{"own.txt"}}}
+	if err := w.Resolve(); err != nil {
+		t.Fatal(err)
+	}
+	lists := func(want string) {
+		t.Helper()
+		if got := w.viewNames("lab"); got != want {
+			t.Errorf("the index lists %q, want %q", got, want)
+		}
+	}
+	w.build(0)
+	lists("a d")
+	a2 := needing("a", "2")
+	a2.Metadata = []byte("Metadata-Version: 2.1\nName: a\nVersion: 2\n\n")
+	up.SetFiles(a, a2, d)
+	up.Always(up.Path(a2.Filename), fetchtest.Status503)
+	w.build(3)
+	lists("a d")
+	if r := w.build(3); r.Pages.Written > 0 {
+		t.Errorf("%d pages were written again", r.Pages.Written)
+	}
+	up.Heal()
+	w.build(0)
+	lists("a")
 }
 
 // viewNames gives the projects that an index below a prefix has pages of.

@@ -99,7 +99,8 @@ func (s *site) viewRules(v *viewRun, rules map[string]string) string {
 		fmt.Fprintf(h, "%q %s\n", from, rules[from])
 	}
 	if own := s.intent.lists[x.Name]; own != nil {
-		fmt.Fprintln(h, own.digest)
+		// What stayed only because not everything was known is looked at again.
+		fmt.Fprintln(h, own.digest, s.intent.unfinished)
 		for _, p := range s.Projects {
 			fmt.Fprintf(h, "%q %d\n", p.Name, p.Versions)
 		}
@@ -169,7 +170,7 @@ func (s *site) updateView(ctx context.Context, v *viewRun, serial int64) error {
 		}
 	}
 	is := catalog.View{Name: v.Name, Prefix: v.Prefix, Rules: v.rules, Serial: serial, Pages: v.was.Pages}
-	if braked || s.intent.unfinished {
+	if braked {
 		is.Rules = "" // the next run looks again
 	}
 	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.SetView(is) }))
