@@ -11,6 +11,7 @@ import (
 
 	"nestgen/allowlist"
 	"nestgen/catalog"
+	"nestgen/fetch"
 	"nestgen/packaging"
 	"nestgen/plan"
 )
@@ -178,7 +179,11 @@ func (s *site) tellFailures(ctx context.Context, found []installation) error {
 		}
 	}
 	for _, t := range once(found, func(i installation) []failure { return i.failures }) {
-		s.report.problem(plan.Incomplete, t.where, "nothing that came from an upstream leaves the index until this is settled", "on %s: %v", t.on, t.err)
+		level := plan.Incomplete
+		if fetch.KindOf(t.err) == fetch.Altered {
+			level = plan.Alarm
+		}
+		s.report.problem(level, t.where, "nothing that came from an upstream leaves the index until this is settled", "on %s: %v", t.on, t.err)
 	}
 	for _, t := range once(found, func(i installation) []failure { return i.odd }) {
 		s.report.problem(plan.Warning, t.where, "", "%v, on %s", t.err, t.on)

@@ -428,6 +428,31 @@ func TestProveSaysNo(t *testing.T) {
 	}
 }
 
+// A broken file costs its version, and is fetched once; one with other bytes than its
+// upstream says is an alarm.
+func TestABrokenFileCompletesNothing(t *testing.T) {
+	t.Parallel()
+	good := []fetchtest.File{needing("a", "1", "b"), needing("b", "1")}
+	broken := needing("b", "2")
+	broken.Data = []byte("no wheel")
+	w, up := completing(t, "a", append(good, broken)...)
+	w.tells(w.build(3), "incomplete", "b: up1: b-2-py3-none-any.whl: rejected")
+	w.lists(pure("a-1", "b-1")...)
+	up.Forget()
+	w.build(0)
+	w.lists(pure("a-1", "b-1")...)
+	if n := len(up.Requests(up.Path(broken.Filename))); n > 0 {
+		t.Errorf("the broken file was fetched again, %d times", n)
+	}
+
+	x := needing("x", "1")
+	up.SetFiles(append(good, broken, x)...)
+	up.Always(up.Path(x.Filename), fetchtest.WrongBytes)
+	w.write("allowlist.txt", "a\nx\n")
+	w.tells(w.build(6), "alarm", "x-1-py3-none-any.whl")
+	w.lists(pure("a-1", "b-1")...)
+}
+
 // A version that needs what is quarantined does not install, and does not come in.
 func TestWhatIsQuarantinedCompletesNothing(t *testing.T) {
 	t.Parallel()

@@ -28,6 +28,8 @@ type needsReader struct {
 	mu    sync.Mutex
 	known map[string]*needed                  // by file name
 	fresh map[catalog.Digest]catalog.Requires // not in the catalog yet
+
+	refused []catalog.Refusal // files that did not pass the gate
 }
 
 // needed is what came of reading what one distribution needs.
@@ -79,6 +81,13 @@ func (r *needsReader) find(ctx context.Context, n packaging.Name, a plan.Availab
 		got, err = r.s.needsOfOwn(*a.File)
 	} else {
 		got, err = r.s.needsOfOffer(ctx, n, a.Choice)
+		if reason := rejection(err); reason != nil {
+			refusal := refusalOf(a.Choice)
+			refusal.Reason = reason.Error()
+			r.mu.Lock()
+			r.refused = append(r.refused, refusal)
+			r.mu.Unlock()
+		}
 	}
 	if err == nil && !sha.IsZero() && !(r.s.opts.DryRun && !got.Known) {
 		r.mu.Lock()
@@ -90,7 +99,7 @@ func (r *needsReader) find(ctx context.Context, n packaging.Name, a plan.Availab
 
 // save keeps in the catalog what was found out.
 func (r *needsReader) save(ctx context.Context) error {
-	if len(r.fresh) == 0 || r.s.opts.DryRun {
+	if len(r.fresh)+len(r.refused) == 0 || r.s.opts.DryRun {
 		return nil
 	}
 	err := r.s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
@@ -99,9 +108,15 @@ func (r *needsReader) save(ctx context.Context) error {
 				return err
 			}
 		}
+		for _, f := range r.refused {
+			if err := tx.Refuse(f); err != nil {
+				return err
+			}
+		}
 		return nil
 	})
 	clear(r.fresh)
+	r.refused = nil
 	return storage(err)
 }
 
@@ -160,7 +175,7 @@ func (s *site) needsOfOffer(ctx context.Context, n packaging.Name, c plan.Choice
 			got := needsOf(packaging.Wheel, packaging.ParseMetadata(data), nil)
 			got.Claimed = true
 			return got, err
-		case fetch.NotFound, fetch.Gone, fetch.Altered:
+		case fetch.NotFound, fetch.Gone, fetch.Altered, fetch.Invalid:
 			// The file itself has the last word.
 		default:
 			return catalog.Requires{}, err
@@ -184,7 +199,7 @@ func (s *site) needsOfOffer(ctx context.Context, n packaging.Name, c plan.Choice
 	got, err := needsOfFile(f, sums.Size, c.Offer.Filename, n)
 	if reason := rejection(err); reason != nil {
 		// Another version will do, perhaps, and this one would not be listed.
-		s.report.problem(plan.Incomplete, string(n), "", "%s: %s: rejected: %v", c.Source, c.Offer.Filename, reason)
+		s.report.problem(plan.Incomplete, string(n), "it is not fetched again unless the upstream changes it", "%s: %s: rejected: %v", c.Source, c.Offer.Filename, reason)
 		return got, fmt.Errorf("%s: %w: %w", c.Offer.Filename, resolve.ErrUnusable, reason)
 	}
 	if err == nil {
