@@ -208,10 +208,12 @@ func (t *Tree) forget(path string) error {
 		}
 	}
 	for dir := filepath.Dir(place); len(dir) >= len(filepath.Join(t.state, withheldFolder)); dir = filepath.Dir(dir) {
-		if err := unix.Rmdir(dir); err == unix.ENOENT {
-			continue
-		} else if err != nil {
-			break // it has more in it
+		switch err := unix.Rmdir(dir); err {
+		case nil, unix.ENOENT:
+		case unix.ENOTEMPTY, unix.EEXIST:
+			return nil // it has more in it
+		default:
+			return storage("remove", dir, err)
 		}
 	}
 	return nil
