@@ -41,7 +41,8 @@ type asked struct {
 	listing  *catalog.Listing // nil if the source could not be asked
 	answers  []answer
 	problems []plan.Problem
-	nobody   bool // every upstream was asked and none has the project
+	nobody   bool  // every upstream was asked and none has the project
+	fault    error // why the source could not be asked, if it was tried
 
 	// before is what the source said when it was asked last; nil if it never was, or
 	// says the same.
@@ -116,7 +117,7 @@ func (s *site) ask(ctx context.Context, n packaging.Name, owner string, in plan.
 		if kind == fetch.NotFound {
 			continue
 		}
-		a.source = cmp.Or(home, src.Name())
+		a.source, a.fault = cmp.Or(home, src.Name()), err
 		if kind == fetch.Gone {
 			problem("if another upstream shall have the name, give the project upstream = \"…\" in a [[project]] table",
 				"%s: %v; no other upstream is asked, and what is here of it stays", n, err)

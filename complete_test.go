@@ -92,7 +92,7 @@ func TestWhatIsNeededNoMoreLeaves(t *testing.T) {
 	now := []fetchtest.File{a, needing("b", "1", "c"), needing("b", "2"), c, x, needing("x", "2", "z"), needing("y", "1"), needing("z", "1")}
 	up.SetFiles(now...)
 	up.Always(up.Page(fetchtest.Index, "z"), fetchtest.Status503)
-	w.tells(w.build(3), "incomplete", "allowlist.txt:2: on cp312-linux-x86_64, cp311-windows-amd64: z: its upstream could not be asked")
+	w.tells(w.build(3), "incomplete", "allowlist.txt:2: on cp312-linux-x86_64, cp311-windows-amd64: z: up1: z: status 503")
 	w.lists(pure("a-1", "b-1", "b-2", "c-1", "x-1", "y-1")...)
 
 	up.Heal()

@@ -117,7 +117,9 @@ func (w *whole) of(ctx context.Context, n packaging.Name) ([]plan.Available, err
 	case o.p.unsure:
 		return nil, errMayBeDropped
 	case o.p.upstream && o.p.asked.listing == nil && !o.p.asked.nobody && len(o.files) == 0:
-		// Why is told when it is decided about.
+		if err := o.p.asked.fault; err != nil {
+			return nil, err
+		}
 		return nil, errNotAsked
 	case len(o.files) == 0:
 		return nil, fs.ErrNotExist
@@ -136,7 +138,7 @@ func (w *whole) toTake(n packaging.Name) (all []plan.Available) {
 	return all
 }
 
-// errNotAsked is matched by the error for a project that could not be asked for.
+// errNotAsked is the error for a project that nobody tried to ask for.
 var errNotAsked = errors.New("its upstream could not be asked")
 
 // errMayBeDropped is the error for a project that is not asked for outside.

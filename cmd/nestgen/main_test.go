@@ -63,11 +63,11 @@ func upstreamFiles() []fetchtest.File {
 	return files
 }
 
-// wheel FOLDER NAME VERSION [SUMMARY] puts a wheel into a folder.
+// wheel FOLDER NAME VERSION [SUMMARY [REQUIREMENT...]] puts a wheel into a folder.
 func wheelCmd(ts *testscript.TestScript, _ bool, args []string) {
 	o := intaketest.Opts{}
 	if len(args) > 3 {
-		o.Summary = args[3]
+		o.Summary, o.RequiresDist = args[3], args[4:]
 	}
 	name, data := intaketest.Wheel(args[1], args[2], o)
 	dir := ts.MkAbs(args[0])
