@@ -3,10 +3,12 @@ package nestgen
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"nestgen/catalog"
@@ -676,4 +678,19 @@ func (w *world) catalogUpdate(change func(*catalog.Tx) error) error {
 		return err
 	}
 	return errors.Join(c.Update(w.Context(), Now(), change), c.Close())
+}
+
+// A fault of the site's own disk is no matter of single lines, and ends the run.
+func TestWhatEndsACompletion(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[error]bool{
+		storage(&os.PathError{Op: "read", Path: "x", Err: syscall.EIO}): true,
+		&os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}:      true,
+		errors.New("a 1 needs b>=2"):                                    false,
+		fmt.Errorf("z: %w", fs.ErrNotExist):                             false,
+	} {
+		if got := endsAll(t.Context(), err); got != want {
+			t.Errorf("%v: %t", err, got)
+		}
+	}
 }

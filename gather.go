@@ -52,13 +52,13 @@ type gatherer struct {
 
 // gatherAll gathers for the lines of one index, together or else each alone.
 func (g *gatherer) gatherAll(ctx context.Context, roots []*root) error {
-	if err := g.gather(ctx, roots); err == nil || ctx.Err() != nil {
-		return ctx.Err()
+	if err := g.gather(ctx, roots); err == nil || endsAll(ctx, err) {
+		return err
 	}
 	for _, r := range roots {
 		if err := g.gather(ctx, []*root{r}); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
+			if endsAll(ctx, err) {
+				return err
 			}
 			g.found[0].failures = append(g.found[0].failures, failed(r, err))
 		}

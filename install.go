@@ -109,7 +109,7 @@ func (in *installer) list(ctx context.Context, list []*root) error {
 	in.index = here[0].want.List
 	in.stock = in.stocks(in.index)
 	set, err := in.solve(ctx, here)
-	if err == nil || ctx.Err() != nil {
+	if err == nil || endsAll(ctx, err) {
 		return in.note(ctx, set, err)
 	}
 	if len(here) == 1 {
@@ -120,8 +120,8 @@ func (in *installer) list(ctx context.Context, list []*root) error {
 	before := len(in.failures)
 	for _, r := range here {
 		set, err := in.solve(ctx, []*root{r})
-		if ctx.Err() != nil {
-			return ctx.Err()
+		if err != nil && endsAll(ctx, err) {
+			return err
 		}
 		if err != nil {
 			in.failures = append(in.failures, failed(r, err))
@@ -136,6 +136,10 @@ func (in *installer) list(ctx context.Context, list []*root) error {
 	}
 	return nil
 }
+
+// endsAll reports whether an error is no matter of single lines: the run has ended, or
+// the site's own disk has failed.
+func endsAll(ctx context.Context, err error) bool { return ctx.Err() != nil || ownStorage(err) }
 
 // applies reports whether a line asks for something on this machine.
 func (in *installer) applies(r *root) bool {
@@ -195,7 +199,7 @@ func (in *installer) build(ctx context.Context, p pin) error {
 	}
 	set, err := in.run(ctx, problem, nil)
 	if err != nil {
-		if ctx.Err() != nil {
+		if endsAll(ctx, err) {
 			return err
 		}
 		in.failures = append(in.failures, failure{name, nil, fmt.Errorf("what building it takes: %w", err)})
