@@ -26,13 +26,14 @@ var layers = []row{
 	// Leaves.
 	{"packaging", nil},
 	{"templates", nil},
-	{"internal/stricttoml", nil},
+	{"internal/distance", nil},
+	{"internal/stricttoml", []string{"internal/distance"}},
 	{"internal/secret", nil},
 	{"internal/tame", nil},
 	{"internal/strictjson", nil},
 
 	// What a machine can install.
-	{"target", []string{"packaging"}},
+	{"target", []string{"packaging", "internal/distance"}},
 	{"resolve", []string{"packaging", "target"}},
 
 	// What comes in by HTTP, without knowledge of the index.

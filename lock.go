@@ -79,16 +79,16 @@ func (s *site) lock(ctx context.Context, targets []*target.Target, o LockOptions
 			continue
 		}
 		set, err := in.solve(ctx, here)
-		if err != nil {
+		switch {
+		case err != nil && endsAll(ctx, err):
+			return frozen, err
+		case err != nil:
 			return frozen, &fault{ErrIncomplete, fmt.Errorf("on %s: %w", t, err), "if the lines are of several lists that are not installed together, lock one with --list"}
-		}
-		if len(set.direct) > 0 {
+		case len(set.direct) > 0:
 			return frozen, &fault{ErrIncomplete, fmt.Errorf("on %s: %s; what has an address is not had from an index", t, set.direct[0]), "lock lines that do not need it"}
-		}
-		if len(set.unmet) > 0 {
+		case len(set.unmet) > 0:
 			return frozen, &fault{ErrIncomplete, fmt.Errorf("on %s: %w", t, set.unmet[0].err), ""}
-		}
-		if len(set.unknown) > 0 {
+		case len(set.unknown) > 0:
 			return frozen, &fault{ErrIncomplete,
 				fmt.Errorf("on %s: %s does not say what it needs except to those who run its code, so that a lock would not be whole", t, set.unknown[0]),
 				"put a wheel of it into a drop folder"}

@@ -29,13 +29,13 @@ func (c *Catalog) Stored(ctx context.Context) (Stored, error) {
 		return s, fmt.Errorf("read catalog: %w", err)
 	}
 	defer tx.Rollback()
-	if err := s.readListed(ctx, tx); err != nil {
+	if err := s.readListed(ctx, tx, "files"); err != nil {
 		return s, fmt.Errorf("read catalog: %w", err)
 	}
 	if err := s.readViewed(ctx, tx); err != nil {
 		return s, fmt.Errorf("read catalog: %w", err)
 	}
-	if err := s.readPromoted(ctx, tx); err != nil {
+	if err := s.readListed(ctx, tx, "promotions"); err != nil {
 		return s, fmt.Errorf("read catalog: %w", err)
 	}
 	if err := s.readDue(ctx, tx); err != nil {
@@ -44,8 +44,9 @@ func (c *Catalog) Stored(ctx context.Context) (Stored, error) {
 	return s, nil
 }
 
-func (s *Stored) readListed(ctx context.Context, q querier) error {
-	rows, err := q.QueryContext(ctx, "SELECT "+fileColumns+" FROM files")
+// readListed reads the files of a table that has columns as that of files has.
+func (s *Stored) readListed(ctx context.Context, q querier, table string) error {
+	rows, err := q.QueryContext(ctx, "SELECT "+fileColumns+" FROM "+table)
 	if err != nil {
 		return err
 	}
@@ -80,22 +81,6 @@ func (s *Stored) readViewed(ctx context.Context, q querier) error {
 		for i := range p.Files {
 			s.Listed[p.Files[i].Path] = true
 		}
-	}
-	return rows.Err()
-}
-
-func (s *Stored) readPromoted(ctx context.Context, q querier) error {
-	rows, err := q.QueryContext(ctx, "SELECT project, filename, facts FROM promotions")
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	var f File
-	for rows.Next() {
-		if f, err = scanFile(rows, &f); err != nil {
-			return err
-		}
-		s.Listed[f.Path] = true
 	}
 	return rows.Err()
 }

@@ -200,23 +200,24 @@ func (c *Catalog) ViewCounts(ctx context.Context, view string) (n Counts, err er
 
 // ViewNames gives the projects of a view, in the order of their names.
 func (c *Catalog) ViewNames(ctx context.Context, view string) ([]packaging.Name, error) {
-	return c.names(ctx, "SELECT project FROM viewed WHERE view = ? AND body <> x'' ORDER BY project", view)
+	return projectNames(ctx, c.db, "SELECT project FROM viewed WHERE view = ? AND body <> x'' ORDER BY project", view)
 }
 
 // Names gives every project that the catalog knows, whether or not the index lists
 // it, in the order of their names.
 func (c *Catalog) Names(ctx context.Context) ([]packaging.Name, error) {
-	return c.names(ctx, "SELECT name FROM projects ORDER BY name")
+	return projectNames(ctx, c.db, "SELECT name FROM projects ORDER BY name")
 }
 
 // ChangedSince gives the projects that events after a serial are about, in the order
 // of their names.
 func (c *Catalog) ChangedSince(ctx context.Context, serial int64) ([]packaging.Name, error) {
-	return c.names(ctx, "SELECT DISTINCT project FROM events WHERE serial > ? ORDER BY project", serial)
+	return projectNames(ctx, c.db, "SELECT DISTINCT project FROM events WHERE serial > ? ORDER BY project", serial)
 }
 
-func (c *Catalog) names(ctx context.Context, query string, args ...any) ([]packaging.Name, error) {
-	rows, err := c.db.QueryContext(ctx, query, args...)
+// projectNames gives the names that a query finds.
+func projectNames(ctx context.Context, q querier, query string, args ...any) ([]packaging.Name, error) {
+	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read catalog: %w", err)
 	}
@@ -258,7 +259,7 @@ func promotions(ctx context.Context, q querier, view string, n packaging.Name) (
 
 // PromotedNames gives the projects that something of was promoted to a view.
 func (c *Catalog) PromotedNames(ctx context.Context, view string) ([]packaging.Name, error) {
-	return c.names(ctx, "SELECT DISTINCT project FROM promotions WHERE view = ? ORDER BY project", view)
+	return projectNames(ctx, c.db, "SELECT DISTINCT project FROM promotions WHERE view = ? ORDER BY project", view)
 }
 
 // PromotedViews gives the names of the views that something was promoted to.
@@ -363,20 +364,7 @@ func (t *Tx) DropView(view string, now time.Time, grace time.Duration) error {
 }
 
 func (t *Tx) viewNames(view string) ([]packaging.Name, error) {
-	rows, err := t.q.QueryContext(t.ctx, "SELECT project FROM viewed WHERE view = ?", view)
-	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
-	var names []packaging.Name
-	for rows.Next() {
-		var n packaging.Name
-		if err := rows.Scan(&n); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
-		}
-		names = append(names, n)
-	}
-	return names, rows.Err()
+	return projectNames(t.ctx, t.q, "SELECT project FROM viewed WHERE view = ?", view)
 }
 
 // OutdateView makes the pages of every project of a view out of date.

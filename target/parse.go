@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"nestgen/internal/distance"
 	"nestgen/packaging"
 )
 
@@ -286,31 +287,10 @@ func nearest(name string) string {
 					try = newestPython + "-" + a.system + "-" + arch
 				}
 			}
-			if d := distance(name, try); d < far {
+			if d := distance.Between(name, try); d < far {
 				best, far = try, d
 			}
 		}
 	}
 	return best
-}
-
-// distance is how many bytes must be changed, added or taken away to make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }

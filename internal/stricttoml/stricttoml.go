@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+
+	"nestgen/internal/distance"
 )
 
 // An Error is one fault of a file. Its text reads like a compiler's.
@@ -173,7 +175,7 @@ func nearest(k toml.Key, t reflect.Type) string {
 	last := strings.ToLower(k[len(k)-1])
 	best, far := "", 3
 	for _, name := range settings(t) {
-		if d := distance(last, name); d < far && d < len(name) {
+		if d := distance.Between(last, name); d < far && d < len(name) {
 			best, far = name, d
 		}
 	}
@@ -210,26 +212,4 @@ func field(t reflect.Type, name string) (reflect.Type, bool) {
 		}
 	}
 	return nil, false
-}
-
-// distance is how many letters must be changed, added or taken away to make b
-// of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			d := diagonal
-			if a[i] != b[j] {
-				d++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(d, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
