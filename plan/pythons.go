@@ -62,7 +62,7 @@ var pythonReleases = sync.OnceValue(func() *[64][patches]packaging.Version {
 		for patch := range patches {
 			v, err := packaging.ParseVersion(fmt.Sprintf("%d.%d.%d", major, minor, patch))
 			if err != nil {
-				panic(err)
+				panic(err) // three numbers are a version
 			}
 			all[bit][patch] = v
 		}
