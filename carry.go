@@ -134,9 +134,9 @@ func (a *arrival) beside(c drop.Companion, data []byte) {
 	path := layout.Signature(a.file.Path)
 	if c == drop.Provenance {
 		path = layout.Provenance(a.file.Path)
-		a.file.Provenance = true
+		a.file.Provenance, a.file.ProvenanceSum = true, sha256.Sum256(data)
 	} else {
-		a.file.Signed = true
+		a.file.Signed, a.file.SignatureSum = true, sha256.Sum256(data)
 	}
 	a.exposure.Companions = append(a.exposure.Companions, publish.Companion{Path: path, Data: data})
 }
@@ -188,9 +188,9 @@ func (s *site) expose(ctx context.Context, arrivals []*arrival) error {
 		s.local.failed.Store(true) // it is told again until somebody has looked
 		switch e.Path {
 		case layout.Signature(a.file.Path):
-			a.file.Signed = false
+			a.file.Signed, a.file.SignatureSum = false, catalog.Digest{}
 		case layout.Provenance(a.file.Path):
-			a.file.Provenance = false
+			a.file.Provenance, a.file.ProvenanceSum = false, catalog.Digest{}
 		case layout.CoreMetadata(a.file.Path):
 			if old, again := listedAs(a.of.Current, a.file.Filename); again && !old.Metadata.IsZero() {
 				// What the upstream said that it was is there already.

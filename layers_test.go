@@ -47,6 +47,7 @@ var layers = []row{
 	{"advisory", []string{"packaging", "internal/strictjson", "internal/tame"}},
 	{"provenance", []string{"internal/strictjson", "internal/tame"}},
 	{"catalog", []string{"packaging", "layout", "advisory", "provenance"}},
+	{"record", []string{"packaging", "layout", "provenance", "catalog"}},
 	{"policy", []string{"packaging", "catalog", "internal/stricttoml"}},
 
 	// The stages. None imports another.
@@ -64,7 +65,7 @@ var layers = []row{
 
 	// The walk.
 	{".", []string{
-		"packaging", "templates", "layout", "allowlist", "lockfile", "advisory", "provenance", "catalog", "policy",
+		"packaging", "templates", "layout", "allowlist", "lockfile", "advisory", "provenance", "catalog", "record", "policy",
 		"target", "resolve", "plan", "drop", "fetch", "intake", "generate", "publish", "demand", "internal/killsweep/sweep", "internal/stricttoml", "internal/secret", "internal/tame",
 	}},
 	{"gateway", nil},

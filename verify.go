@@ -281,10 +281,10 @@ func (v *verifier) file(f catalog.File) {
 		v.companion(f, layout.CoreMetadata(f.Path), f.Metadata)
 	}
 	if f.Signed {
-		v.companion(f, layout.Signature(f.Path), catalog.Digest{})
+		v.companion(f, layout.Signature(f.Path), f.SignatureSum)
 	}
 	if f.Provenance {
-		v.companion(f, layout.Provenance(f.Path), catalog.Digest{})
+		v.companion(f, layout.Provenance(f.Path), f.ProvenanceSum)
 	}
 }
 
@@ -354,7 +354,7 @@ func (v *verifier) companion(f catalog.File, path string, want catalog.Digest) {
 	case err != nil:
 		v.lose(f, path, reasonOf(err))
 	case !want.IsZero() && sha256.Sum256(data) != want:
-		v.lose(f, path, "not the metadata that the catalog knows")
+		v.lose(f, path, "not the bytes that the catalog knows")
 	}
 }
 

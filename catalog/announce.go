@@ -49,8 +49,9 @@ func (t *Tx) Announce(n packaging.Name, source string, files []File, reason stri
 		}
 		listed[f.Filename] = true
 		added = append(added, f)
-		rows = append(rows, n, f.Filename, encodeFacts(f))
-		events = append(events, t.made+int64(len(added)), t.now, verb, n, f.Filename, f.SHA256[:], source, reason)
+		facts := encodeFacts(f)
+		rows = append(rows, n, f.Filename, facts)
+		events = append(events, t.made+int64(len(added)), t.now, verb, n, f.Filename, f.SHA256[:], source, reason, facts)
 		paths = append(paths, f.Path)
 	}
 	if len(added) == 0 {
@@ -63,14 +64,14 @@ func (t *Tx) Announce(n packaging.Name, source string, files []File, reason stri
 	if err := t.insert("INSERT INTO files VALUES ", 3, rows); err != nil {
 		return nil, nil, err
 	}
-	if err := t.insert("INSERT INTO events VALUES ", 8, events); err != nil {
+	if err := t.insert("INSERT INTO events VALUES ", 9, events); err != nil {
 		return nil, nil, err
 	}
 	if err := t.q.exec(t.ctx, "DELETE FROM due WHERE path IN (SELECT value FROM json_each(?))", string(due)); err != nil {
 		return nil, nil, err
 	}
 	t.made += int64(len(added))
-	return added, altered, t.q.exec(t.ctx, "UPDATE projects SET serial = ?, files = files + ? WHERE name = ?", t.made, len(added), n)
+	return added, altered, t.outdate(n, len(added), 0)
 }
 
 // insert puts rows of so many values into a table.

@@ -8,11 +8,13 @@ import (
 	"nestgen/packaging"
 )
 
-// factsForm is the first byte of what is kept of a file, and publishedForm that of a
-// file of which is known who published it.
+// factsForm is the first byte of what is kept of a file, publishedForm that of a
+// file of which is known who published it, and summedForm that of one with digests of
+// its companions, who published it or not.
 const (
 	factsForm     = 1
 	publishedForm = 2
+	summedForm    = 3
 )
 
 const (
@@ -78,11 +80,17 @@ func encodeFacts(f File) []byte {
 	if flags&placedFact != 0 {
 		b = append(b, placed[:]...)
 	}
-	if !f.Publisher.IsZero() {
+	summed := !f.SignatureSum.IsZero() || !f.ProvenanceSum.IsZero()
+	if summed || !f.Publisher.IsZero() {
 		b[0] = publishedForm
 		for _, s := range []string{f.Publisher.Kind, f.Publisher.Repository, f.Publisher.Workflow, f.Publisher.Environment} {
 			b = appendText(b, s)
 		}
+	}
+	if summed {
+		b[0] = summedForm
+		b = append(b, f.SignatureSum[:]...)
+		b = append(b, f.ProvenanceSum[:]...)
 	}
 	return b
 }
@@ -99,7 +107,7 @@ func decodeFacts(project packaging.Name, filename string, b []byte, last *File) 
 	f := File{Project: project, Filename: filename}
 	d := decoder{rest: b}
 	form := d.byte()
-	if form != factsForm && form != publishedForm {
+	if form < factsForm || form > summedForm {
 		d.fail()
 	}
 	flags := d.byte()
@@ -127,10 +135,13 @@ func decodeFacts(project packaging.Name, filename string, b []byte, last *File) 
 	if flags&placedFact != 0 {
 		place = d.digest()
 	}
-	if form == publishedForm {
+	if form >= publishedForm {
 		p, like := &f.Publisher, &last.Publisher
 		p.Kind, p.Repository = d.textLike(like.Kind), d.textLike(like.Repository)
 		p.Workflow, p.Environment = d.textLike(like.Workflow), d.textLike(like.Environment)
+	}
+	if form >= summedForm {
+		f.SignatureSum, f.ProvenanceSum = d.digest(), d.digest()
 	}
 	f.Announced = flags&announcedFact != 0
 	f.Signed = flags&signedFact != 0

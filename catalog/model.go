@@ -96,9 +96,11 @@ type File struct {
 	// (PEP 658). It is zero when there is none.
 	Metadata Digest
 
-	// Signed and Provenance say that Path+".asc" and Path+".provenance" exist.
-	Signed     bool
-	Provenance bool
+	// Signed and Provenance say that Path+".asc" and Path+".provenance" exist, and
+	// SignatureSum and ProvenanceSum are their SHA-256: zero also where they came
+	// before the catalog kept that.
+	Signed, Provenance          bool
+	SignatureSum, ProvenanceSum Digest
 
 	// Publisher is who published the file, as its upstream's provenance says
 	// (PEP 740). It is zero if that has none, or nobody has looked.

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"path/filepath"
 	"reflect"
-	"strings"
 	"testing"
 )
 
@@ -30,42 +28,5 @@ func TestRequires(t *testing.T) {
 		if got, err := c.Requires(ctx, sha); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%d: %+v, %v\nwant %+v", i, got, err, want)
 		}
-	}
-}
-
-// A catalog of before is brought up to date by whoever may write, with all that it
-// holds, and is left alone by those who may not.
-func TestAnOlderCatalogIsBroughtUpToDate(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "catalog.db")
-	c, err := Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	list(t, c, aFile("foo", "foo-1.0.tar.gz", "1.0", 1))
-	for _, table := range additions {
-		name := strings.Fields(strings.TrimPrefix(strings.TrimSpace(table), "CREATE TABLE"))[0]
-		if _, err := c.db.Exec("DROP TABLE " + name); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := c.db.Exec("PRAGMA user_version = 2"); err != nil {
-		t.Fatal(err)
-	}
-	c.Close()
-	if _, err := OpenReadOnly(file); err == nil || !strings.Contains(err.Error(), "brings it up to date") {
-		t.Errorf("read-only: %v", err)
-	}
-	for range 2 {
-		if c, err = Open(file); err != nil {
-			t.Fatal(err)
-		}
-		p, err := c.Project(context.Background(), "foo")
-		if err != nil || len(p.Files) != 1 {
-			t.Errorf("%+v, %v", p, err)
-		}
-		if _, err := c.Requires(context.Background(), Digest{1}); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("its new table: %v", err)
-		}
-		c.Close()
 	}
 }

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"database/sql"
 	"fmt"
 	"io/fs"
 	"strings"
@@ -9,18 +10,29 @@ import (
 // schemaVersion is kept in the database as its user_version, and oldestVersion is
 // the first that can be brought up to it.
 const (
-	schemaVersion = 3
+	schemaVersion = 4
 	oldestVersion = 2
 )
 
-// additions are the tables that came after version 2, which had those of tables.
-var additions = []string{
-	requiresTable,
-	rootsTable,
-	holdsTable,
-	advisoriesTable,
-	viewsTable, viewedTable, promotionsTable,
-	withholdTable,
+// additions are what came after version 2, which had the tables of tables, by the
+// version that it came with.
+var additions = []struct {
+	version int
+	sql     []string
+}{
+	{3, []string{
+		requiresTable,
+		rootsTable,
+		holdsTable,
+		advisoriesTable,
+		viewsTable, viewedTable, promotionsTable,
+		withholdTable,
+	}},
+	{4, []string{
+		recordsColumn,
+		tilesTable,
+		pagesTable, pageLogTable,
+	}},
 }
 
 // The files and links of a project lie together (WITHOUT ROWID), because the
@@ -134,12 +146,29 @@ func (c *Catalog) prepare(mayWrite bool) error {
 	if v == schemaVersion {
 		return nil
 	}
-	change := strings.Join(additions, "\n")
-	if v == 0 {
-		change = tables + change
-	}
-	if _, err := tx.Exec(change + fmt.Sprintf("PRAGMA user_version = %d", schemaVersion)); err != nil {
+	if err := upgrade(tx, v); err != nil {
 		return err
 	}
 	return tx.Commit()
+}
+
+// upgrade brings a database of a version, 0 for an empty one, up to date.
+func upgrade(tx *sql.Tx, from int) error {
+	var change strings.Builder
+	if from == 0 {
+		change.WriteString(tables)
+	}
+	for _, a := range additions {
+		if a.version > from {
+			change.WriteString(strings.Join(a.sql, "\n"))
+		}
+	}
+	fmt.Fprintf(&change, "PRAGMA user_version = %d", schemaVersion)
+	if _, err := tx.Exec(change.String()); err != nil {
+		return err
+	}
+	if from > 0 && from < recordsVersion {
+		return beginRecords(tx)
+	}
+	return nil
 }

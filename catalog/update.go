@@ -57,28 +57,40 @@ func (c *Catalog) Update(ctx context.Context, now time.Time, change func(*Tx) er
 	return nil
 }
 
-// event numbers and keeps an event, and makes its project's pages out of date.
-func (t *Tx) event(e Event) error { return t.eventCounting(e, 0, 0) }
+// event numbers and keeps an event, and makes its project's pages out of date. With
+// it goes what the index says from then on, or nothing.
+func (t *Tx) event(e Event, facts []byte) error { return t.eventCounting(e, facts, 0, 0) }
 
 // eventCounting is event for one that changes how many files the project has, and
 // how many of their bytes are here.
-func (t *Tx) eventCounting(e Event, files int, bytes int64) error {
-	if err := t.note(e); err != nil {
+func (t *Tx) eventCounting(e Event, facts []byte, files int, bytes int64) error {
+	if err := t.note(e, facts); err != nil {
 		return err
 	}
-	return t.q.exec(t.ctx, "UPDATE projects SET serial = ?, files = files + ?, bytes = bytes + ? WHERE name = ?", t.made, files, bytes, e.Project)
+	return t.outdate(e.Project, files, bytes)
+}
+
+// outdate makes a project one whose pages do not show its last event, and counts.
+func (t *Tx) outdate(n packaging.Name, files int, bytes int64) error {
+	return t.q.exec(t.ctx, "UPDATE projects SET serial = ?, files = files + ?, bytes = bytes + ? WHERE name = ?", t.made, files, bytes, n)
 }
 
 // note numbers and keeps an event that changes nothing of what the index lists.
-func (t *Tx) note(e Event) error {
+func (t *Tx) note(e Event, facts []byte) error {
 	t.made++
 	e.Serial, e.Time = t.made, t.now
 	var sha []byte
 	if !e.SHA256.IsZero() {
 		sha = e.SHA256[:]
 	}
-	return t.q.exec(t.ctx, "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-		e.Serial, e.Time, e.Verb, e.Project, e.Filename, sha, e.Source, e.Reason)
+	return t.q.exec(t.ctx, "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		e.Serial, e.Time, e.Verb, e.Project, e.Filename, sha, e.Source, e.Reason, facts)
+}
+
+// Note keeps an event about the whole site, and gives its serial.
+func (t *Tx) Note(verb Verb, source, reason string) (serial int64, err error) {
+	err = t.note(Event{Verb: verb, Source: source, Reason: reason}, nil)
+	return t.made, err
 }
 
 // Claim makes a project known under an owner and a spelling. A name that has
@@ -96,15 +108,17 @@ func (t *Tx) Claim(n packaging.Name, display, owner string) error {
 	if err := t.q.exec(t.ctx, "UPDATE projects SET display = ? WHERE name = ?", display, n); err != nil {
 		return err
 	}
-	return t.event(Event{Verb: Mark, Project: n, Source: owner, Reason: "name written " + display})
+	return t.event(Event{Verb: Mark, Project: n, Source: owner, Reason: "name written " + display}, nil)
 }
 
 // Owner gives the owner of a name; empty if it has none.
-func (t *Tx) Owner(n packaging.Name) (string, error) {
+func (t *Tx) Owner(n packaging.Name) (string, error) { return ownerOf(t.ctx, t.q, n) }
+
+func ownerOf(ctx context.Context, q querier, n packaging.Name) (string, error) {
 	var owner string
-	err := t.q.QueryRowContext(t.ctx, "SELECT owner FROM projects WHERE name = ?", n).Scan(&owner)
+	err := q.QueryRowContext(ctx, "SELECT owner FROM projects WHERE name = ?", n).Scan(&owner)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return "", fmt.Errorf("write catalog: %w", err)
+		return "", fmt.Errorf("read catalog: %w", err)
 	}
 	return owner, nil
 }
@@ -159,7 +173,8 @@ func (t *Tx) Put(f File, reason string) error {
 	if listed && old.Path != f.Path {
 		return fmt.Errorf("%s: its place is %s: %w", f.Filename, old.Path, ErrMoved)
 	}
-	if err := t.q.exec(t.ctx, "INSERT OR REPLACE INTO files VALUES (?, ?, ?)", f.Project, f.Filename, encodeFacts(f)); err != nil {
+	facts := encodeFacts(f)
+	if err := t.q.exec(t.ctx, "INSERT OR REPLACE INTO files VALUES (?, ?, ?)", f.Project, f.Filename, facts); err != nil {
 		return err
 	}
 	if err := t.q.exec(t.ctx, "DELETE FROM due WHERE path = ?", f.Path); err != nil {
@@ -181,9 +196,9 @@ func (t *Tx) Put(f File, reason string) error {
 		e.Verb = Change
 	}
 	if listed {
-		return t.eventCounting(e, 0, f.Held()-old.Held())
+		return t.eventCounting(e, facts, 0, f.Held()-old.Held())
 	}
-	return t.eventCounting(e, 1, f.Held())
+	return t.eventCounting(e, facts, 1, f.Held())
 }
 
 func (t *Tx) file(n packaging.Name, filename string) (File, bool, error) {
@@ -214,7 +229,7 @@ func (t *Tx) Withdraw(n packaging.Name, filename, reason string, now time.Time, 
 	if err := t.q.exec(t.ctx, "INSERT OR REPLACE INTO due VALUES (?, ?)", f.Path, max(t.now, now.UnixMicro())+grace.Microseconds()); err != nil {
 		return err
 	}
-	return t.eventCounting(Event{Verb: Withdraw, Project: n, Filename: filename, SHA256: f.SHA256, Source: f.Source, Reason: reason}, -1, -f.Held())
+	return t.eventCounting(Event{Verb: Withdraw, Project: n, Filename: filename, SHA256: f.SHA256, Source: f.Source, Reason: reason}, nil, -1, -f.Held())
 }
 
 // SetStatus sets a project's status marker and note.
@@ -242,7 +257,7 @@ func (t *Tx) SetStatus(n packaging.Name, s Status, note, source string) error {
 	if s.Reason != "" {
 		reason += ": " + s.Reason
 	}
-	return t.event(Event{Verb: Mark, Project: n, Source: source, Reason: reason})
+	return t.event(Event{Verb: Mark, Project: n, Source: source, Reason: reason}, encodeStanding(Standing{s, note}))
 }
 
 // SetLinks makes links the development links of a project, which must have
@@ -270,7 +285,22 @@ func (t *Tx) SetLinks(n packaging.Name, links []Link) error {
 	if err := t.q.exec(t.ctx, "UPDATE projects SET other = (other & ~?) | ? WHERE name = ?", hasLinks, bit, n); err != nil {
 		return err
 	}
-	return t.event(Event{Verb: Relink, Project: n, Source: Local})
+	if err := t.noteLinks(n, links); err != nil {
+		return err
+	}
+	return t.outdate(n, 0, 0)
+}
+
+// noteLinks keeps the events by which links are those of a project.
+func (t *Tx) noteLinks(n packaging.Name, links []Link) error {
+	for verb := Relink; verb == Relink || len(links) > 0; verb = RelinkMore {
+		var facts []byte
+		facts, links = encodeLinks(links)
+		if err := t.note(Event{Verb: verb, Project: n, Source: Local}, facts); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sameLinks compares two lists as sets.

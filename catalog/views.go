@@ -212,7 +212,7 @@ func (c *Catalog) Names(ctx context.Context) ([]packaging.Name, error) {
 // ChangedSince gives the projects that events after a serial are about, in the order
 // of their names.
 func (c *Catalog) ChangedSince(ctx context.Context, serial int64) ([]packaging.Name, error) {
-	return projectNames(ctx, c.db, "SELECT DISTINCT project FROM events WHERE serial > ? ORDER BY project", serial)
+	return projectNames(ctx, c.db, "SELECT DISTINCT project FROM events WHERE serial > ? AND project <> '' ORDER BY project", serial)
 }
 
 // projectNames gives the names that a query finds.
@@ -399,7 +399,7 @@ func (t *Tx) Promote(view string, f File, who, reason string) (promoted bool, er
 	if err := t.q.exec(t.ctx, "INSERT OR REPLACE INTO promotions VALUES (?, ?, ?, ?)", view, f.Project, f.Filename, encodeFacts(f)); err != nil || !promoted {
 		return false, err
 	}
-	return true, t.note(Event{Verb: Promotion, Project: f.Project, Filename: f.Filename, SHA256: f.SHA256, Source: who, Reason: reason})
+	return true, t.note(Event{Verb: Promotion, Project: f.Project, Filename: f.Filename, SHA256: f.SHA256, Source: who, Reason: reason}, nil)
 }
 
 // Demote takes a promotion back, with which the grace of the file begins. A file that
@@ -416,7 +416,7 @@ func (t *Tx) Demote(view string, f File, who, reason string, now time.Time, grac
 	if err := t.leave([]File{f}, nil, now, grace); err != nil {
 		return false, err
 	}
-	return true, t.note(Event{Verb: Demotion, Project: f.Project, Filename: f.Filename, SHA256: f.SHA256, Source: who, Reason: reason})
+	return true, t.note(Event{Verb: Demotion, Project: f.Project, Filename: f.Filename, SHA256: f.SHA256, Source: who, Reason: reason}, nil)
 }
 
 // bodyForm is the first byte of a project of a view.

@@ -379,7 +379,12 @@ func (p *Project) decideLocal(in Input, current []catalog.File) {
 				continue
 			}
 			now := f
-			now.Signed, now.Provenance = d.Signed, d.Provenance
+			if now.Signed = d.Signed; !now.Signed {
+				now.SignatureSum = catalog.Digest{}
+			}
+			if now.Provenance = d.Provenance; !now.Provenance {
+				now.ProvenanceSum = catalog.Digest{}
+			}
 			p.keep(in, f, now, f.SourceYank, why)
 			continue
 		}

@@ -1,0 +1,161 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"nestgen/packaging"
+	"nestgen/provenance"
+)
+
+// Whatever happens to projects, what the index says at any serial follows from the
+// records up to it.
+func TestTheIndexFollowsFromItsRecords(t *testing.T) {
+	ctx := context.Background()
+	c, err := OpenEmpty()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	rnd := rand.New(rand.NewPCG(1, 2))
+	names := []packaging.Name{"foo", "bar", "baz"}
+	said := map[int64]map[packaging.Name]*Project{}
+	for range 300 {
+		n := names[rnd.IntN(len(names))]
+		version := fmt.Sprint(rnd.IntN(9))
+		f := aFile(n, fmt.Sprintf("%s-%s.tar.gz", n, version), version, byte(1+rnd.IntN(1)))
+		f.Yanked = Yank{rnd.IntN(2) == 0, ""}
+		if f.Yanked.Yanked {
+			f.Yanked.Reason = fmt.Sprint("reason ", rnd.IntN(3))
+		}
+		f.SourceYank = f.Yanked
+		if rnd.IntN(3) == 0 {
+			f.Spelling = strings.ToUpper(string(n))
+		}
+		if rnd.IntN(3) == 0 {
+			f.Signed, f.SignatureSum = true, Digest{7}
+			f.Provenance, f.Publisher = true, provenance.Publisher{Kind: "GitHub", Repository: "a/b"}
+		}
+		what := rnd.IntN(5)
+		update(t, c, func(tx *Tx) error {
+			if err := tx.Claim(n, string(n), Local); err != nil {
+				return err
+			}
+			var err error
+			switch what {
+			case 0:
+				err = tx.Withdraw(n, f.Filename, "gone", time.Unix(9, 0), time.Hour)
+			case 1:
+				err = tx.SetStatus(n, Status{[]State{Active, Archived, Quarantined}[rnd.IntN(3)], "why"}, "note", "policy")
+			case 2:
+				err = tx.SetLinks(n, manyLinks(n, rnd.IntN(1000)))
+			default:
+				err = tx.Put(f, "because")
+			}
+			if err != nil {
+				return err
+			}
+			return tx.Respell(n)
+		})
+		serial, err := c.Serial(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said[serial] = map[packaging.Name]*Project{}
+		for _, n := range names {
+			p, err := c.Project(ctx, n)
+			if err != nil {
+				continue // not known yet
+			}
+			p.Shown, p.Serial = Card{}, 0
+			said[serial][n] = p
+		}
+	}
+	more := 0
+	for serial, all := range said {
+		for n, want := range all {
+			got, err := c.ProjectAt(ctx, n, serial)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got.Serial = 0
+			if !reflect.DeepEqual(got.Files, want.Files) || fmt.Sprint(got.Links) != fmt.Sprint(want.Links) || got.Status != want.Status || got.Note != want.Note || got.Display != want.Display || got.Owner != want.Owner {
+				t.Fatalf("%s at serial %d:\n%#v\nwant\n%#v", n, serial, got, want)
+			}
+		}
+	}
+	last := int64(0)
+	for r, err := range c.Records(ctx, 0, 1<<62) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Serial != last+1 {
+			t.Fatalf("serial %d after %d", r.Serial, last)
+		}
+		last = r.Serial
+		if r.Verb == RelinkMore {
+			more++
+		}
+	}
+	if more == 0 {
+		t.Error("no list of links was long enough for more than one event")
+	}
+}
+
+func manyLinks(n packaging.Name, count int) (links []Link) {
+	for i := range count {
+		links = append(links, Link{Project: n, URL: fmt.Sprintf("https://example.org/%04d", i), Egg: string(n), Source: "a.links"})
+	}
+	return links
+}
+
+// The log of pages has a leaf for each change of what is published, and none for what
+// is the same.
+func TestPages(t *testing.T) {
+	ctx := context.Background()
+	c, err := OpenEmpty()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	one, two := Page{"simple/a/index.html", 5, Digest{1}}, Page{"simple/a/index.html", 6, Digest{2}}
+	other, gone := Page{"simple/b/index.html", 7, Digest{3}}, Page{Path: "simple/a/index.html"}
+	for i, do := range []struct {
+		page Page
+		news bool
+	}{{gone, false}, {one, true}, {one, false}, {two, true}, {other, true}, {gone, true}, {gone, false}, {one, true}} {
+		update(t, c, func(tx *Tx) error {
+			news, err := tx.Published(do.page)
+			if news != do.news {
+				t.Errorf("%d: news %v, want %v", i, news, do.news)
+			}
+			return err
+		})
+	}
+	var got []Page
+	for p, err := range c.PageLog(ctx, 0, 9) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, p)
+	}
+	if want := []Page{one, two, other, gone, one}; !reflect.DeepEqual(got, want) {
+		t.Errorf("%v\nwant %v", got, want)
+	}
+	update(t, c, func(tx *Tx) error {
+		paths, err := tx.PagesBelow("simple")
+		if want := []string{one.Path, other.Path}; !reflect.DeepEqual(paths, want) {
+			t.Errorf("below simple: %v, want %v", paths, want)
+		}
+		n, nerr := tx.PageLeaves()
+		if n != 5 || nerr != nil {
+			t.Errorf("%d leaves, %v", n, nerr)
+		}
+		return err
+	})
+}
