@@ -31,6 +31,7 @@ var layers = []row{
 	{"internal/secret", nil},
 	{"internal/tame", nil},
 	{"internal/strictjson", nil},
+	{"tilelog", nil},
 
 	// What a machine can install.
 	{"target", []string{"packaging", "internal/distance"}},
@@ -122,6 +123,7 @@ var only = map[string][]string{
 	"github.com/landlock-lsm":         {"internal/confine"},
 	"github.com/rogpeppe/go-internal": nil,
 	"github.com/google/go-cmp":        nil,
+	"golang.org/x/mod/sumdb/tlog":     {"tilelog"},
 }
 
 // plain packages use the standard library alone, besides what layers allows.
