@@ -9,7 +9,7 @@ import (
 // own.
 func IsRoom(folder string) bool {
 	switch folder {
-	case Simple, People, Legacy, Packages, Static, path.Dir(Flat), path.Dir(Easy), path.Dir(HeldHTML):
+	case Simple, People, Legacy, Packages, Static, path.Dir(Flat), path.Dir(Easy), path.Dir(HeldHTML), Changes, Stats, Log:
 		return true
 	}
 	return false

@@ -30,6 +30,27 @@ const (
 	Static   = "static" // style sheet, script and pictures of the pages for people
 )
 
+// The folders of what is told of the index besides.
+const (
+	Changes = "changes" // what changed
+	Stats   = "stats"   // who fetched what
+	Log     = "log"     // the history, and the proof of it
+)
+
+// The files of the logs that are no tiles.
+const (
+	LogCheckpoint   = "log/checkpoint"       // of the events, signed
+	LogKeys         = "log/keys"             // how the key of the site came to be another
+	PagesCheckpoint = "log/pages/checkpoint" // of what was published, signed
+)
+
+// EventTile and PageTile are the places of tiles of the two logs, as C2SP tlog-tiles
+// calls them.
+func EventTile(tile string) string { return Log + "/" + tile }
+
+// PageTile is the place of a tile of the log of pages.
+func PageTile(tile string) string { return Log + "/pages/" + tile }
+
 // Asset is the place of a file that the pages for people load.
 func Asset(name string) string { return Static + "/" + name }
 

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"path"
 	"slices"
@@ -14,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nestgen/catalog"
 	"nestgen/layout"
 	"nestgen/packaging"
 )
@@ -37,6 +40,7 @@ type Batch struct {
 	empty   []string // folders that go last if nothing is left in them
 	stats   Stats
 	files   int // staged
+	put     []catalog.Page
 
 	// touched is the folders whose names are to be made durable: those that
 	// change, and those of pages that were found unchanged, as the run that put
@@ -207,20 +211,21 @@ func (b *Batch) Put(path string, data []byte) error {
 		return err
 	}
 	var old int64
+	is := catalog.Page{Path: path, Size: int64(len(data)), SHA256: sha256.Sum256(data)}
 	if f.stage == "" {
-		same, mtime, err := b.t.samePage(path, int64(len(data)), bytes.NewReader(data))
+		same, mtime, err := b.t.samePage(path, is.Size, bytes.NewReader(data))
 		if err != nil {
 			return err
 		}
 		if same {
-			return b.unchanged(f, path)
+			return b.unchanged(f, is)
 		}
 		old = mtime
 	}
 	if err := b.t.writeFile(b.t.stage, temp, pageMode, data); err != nil {
 		return storage("write", b.t.tempPath(temp), err)
 	}
-	return b.changed(f, path, temp, old, int64(len(data)))
+	return b.changed(f, is, temp, old)
 }
 
 // Create stages a page that is too big to hold in memory. It counts from when
@@ -234,7 +239,7 @@ func (b *Batch) Create(path string) (io.WriteCloser, error) {
 	if err != nil {
 		return nil, storage("create", b.t.tempPath(temp), err)
 	}
-	w := &pageWriter{b: b, f: f, path: path, temp: temp, fd: fd}
+	w := &pageWriter{b: b, f: f, path: path, temp: temp, fd: fd, sum: sha256.New()}
 	w.buf = bufio.NewWriterSize(fdWriter{w}, 64<<10)
 	return w, nil
 }
@@ -246,6 +251,7 @@ type pageWriter struct {
 	path, temp string
 	fd         int
 	size       int64
+	sum        hash.Hash
 	buf        *bufio.Writer
 }
 
@@ -257,6 +263,7 @@ func (x fdWriter) Write(p []byte) (int, error) {
 		return 0, storage("write", x.w.b.t.tempPath(x.w.temp), err)
 	}
 	x.w.size += int64(len(p))
+	x.w.sum.Write(p)
 	return len(p), nil
 }
 
@@ -275,6 +282,7 @@ func (w *pageWriter) Close() error {
 		return err
 	}
 	t := w.b.t
+	is := catalog.Page{Path: w.path, Size: w.size, SHA256: catalog.Digest(w.sum.Sum(nil))}
 	var old int64
 	if w.f.stage == "" {
 		fd, err := openat(t.stage, w.temp, unix.O_RDONLY, 0)
@@ -290,11 +298,11 @@ func (w *pageWriter) Close() error {
 			if err := unix.Unlinkat(t.stage, w.temp, 0); err != nil {
 				return storage("remove", t.tempPath(w.temp), err)
 			}
-			return w.b.unchanged(w.f, w.path)
+			return w.b.unchanged(w.f, is)
 		}
 		old = mtime
 	}
-	return w.b.changed(w.f, w.path, w.temp, old, w.size)
+	return w.b.changed(w.f, is, w.temp, old)
 }
 
 // An fdReader reads an open file.
@@ -353,21 +361,22 @@ func (t *Tree) samePage(path string, size int64, want io.Reader) (same bool, mti
 	}
 }
 
-func (b *Batch) unchanged(f *folder, path string) error {
+func (b *Batch) unchanged(f *folder, is catalog.Page) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.put = append(b.put, is)
 	b.stats.Unchanged++
 	b.touched.addUp(f.path)
-	if _, name := splitPath(path); strings.HasSuffix(name, ".gz") {
+	if _, name := splitPath(is.Path); strings.HasSuffix(name, ".gz") {
 		// A run may have died between the sibling and its page.
 		f.pages = append(f.pages, page{name: name})
 	}
 	return nil
 }
 
-func (b *Batch) changed(f *folder, path, temp string, old, size int64) error {
-	_, name := splitPath(path)
-	p := page{name: name, temp: temp, size: size}
+func (b *Batch) changed(f *folder, is catalog.Page, temp string, old int64) error {
+	_, name := splitPath(is.Path)
+	p := page{name: name, temp: temp, size: is.Size}
 	if old != 0 {
 		var err error
 		if p.mtime, err = b.t.setTime(temp, old); err != nil {
@@ -377,14 +386,15 @@ func (b *Batch) changed(f *folder, path, temp string, old, size int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.files++
+	b.put = append(b.put, is)
 	if f.stage != "" {
 		f = cmp.Or(f.top, f)
 		f.files++
-		f.bytes += size
+		f.bytes += is.Size
 		return nil
 	}
 	if slices.ContainsFunc(f.pages, func(q page) bool { return q.name == name }) {
-		return fmt.Errorf("page %s: put twice", path)
+		return fmt.Errorf("page %s: put twice", is.Path)
 	}
 	f.pages = append(f.pages, p)
 	return nil
@@ -451,6 +461,10 @@ func (b *Batch) RemoveIndex(prefix string) error {
 	}
 	return nil
 }
+
+// Pages gives the pages that were put, whether or not they have changed by that, and
+// the paths of those that went, folders with a slash behind.
+func (b *Batch) Pages() (put []catalog.Page, gone []string) { return b.put, b.gone }
 
 // remove notes what goes.
 func (b *Batch) remove(path string) error {

@@ -3,6 +3,7 @@ package serve
 import (
 	"net/http"
 	"path"
+	"regexp"
 	"strings"
 
 	"nestgen/layout"
@@ -55,7 +56,7 @@ func answers(p string, f form) []answer {
 		return as
 	}
 	switch top, _, _ := strings.Cut(rest, "/"); top {
-	case layout.Static, layout.Packages, "held":
+	case layout.Static, layout.Packages, layout.Log, "held":
 		return nil // those are at the root
 	}
 	for i := range as {
@@ -125,6 +126,11 @@ func indexAnswers(p string, f form) []answer {
 			return nil
 		}
 		return []answer{{file: p, mediaType: assetType(rest), cache: pageCache, policy: assetPolicy, compressed: true}}
+	case layout.Log:
+		if !logFile.MatchString(p) {
+			return nil
+		}
+		return []answer{{file: p, mediaType: "application/octet-stream", cache: pageCache, policy: pagePolicy}}
 	case layout.Packages:
 		if _, _, ok := layout.ParseFile(p); !ok {
 			return nil
@@ -133,6 +139,9 @@ func indexAnswers(p string, f form) []answer {
 	}
 	return nil
 }
+
+// logFile matches the files of the log.
+var logFile = regexp.MustCompile(`^log/(?:pages/)?(?:checkpoint|keys|tile/(?:entries|[0-9]{1,2})/[0-9x/]+(?:\.p/[0-9]{1,3})?)$`)
 
 // stored is the answer to a file of the store. Whatever it is called, it is bytes
 // to be saved.

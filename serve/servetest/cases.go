@@ -166,6 +166,10 @@ func requests(tree *Tree) []request {
 		rs = append(rs, request{about: f.about, path: "/" + f.path, accept: "*/*", coding: "gzip, deflate, br", file: f.file,
 			mediaType: binary, cache: fileCache, policy: forFiles})
 	}
+	for _, path := range LogFiles {
+		rs = append(rs, request{about: "log", path: "/" + path, accept: "*/*", coding: "gzip, deflate, br", file: path,
+			mediaType: binary, cache: pageCache, policy: forPages})
+	}
 	for _, path := range tree.Odd {
 		rs = append(rs, request{about: "odd name", path: "/" + layout.Escape(path), accept: "*/*", coding: "gzip, deflate, br", file: path,
 			mediaType: binary, cache: fileCache, policy: forFiles})
@@ -237,7 +241,8 @@ func misses(tree *Tree) []string {
 		"/packages/", "/packages", "/packages/stray", "/packages/ab/", "/packages/ab/stray.html", "/packages/nope",
 		"/" + tree.Wheel + ".nope", "/" + tree.Wheel + "/",
 		"/static/", "/static", "/static/nope.css", "/static/.hidden",
-		"/flat/nope", "/easy/nope", "/held/nope", "/held/index.html", "/held/index.json/", "/index.html", "/nope", "/stray.html", "/.htaccess", "/.git/config", "/.git/", "/state/catalog.db",
+		"/flat/nope", "/easy/nope", "/held/nope", "/held/index.html", "/held/index.json/", "/index.html",
+		"/log", "/log/", "/log/tile/", "/log/tile/0/", "/log/tile/0/000.p", "/log/nope", "/log/pages/", "/prod/log/checkpoint", "/nope", "/stray.html", "/.htaccess", "/.git/config", "/.git/", "/state/catalog.db",
 	}
 	for _, path := range paths {
 		switch room, _, _ := strings.Cut(path[1:], "/"); room {

@@ -75,6 +75,9 @@ func NewTree(t testing.TB, dir string) *Tree {
 	if err := site.HeldPages(held, sink{t, tree}); err != nil {
 		t.Fatal(err)
 	}
+	for _, path := range LogFiles {
+		tree.write(t, path, []byte("this is "+path+"\n"))
+	}
 	for _, prefix := range append([]string{""}, prefixes...) {
 		site.Prefix = prefix
 		tree.index(t, &site, projects)
@@ -243,4 +246,10 @@ func oddExtensions() []string {
 		}
 	}
 	return exts
+}
+
+// LogFiles are the files of the log that the tree has.
+var LogFiles = []string{
+	layout.LogCheckpoint, layout.LogKeys, layout.PagesCheckpoint, layout.EventTile("tile/0/x001/067.p/13"),
+	layout.EventTile("tile/entries/000"), layout.PageTile("tile/1/000.p/7"), layout.PageTile("tile/entries/000.p/255"),
 }
