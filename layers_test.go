@@ -32,6 +32,7 @@ var layers = []row{
 	{"internal/tame", nil},
 	{"internal/strictjson", nil},
 	{"tilelog", nil},
+	{"trust", nil},
 
 	// What a machine can install.
 	{"target", []string{"packaging", "internal/distance"}},
