@@ -155,8 +155,8 @@ func (l *Log) Root() Hash { return fold(l.edge) }
 func (l *Log) Edge() []Hash { return slices.Clone(l.edge) }
 
 // Append appends leaves, and gives the tiles that are new or longer now, with all that
-// they hold, by level and number. It fails, and changes nothing, if that were more than
-// MaxSize leaves.
+// they hold, by level and number. What is given stays as it is, and is only to be read. It
+// fails, and changes nothing, if that were more than MaxSize leaves.
 func (l *Log) Append(leaves []Hash) ([]TileData, error) {
 	old := l.size
 	if int64(len(leaves)) > MaxSize-old {
@@ -185,7 +185,8 @@ func (l *Log) Append(leaves []Hash) ([]TileData, error) {
 	}
 	for level, tail := range l.tails {
 		if t, ok := edgeTile(l.size, level); ok && count(old, level) < count(l.size, level) {
-			changed = append(changed, TileData{t, slices.Clone(tail)})
+			// The log goes on behind these bytes, and never touches them again.
+			changed = append(changed, TileData{t, slices.Clip(tail)})
 		}
 	}
 	slices.SortFunc(changed, func(a, b TileData) int {

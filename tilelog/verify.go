@@ -113,7 +113,7 @@ func (v *verification) read(ctx context.Context, t Tile) (file, error) {
 		if fullErr == nil {
 			f.path, data, err = stored.Path(), full, nil
 		} else if !errors.Is(fullErr, fs.ErrNotExist) {
-			err = fullErr
+			f.path, err = stored.Path(), fullErr
 		}
 	}
 	if err != nil {

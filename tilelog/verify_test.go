@@ -98,7 +98,7 @@ func TestVerify(t *testing.T) {
 func blamed(t *testing.T, site published, c Checkpoint, path, what string) {
 	t.Helper()
 	var wrong *FileError
-	if err := Verify(t.Context(), site.fetch, c, nil); !errors.As(err, &wrong) || wrong.Path != path {
+	if err := Verify(t.Context(), site.fetch, c, nil); !errors.As(err, &wrong) || wrong.Path != path || !strings.HasPrefix(err.Error(), path+": ") {
 		t.Fatalf("%s of %s: %v", what, path, err)
 	}
 }
@@ -213,6 +213,34 @@ func TestVerifyWhileTheLogGrows(t *testing.T) {
 		site[path] = good[:64]
 		blamed(t, site, c, path, "an early end")
 		site[path] = good
+	}
+}
+
+// Where neither the partial tile nor the full one can be had, what stands in the way of
+// either is told.
+func TestVerifyCannotFetchInstead(t *testing.T) {
+	site, c := publish(t, 300)
+	refused := errors.New("connection refused")
+	for _, partial := range []string{"tile/0/001.p/44", "tile/entries/001.p/44"} {
+		full, _, _ := strings.Cut(partial, ".p/")
+		err := Verify(t.Context(), func(ctx context.Context, path string) ([]byte, error) {
+			switch path {
+			case partial:
+				return nil, fs.ErrNotExist
+			case full:
+				return nil, refused
+			}
+			return site.fetch(ctx, path)
+		}, c, nil)
+		if !errors.Is(err, refused) || !strings.HasPrefix(err.Error(), full+": ") {
+			t.Errorf("%s: %v", partial, err)
+		}
+	}
+	// So it is while the tile to blame is looked for.
+	delete(site, "tile/0/000")
+	c.Root[0]++
+	if err := Verify(t.Context(), site.fetch, c, nil); !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "tile/0/000: ") {
+		t.Errorf("a file that is not there: %v", err)
 	}
 }
 
