@@ -38,7 +38,7 @@ func ParseHash(s string) (Hash, error) {
 type Tiles interface {
 	// Tile gives the hashes of tile n of a level from 0, 32 bytes each, as many as are
 	// known: those that the log in question has, or more, but 256 at most. The bytes
-	// are read before the next call and never changed.
+	// are only read, before the next call. An error says which tile it is about.
 	Tile(level int, n int64) ([]byte, error)
 }
 
@@ -53,7 +53,7 @@ func readTile(size int64, have Tiles, level int, n int64) ([]byte, error) {
 	w := width(size, level, n)
 	data, err := have.Tile(level, n)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", Tile{level, n, w}.Path(), err)
+		return nil, err
 	}
 	if len(data) < w*hashSize || len(data) > TileWidth*hashSize || len(data)%hashSize != 0 {
 		return nil, fmt.Errorf("%s: has %d bytes, %d are needed", Tile{level, n, w}.Path(), len(data), w*hashSize)

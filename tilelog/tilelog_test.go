@@ -38,7 +38,7 @@ type stored map[[2]int64][]byte
 func (s stored) Tile(level int, n int64) ([]byte, error) {
 	data, ok := s[[2]int64{int64(level), n}]
 	if !ok {
-		return nil, fs.ErrNotExist
+		return nil, fmt.Errorf("tile %d of level %d: %w", n, level, fs.ErrNotExist)
 	}
 	return data, nil
 }
@@ -305,7 +305,7 @@ func TestImpossible(t *testing.T) {
 		{"huge size to prove a tree", call(ProveTree(1<<62+1, 1, s)), "not 0 to"},
 		{"huge size to check", CheckRecord(nil, 1<<62+1, none, 0, none), "not 0 to"},
 		{"huge size to check a tree", CheckTree(nil, 1<<62+1, none, 1, none), "not 0 to"},
-		{"no tiles", call(Root(1000, stored{})), "tile/0/003.p/232: file does not exist"},
+		{"no tiles", call(Root(1000, stored{})), "tile 3 of level 0: file does not exist"},
 		{"short tile", call(Root(10, short)), "tile/0/000.p/10: has 32 bytes, 320 are needed"},
 		{"half a hash", call(Edge(10, odd)), "tile/0/000.p/10: has 8001 bytes"},
 		{"short tile in a proof", call(ProveRecord(1000, 5, short)), "has 32 bytes"},

@@ -18,6 +18,20 @@ const inFlight = 8
 // [Tile.Limit] of the path and one byte. Several calls run at once.
 type Fetch func(ctx context.Context, path string) ([]byte, error)
 
+// Served gives the tiles of hashes of a published log of that size, so that proofs can be
+// made of it without reading it all. It checks nothing: a proof from it has to be checked
+// against a checkpoint, as any other.
+func Served(ctx context.Context, fetch Fetch, size int64) Tiles {
+	return TilesFunc(func(level int, n int64) ([]byte, error) {
+		w := width(size, level, n)
+		if level < 0 || n < 0 || w == 0 {
+			return nil, fmt.Errorf("tile %d of level %d in a log of %d leaves: %w", n, level, size, fs.ErrNotExist)
+		}
+		f, err := fetch.read(ctx, Tile{level, n, w})
+		return f.hashes, err
+	})
+}
+
 // A FileError says that a file of a published log is not what it has to be.
 type FileError struct {
 	// Path is the path of the file below the folder of the log.
@@ -42,7 +56,7 @@ const checkpointPath = "checkpoint"
 // blame, because they agree with what is below them, that is "checkpoint": then the log
 // is another one than c speaks of. A file that cannot be fetched is told with its path and
 // the error of fetch. Where a log has grown since c, a full tile stands in for a partial
-// one that is gone.
+// one that is gone; of that file only what c speaks of is looked at.
 //
 // It holds one path through the tree and the few files that are fetched ahead.
 func Verify(ctx context.Context, fetch Fetch, c Checkpoint, each func(index int64, record []byte) error) error {
@@ -53,7 +67,7 @@ func Verify(ctx context.Context, fetch Fetch, c Checkpoint, each func(index int6
 	if err := v.readEdge(ctx, c); err != nil {
 		return err
 	}
-	return inOrder(ctx, v.files(), v.read, func(f file) error { return v.take(f, each) })
+	return inOrder(ctx, v.files(), v.fetch.read, func(f file) error { return v.take(f, each) })
 }
 
 // A verification is how far Verify got.
@@ -102,14 +116,14 @@ func (v *verification) files() iter.Seq[Tile] {
 	}
 }
 
-// read fetches a file and computes what it has to be held against.
-func (v *verification) read(ctx context.Context, t Tile) (file, error) {
+// read reads a file and computes what it has to be held against.
+func (fetch Fetch) read(ctx context.Context, t Tile) (file, error) {
 	f := file{tile: t, path: t.Path()}
 	stored := t
-	data, err := v.fetch(ctx, f.path)
+	data, err := fetch(ctx, f.path)
 	if errors.Is(err, fs.ErrNotExist) && t.Width < TileWidth {
 		stored = t.full()
-		full, fullErr := v.fetch(ctx, stored.Path())
+		full, fullErr := fetch(ctx, stored.Path())
 		if fullErr == nil {
 			f.path, data, err = stored.Path(), full, nil
 		} else if !errors.Is(fullErr, fs.ErrNotExist) {
@@ -201,7 +215,7 @@ func (v *verification) readEdge(ctx context.Context, c Checkpoint) error {
 		}
 	}
 	var edge []Hash
-	err := inOrder(ctx, partial, v.read, func(f file) error {
+	err := inOrder(ctx, partial, v.fetch.read, func(f file) error {
 		v.edge[f.tile.Level] = f
 		edge = appendEdge(edge, f.hashes)
 		return nil
@@ -235,7 +249,7 @@ func (v *verification) blame(ctx context.Context, root Hash, c Checkpoint) error
 				}
 			}
 		}
-		err := inOrder(ctx, below, v.read, func(b file) error {
+		err := inOrder(ctx, below, v.fetch.read, func(b file) error {
 			at, hashes := int(b.tile.N&(TileWidth-1)), b.root[:]
 			if level == 0 {
 				at, hashes = 0, b.hashes
