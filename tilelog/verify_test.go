@@ -135,7 +135,7 @@ func TestRandomBytesOfLargeLogs(t *testing.T) {
 	for _, size := range []int64{256, 512, 65_536, 66_000} {
 		site, c := publish(t, size)
 		for tile := range All(size) {
-			if tile.Level <= 0 && tile.Width == TileWidth && rnd.IntN(12) > 0 && size > 512 {
+			if tile.Level <= 0 && tile.Width == TileWidth && rnd.IntN(40) > 0 && size > 512 {
 				continue
 			}
 			path := tile.Path()
