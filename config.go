@@ -103,6 +103,11 @@ type Config struct {
 	// easy/ for easy_install. Default true.
 	Flat bool `toml:"flat"`
 
+	// PublishLog publishes the history under log/: every event and every page that was
+	// published, in a form that proves that nothing of it was rewritten. Without it
+	// the history is kept all the same, for this site alone. Default true.
+	PublishLog bool `toml:"log"`
+
 	// Gzip writes a compressed copy beside each page, for servers that can
 	// send it as it is. Default false.
 	Gzip bool `toml:"gzip"`
@@ -524,6 +529,7 @@ func Default() Config {
 		People:        true,
 		LegacyJSON:    "releases",
 		Flat:          true,
+		PublishLog:    true,
 		LegacyFiles:   true,
 		LinkPasswords: "warn",
 		Hold:          Hold{LateFiles: Duration(14 * 24 * time.Hour), Page: true},

@@ -67,7 +67,7 @@ func (w *world) mentions(text string) (found []string) {
 		}
 		rel, _ := filepath.Rel(w.path("site"), name)
 		data, err := os.ReadFile(name)
-		if rel != layout.HeldHTML && rel != layout.HeldJSON && (strings.Contains(rel, text) || strings.Contains(string(data), text)) {
+		if !strings.HasPrefix(rel, layout.Log+"/") && rel != layout.HeldHTML && rel != layout.HeldJSON && (strings.Contains(rel, text) || strings.Contains(string(data), text)) {
 			found = append(found, rel)
 		}
 		return err

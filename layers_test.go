@@ -63,11 +63,11 @@ var layers = []row{
 
 	// A reader of what the walk writes, and what watches a program that dies.
 	{"serve", []string{"packaging", "layout"}},
-	{"internal/killsweep/sweep", []string{"layout", "serve"}},
+	{"internal/killsweep/sweep", []string{"layout", "tilelog", "serve"}},
 
 	// The walk.
 	{".", []string{
-		"packaging", "templates", "layout", "allowlist", "lockfile", "advisory", "provenance", "catalog", "record", "policy",
+		"packaging", "templates", "layout", "allowlist", "lockfile", "advisory", "provenance", "catalog", "record", "policy", "tilelog", "trust",
 		"target", "resolve", "plan", "drop", "fetch", "intake", "generate", "publish", "demand", "internal/killsweep/sweep", "internal/stricttoml", "internal/secret", "internal/tame",
 	}},
 	{"gateway", nil},

@@ -200,7 +200,12 @@ type outdatedIndex struct {
 func (s *site) publish(ctx context.Context) error {
 	// Most runs find nothing to do, and need not wait for others to see it.
 	if work, err := s.outdatedIndexes(ctx); err != nil || len(work) == 0 {
-		return err
+		if err != nil {
+			return err
+		}
+		if behind, err := s.logsBehind(ctx); err != nil || !behind {
+			return err
+		}
 	}
 	turn, err := s.turn(ctx)
 	if err != nil {
@@ -213,7 +218,9 @@ func (s *site) publish(ctx context.Context) error {
 	}
 	var done []publishedPages
 	var away []string
+	anew := false
 	for _, x := range work {
+		anew = anew || x.everything
 		d, err := s.publishPages(ctx, turn, x.indexPages, x.everything)
 		if errors.Is(err, generate.ErrFormer) {
 			d, err = s.publishPages(ctx, turn, x.indexPages, true)
@@ -228,7 +235,7 @@ func (s *site) publish(ctx context.Context) error {
 	if err != nil {
 		return storage(err)
 	}
-	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
+	err = storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
 		if err := tx.Withheld(withheld); err != nil {
 			return err
 		}
@@ -236,15 +243,28 @@ func (s *site) publish(ctx context.Context) error {
 			if err := d.note(tx, s.pageRules(d.Site)); err != nil {
 				return err
 			}
+			if err := s.notePages(tx, d.batch); err != nil {
+				return err
+			}
 		}
-		return nil
+		if anew {
+			if err := s.noteLost(tx); err != nil {
+				return err
+			}
+		}
+		return extendLogs(tx)
 	}))
+	if err != nil {
+		return err
+	}
+	return s.publishLogs(ctx, turn)
 }
 
 // A publishedPages is the pages of an index that were published and that the catalog
 // does not know of yet.
 type publishedPages struct {
 	indexPages
+	batch *publish.Batch
 	shown map[packaging.Name]shownAs
 	away  []string // files that the pages list no more, because nobody is to have them
 }
@@ -301,7 +321,7 @@ func (s *site) publishPages(ctx context.Context, turn *publish.Turn, x indexPage
 	if err := b.publish(ctx); err != nil {
 		return done, storage(err)
 	}
-	return publishedPages{x, b.shown, b.apart.away}, nil
+	return publishedPages{x, b.batch, b.shown, b.apart.away}, nil
 }
 
 // heldPages stages the pages of what is held, or has them go.

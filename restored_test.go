@@ -46,12 +46,13 @@ func (w *world) stored(project, filename string) string {
 }
 
 // A catalog from a backup knows less than the site: whatever was done since
-// then, a build makes the site what it should be.
+// then, a build makes the site what it should be. Here and below there is no log that
+// says what was done.
 func TestABuildWithAnOldCatalog(t *testing.T) {
 	t.Setenv("SOURCE_DATE_EPOCH", "1800000000")
 	for _, flat := range []bool{true, false} {
 		w := newWorld(t)
-		w.Flat, w.People, w.LegacyJSON = flat, flat, "none"
+		w.Flat, w.People, w.LegacyJSON, w.PublishLog = flat, flat, "none", false
 		keep := w.drop("a", "1.0", plain)
 		gone := w.drop("b", "1.0", plain)
 		more := w.drop("b", "1.1", plain)
@@ -80,6 +81,7 @@ func TestABuildWithAnOldCatalog(t *testing.T) {
 func TestAnOldCatalogOfAProjectWithoutFiles(t *testing.T) {
 	t.Setenv("SOURCE_DATE_EPOCH", "1800000000")
 	w := newWorld(t)
+	w.PublishLog = false
 	w.drop("a", "1.0", plain)
 	gone := w.drop("b", "1.0", plain)
 	w.build(0)
@@ -98,7 +100,7 @@ func TestAnOldCatalogOfAProjectWithoutFiles(t *testing.T) {
 // older than they are, at once or before those who read them had their grace.
 func TestAnOldCatalogDeletesNothing(t *testing.T) {
 	w := newWorld(t)
-	w.Flat, w.People, w.LegacyJSON = false, false, "none"
+	w.Flat, w.People, w.LegacyJSON, w.PublishLog = false, false, "none", false
 	setClock(t, "1800000000")
 	first := w.drop("a", "1.0", plain)
 	second := w.drop("a", "1.1", plain)
@@ -189,7 +191,7 @@ func TestABuildWithAnOldSite(t *testing.T) {
 func TestTheBrakeForAnOldCatalog(t *testing.T) {
 	t.Setenv("SOURCE_DATE_EPOCH", "1800000000")
 	w := newWorld(t)
-	w.Flat = false
+	w.Flat, w.PublishLog = false, false
 	w.drop("a", "1.0", plain)
 	w.build(0)
 	restore := w.backUp()

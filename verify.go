@@ -84,6 +84,7 @@ type verifier struct {
 	lost  []lost
 	extra []string
 	came  []lost // files that were announced and are here
+	relog bool   // the log is not published as it is
 
 	// serial is that of the last event before the site was read. The pages of
 	// projects that requests have changed since the last build, and those about all
@@ -137,6 +138,9 @@ func (v *verifier) verify(ctx context.Context) error {
 		}
 	}
 	if err := v.arrived(ctx); err != nil {
+		return err
+	}
+	if err := v.logs(ctx); err != nil {
 		return err
 	}
 	return v.strangers(ctx)
@@ -555,7 +559,10 @@ func (v *verifier) repair(ctx context.Context) error {
 	if err := v.republish(ctx); err != nil {
 		return err
 	}
-	return storage(v.removeStrangers(ctx))
+	if err := v.removeStrangers(ctx); err != nil {
+		return storage(err)
+	}
+	return v.republishLogs(ctx)
 }
 
 // restoreFiles brings lost files back from where they came from.
@@ -791,6 +798,9 @@ func (v *verifier) removeStrangers(ctx context.Context) error {
 		return err
 	}
 	if _, err := b.Publish(ctx); err != nil {
+		return err
+	}
+	if err := v.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return v.notePages(tx, b) }); err != nil {
 		return err
 	}
 	for i := range v.found.Findings {

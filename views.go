@@ -440,7 +440,10 @@ func (s *site) removeViewPages(ctx context.Context, prefix string) error {
 	}
 	stats, err := b.Publish(ctx)
 	s.report.Pages.Removed += stats.Removed
-	return storage(err)
+	if err != nil {
+		return storage(err)
+	}
+	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return s.notePages(tx, b) }))
 }
 
 // viewPages gives what the settings say about the pages of a view.

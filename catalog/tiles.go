@@ -137,11 +137,19 @@ func (t *Tx) Published(p Page) (news bool, err error) {
 	return true, t.q.exec(t.ctx, "INSERT INTO pagelog VALUES ((SELECT coalesce(max(n) + 1, 0) FROM pagelog), ?, ?, ?)", p.Path, p.Size, p.SHA256[:])
 }
 
-// PagesBelow gives the paths below a folder at which something is published, in their
-// order.
-func (t *Tx) PagesBelow(folder string) (paths []string, err error) {
+// PagePaths gives the paths at which something is published, in their order.
+func (t *Tx) PagePaths() ([]string, error) {
+	return t.paths("SELECT path FROM pages ORDER BY path")
+}
+
+// PagesBelow is PagePaths for those below a folder.
+func (t *Tx) PagesBelow(folder string) ([]string, error) {
 	// "0" is the byte after "/".
-	rows, err := t.q.QueryContext(t.ctx, "SELECT path FROM pages WHERE path > ? AND path < ? ORDER BY path", folder+"/", folder+"0")
+	return t.paths("SELECT path FROM pages WHERE path > ? AND path < ? ORDER BY path", folder+"/", folder+"0")
+}
+
+func (t *Tx) paths(query string, args ...any) (paths []string, err error) {
+	rows, err := t.q.QueryContext(t.ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read catalog: %w", err)
 	}

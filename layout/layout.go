@@ -39,9 +39,8 @@ const (
 
 // The files of the logs that are no tiles.
 const (
-	LogCheckpoint   = "log/checkpoint"       // of the events, signed
-	LogKeys         = "log/keys"             // how the key of the site came to be another
-	PagesCheckpoint = "log/pages/checkpoint" // of what was published, signed
+	LogCheckpoint = "log/checkpoint" // of the events, signed
+	LogKeys       = "log/keys"       // how the key of the site came to be another
 )
 
 // EventTile and PageTile are the places of tiles of the two logs, as C2SP tlog-tiles

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path"
 	"slices"
 	"strings"
 
@@ -104,6 +105,8 @@ const (
 	rankLists          // pages that list projects or files
 	rankPeople         // a project's pages for people
 	rankFront
+	rankTiles      // of the log
+	rankCheckpoint // which counts on them
 )
 
 // rank gives that of a folder's pages.
@@ -114,6 +117,10 @@ func rank(dir string) int {
 	switch {
 	case dir == "." || dir == "" && prefix != "":
 		return rankFront
+	case dir == layout.Log:
+		return rankCheckpoint
+	case top == layout.Log:
+		return rankTiles
 	case top == layout.Static:
 		return rankStatic
 	case top == layout.People:
@@ -194,6 +201,8 @@ func pageOrder(name string) int {
 		return 0
 	case strings.HasSuffix(name, ".html"):
 		return 1
+	case name == path.Base(layout.LogCheckpoint):
+		return 3 // after the keys
 	}
 	return 2
 }

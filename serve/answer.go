@@ -141,7 +141,7 @@ func indexAnswers(p string, f form) []answer {
 }
 
 // logFile matches the files of the log.
-var logFile = regexp.MustCompile(`^log/(?:pages/)?(?:checkpoint|keys|tile/(?:entries|[0-9]{1,2})/[0-9x/]+(?:\.p/[0-9]{1,3})?)$`)
+var logFile = regexp.MustCompile(`^log/(?:checkpoint|keys|(?:pages/)?tile/(?:entries|[0-9]{1,2})/[0-9x/]+(?:\.p/[0-9]{1,3})?)$`)
 
 // stored is the answer to a file of the store. Whatever it is called, it is bytes
 // to be saved.

@@ -250,6 +250,6 @@ func oddExtensions() []string {
 
 // LogFiles are the files of the log that the tree has.
 var LogFiles = []string{
-	layout.LogCheckpoint, layout.LogKeys, layout.PagesCheckpoint, layout.EventTile("tile/0/x001/067.p/13"),
+	layout.LogCheckpoint, layout.LogKeys, layout.EventTile("tile/0/x001/067.p/13"),
 	layout.EventTile("tile/entries/000"), layout.PageTile("tile/1/000.p/7"), layout.PageTile("tile/entries/000.p/255"),
 }

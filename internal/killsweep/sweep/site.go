@@ -26,7 +26,8 @@ import (
 // CheckSite judges a site as its readers would at this moment, in whatever
 // state a build has left it: every page is whole, HTML and JSON; every link
 // inside the site leads to something, and to the bytes of the hash it
-// promises, core metadata and its hash included; every file of the store has
+// promises, core metadata and its hash included; the log, where there is one, is whole as
+// of its checkpoint; every file of the store has
 // the bytes that its path says; there is no empty folder among the projects
 // and no name that looks temporary. A site that is not there yet is fine.
 func CheckSite(site string) error { return CheckLazySite(site, nil) }
@@ -51,6 +52,9 @@ func CheckLazySite(site string, announced func(path string) (sha256 string, err 
 		if _, serr := os.Stat(site); errors.Is(serr, fs.ErrNotExist) {
 			return nil
 		}
+	}
+	if err == nil {
+		err = checkLogs(site)
 	}
 	return err
 }

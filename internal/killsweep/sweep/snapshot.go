@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nestgen/layout"
 )
 
 // A snapshot is the content of some folders: for each path its mode and what
@@ -27,6 +29,9 @@ func (s Sweep) snapshot(dir string) (snapshot, error) {
 		err := filepath.WalkDir(filepath.Join(dir, tree), func(path string, d fs.DirEntry, err error) error {
 			if err != nil {
 				return err
+			}
+			if rel, _ := filepath.Rel(filepath.Join(dir, tree), path); d.IsDir() && (rel == layout.Log || rel == layout.Changes) {
+				return fs.SkipDir // how a tree came to be, which is not the same
 			}
 			fi, err := d.Info()
 			if err != nil {

@@ -88,7 +88,8 @@ type Sweep struct {
 
 	// Trees are the folders, in that of the case, whose bytes must be the
 	// same in the end as without a fault. What is in a folder "packages" of
-	// one cannot be seen before a page lists it. If nil, "site".
+	// one cannot be seen before a page lists it, and the history in its folders
+	// "log" and "changes" is another one after a fault. If nil, "site".
 	Trees []string
 
 	// Ignore matches what may differ in them all the same, such as the time

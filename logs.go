@@ -1,0 +1,454 @@
+package nestgen
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"nestgen/catalog"
+	"nestgen/layout"
+	"nestgen/plan"
+	"nestgen/publish"
+	"nestgen/record"
+	"nestgen/tilelog"
+	"nestgen/trust"
+)
+
+// What happened is a log, and what was published is another: every event, and every
+// page with the digest of its bytes, is a leaf of a hash tree that can only grow. The
+// catalog keeps both, and extends them in the transaction that notes what was
+// published. Where the settings say so, both are published as files of their own
+// (C2SP tlog-tiles), with one checkpoint that the site signs: who has its key can prove
+// that what is served is what the history says, and that nobody has rewritten it.
+
+// keys gives the keys of the site.
+func (c *Config) keys() *trust.Keys { return trust.Open(filepath.Join(c.State, "keys")) }
+
+// ownKey gives the key that the site signs with, and makes one if there is none.
+func (s *site) ownKey() (*trust.Own, error) {
+	keys := s.keys()
+	own, err := keys.Own()
+	if !errors.Is(err, fs.ErrNotExist) {
+		return own, err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "" // then it is called as any other machine
+	}
+	own, err = keys.New(trust.DefaultName(s.BaseURL, host))
+	if errors.Is(err, fs.ErrExist) { // another process was first
+		return keys.Own()
+	}
+	return own, err
+}
+
+// notePages notes what a batch has published, and what it has taken away.
+func (s *site) notePages(tx *catalog.Tx, b *publish.Batch) error {
+	put, gone := b.Pages()
+	for _, name := range gone {
+		paths := []string{name}
+		if folder, is := strings.CutSuffix(name, "/"); is {
+			var err error
+			if paths, err = tx.PagesBelow(folder); err != nil {
+				return err
+			}
+		}
+		for _, p := range paths {
+			if _, err := tx.Published(catalog.Page{Path: p}); err != nil {
+				return err
+			}
+		}
+	}
+	for _, p := range put {
+		if _, err := tx.Published(p); err != nil {
+			return err
+		}
+		if !s.Gzip && compressible(p.Path) {
+			// A sibling that was there went with the page that it was one of.
+			if _, err := tx.Published(catalog.Page{Path: p.Path + ".gz"}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// noteLost notes what was published once and is not there any more, though no batch took
+// it away: somebody may have given the site another folder.
+func (s *site) noteLost(tx *catalog.Tx) error {
+	paths, err := tx.PagePaths()
+	if err != nil {
+		return err
+	}
+	for _, p := range paths {
+		if s.exists(p) {
+			continue
+		}
+		if _, err := tx.Published(catalog.Page{Path: p}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// extendLogs takes into the logs what happened and what was published since the last
+// time.
+func extendLogs(tx *catalog.Tx) error {
+	var leaves []tilelog.Hash
+	size, err := tx.LogSize(catalog.Events)
+	if err != nil {
+		return err
+	}
+	var enc record.Encoder
+	for r, err := range tx.Records(size, tx.Last()) {
+		if err != nil {
+			return err
+		}
+		leaf, err := enc.Encode(&r)
+		if err != nil {
+			return err
+		}
+		leaves = append(leaves, tilelog.LeafHash(leaf))
+	}
+	if err := extendLog(tx, catalog.Events, size, leaves); err != nil {
+		return err
+	}
+	if size, err = tx.LogSize(catalog.Pages); err != nil {
+		return err
+	}
+	last, err := tx.PageLeaves()
+	if err != nil {
+		return err
+	}
+	leaves = leaves[:0]
+	var leaf []byte
+	for p, err := range tx.PageLog(size, last) {
+		if err != nil {
+			return err
+		}
+		leaf = record.AppendPage(leaf[:0], p)
+		leaves = append(leaves, tilelog.LeafHash(leaf))
+	}
+	return extendLog(tx, catalog.Pages, size, leaves)
+}
+
+func extendLog(tx *catalog.Tx, log catalog.LogName, size int64, leaves []tilelog.Hash) error {
+	if len(leaves) == 0 {
+		return nil
+	}
+	changed, _, err := tilelog.Append(size, tx.Tiles(log), leaves)
+	if err != nil {
+		return fmt.Errorf("log of %s: %w", log, err)
+	}
+	for _, t := range changed {
+		if err := tx.SetTile(log, t.Level, t.N, t.Data); err != nil {
+			return err
+		}
+	}
+	return tx.SetLogSize(log, size+int64(len(leaves)))
+}
+
+// logsBehind reports whether the logs lack something that happened.
+func (s *site) logsBehind(ctx context.Context) (bool, error) {
+	size, err := s.catalog.LogSize(ctx, catalog.Events)
+	if err != nil {
+		return false, storage(err)
+	}
+	serial, err := s.catalog.Serial(ctx)
+	if err != nil || size < serial {
+		return true, storage(err)
+	}
+	if !s.PublishLog {
+		return s.exists(layout.Log), nil
+	}
+	signed, err := s.readCheckpoint()
+	if err != nil {
+		return true, nil //nolint:nilerr // it is made anew
+	}
+	pages, err := s.catalog.LogSize(ctx, catalog.Pages)
+	return signed.Size != size || signed.pages.Size != pages, storage(err)
+}
+
+// A checkpoint is what the logs were when it was signed.
+type checkpoint struct {
+	tilelog.Checkpoint
+	pages PagesRoot
+	key   uint32 // of the one that signed
+}
+
+// A PagesRoot is the line of a checkpoint that says what the log of pages is.
+type PagesRoot struct {
+	Size int64
+	Root tilelog.Hash
+}
+
+// String gives the line.
+func (p PagesRoot) String() string { return fmt.Sprintf("pages %d %s", p.Size, p.Root) }
+
+// ParsePagesRoot finds the log of pages in a checkpoint.
+func ParsePagesRoot(c tilelog.Checkpoint) (p PagesRoot, err error) {
+	if len(c.Extensions) != 1 {
+		return p, fmt.Errorf("checkpoint: %d further lines, want one about the pages", len(c.Extensions))
+	}
+	var root string
+	if _, err := fmt.Sscanf(c.Extensions[0], "pages %d %s", &p.Size, &root); err != nil {
+		return p, fmt.Errorf("checkpoint: %q: want the size and the root of the log of pages", c.Extensions[0])
+	}
+	if p.Root, err = tilelog.ParseHash(root); err != nil || p.Size < 0 || p.String() != c.Extensions[0] {
+		return p, fmt.Errorf("checkpoint: %q: want the size and the root of the log of pages", c.Extensions[0])
+	}
+	return p, nil
+}
+
+// readCheckpoint reads the checkpoint that is published, if a key of this site signed
+// it, be it one that was replaced.
+func (s *site) readCheckpoint() (c checkpoint, err error) {
+	data, err := os.ReadFile(s.file(layout.LogCheckpoint))
+	if err != nil {
+		return c, err
+	}
+	known, err := s.ownVerifiers()
+	if err != nil {
+		return c, err
+	}
+	var n *note.Note
+	if c.Checkpoint, n, err = tilelog.Open(data, known); err != nil {
+		return c, err
+	}
+	c.key = n.Sigs[0].Hash
+	c.pages, err = ParsePagesRoot(c.Checkpoint)
+	return c, err
+}
+
+// ownVerifiers gives the keys that the site signs with or has signed with.
+func (s *site) ownVerifiers() (note.Verifiers, error) {
+	own, err := s.keys().Own()
+	if err != nil {
+		return nil, err
+	}
+	statements, err := s.keys().Rotations()
+	if err != nil {
+		return nil, err
+	}
+	list := []note.Verifier{own.Key().Note()}
+	for _, statement := range statements {
+		r, err := trust.ParseRotation(statement)
+		if err != nil {
+			return nil, err
+		}
+		old, err := trust.ParseKey(r.Old)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, old.Note())
+	}
+	return note.VerifierList(list...), nil
+}
+
+// publishLogs publishes the logs as the catalog has them: what is new of them, then
+// the checkpoint.
+func (s *site) publishLogs(ctx context.Context, turn *publish.Turn) error {
+	before, err := s.readCheckpoint()
+	if err != nil {
+		before = checkpoint{} // all of it is written anew
+	}
+	return s.publishLogsSince(ctx, turn, before)
+}
+
+// publishLogsSince publishes what has come to the logs since they were published as of
+// a checkpoint.
+func (s *site) publishLogsSince(ctx context.Context, turn *publish.Turn, before checkpoint) error {
+	b := turn.Batch()
+	defer b.Close()
+	if !s.PublishLog {
+		if !s.exists(layout.Log) {
+			return nil
+		}
+		if err := b.RemoveFolder(layout.Log); err != nil {
+			return storage(err)
+		}
+		_, err := b.Publish(ctx)
+		return storage(err)
+	}
+	own, err := s.ownKey()
+	if err != nil {
+		return storage(err)
+	}
+	now := checkpoint{Checkpoint: tilelog.Checkpoint{Origin: own.Name}}
+	if now.Size, now.Root, err = s.logRoot(ctx, catalog.Events); err != nil {
+		return err
+	}
+	if now.pages.Size, now.pages.Root, err = s.logRoot(ctx, catalog.Pages); err != nil {
+		return err
+	}
+	now.Extensions = []string{now.pages.String()}
+	if forked, err := s.forked(ctx, before, now); err != nil || forked {
+		return err
+	}
+	if err := s.putLog(ctx, b, catalog.Events, layout.EventTile, before.Size, now.Size); err != nil {
+		return storage(err)
+	}
+	if err := s.putLog(ctx, b, catalog.Pages, layout.PageTile, before.pages.Size, now.pages.Size); err != nil {
+		return storage(err)
+	}
+	if err := s.putKeys(b); err != nil {
+		return storage(err)
+	}
+	signed, err := tilelog.Sign(now.Checkpoint, own.Signer)
+	if err != nil {
+		return err
+	}
+	if err := b.Put(layout.LogCheckpoint, signed); err != nil {
+		return storage(err)
+	}
+	_, err = b.Publish(ctx)
+	return storage(err)
+}
+
+// putKeys stages the statements by which the key of the site came to be another.
+func (s *site) putKeys(b *publish.Batch) error {
+	statements, err := s.keys().Rotations()
+	if err != nil {
+		return err
+	}
+	if len(statements) == 0 {
+		if s.exists(layout.LogKeys) {
+			return b.Remove(layout.LogKeys)
+		}
+		return nil
+	}
+	return b.Put(layout.LogKeys, trust.JoinRotations(statements))
+}
+
+func (s *site) logRoot(ctx context.Context, log catalog.LogName) (size int64, root tilelog.Hash, err error) {
+	if size, err = s.catalog.LogSize(ctx, log); err != nil {
+		return 0, root, storage(err)
+	}
+	root, err = tilelog.Root(size, s.catalog.Tiles(ctx, log))
+	return size, root, storage(err)
+}
+
+// forked reports whether the logs do not begin with those that are published, as with
+// a catalog from a backup, and raises the alarm. Nothing is signed then that
+// contradicts what was.
+func (s *site) forked(ctx context.Context, before, now checkpoint) (bool, error) {
+	forked, err := s.isForked(ctx, catalog.Events, before.Size, before.Root, now.Size)
+	if err == nil && !forked {
+		forked, err = s.isForked(ctx, catalog.Pages, before.pages.Size, before.pages.Root, now.pages.Size)
+	}
+	if forked {
+		s.report.problem(plan.Alarm, layout.LogCheckpoint, `put the newest catalog back; if there is none, take the folder log/ away and run "nestgen key rotate": who follows the log has to be told that a new one begins`,
+			"the history that is published has %d events, and the catalog does not go on from there, as one from a backup does not; the log stays as it is", before.Size)
+	}
+	return forked, storage(err)
+}
+
+// isForked reports whether a log of the catalog, which has a size now, is not one that
+// goes on from a former state.
+func (s *site) isForked(ctx context.Context, log catalog.LogName, size int64, root tilelog.Hash, now int64) (bool, error) {
+	if size == 0 || size > now {
+		return size > now, nil
+	}
+	then, err := tilelog.Root(size, s.catalog.Tiles(ctx, log))
+	return then != root, err
+}
+
+// putLog stages the files of a log that are new since it had some size, and has those
+// go that larger ones take the place of.
+func (s *site) putLog(ctx context.Context, b *publish.Batch, log catalog.LogName, at func(string) string, before, now int64) error {
+	for _, t := range tilelog.Published(before, now) {
+		data, err := s.tile(ctx, log, t)
+		if err != nil {
+			return err
+		}
+		if err := b.Put(at(t.Path()), data); err != nil {
+			return err
+		}
+		if t.Width < tilelog.TileWidth {
+			// Who holds a checkpoint of another size asks for the new one.
+			if err := s.removeOthers(b, at(t.Path())); err != nil {
+				return err
+			}
+		}
+	}
+	for _, folder := range tilelog.Superseded(before, now) {
+		if err := s.removeOthers(b, at(folder)+"/"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeOthers has all files go that lie in the folder of a partial tile, but this.
+func (s *site) removeOthers(b *publish.Batch, keep string) error {
+	folder, name := path.Split(keep)
+	entries, err := os.ReadDir(s.file(folder))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() != name {
+			if err := b.Remove(folder + e.Name()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// tile gives the bytes of a file of a log.
+func (s *site) tile(ctx context.Context, log catalog.LogName, t tilelog.Tile) ([]byte, error) {
+	if t.Level >= 0 {
+		hashes, err := s.catalog.Tiles(ctx, log).Tile(t.Level, t.N)
+		if err != nil {
+			return nil, err
+		}
+		if len(hashes) < t.Width*len(tilelog.Hash{}) {
+			return nil, fmt.Errorf("log of %s: %s is not whole in the catalog", log, t.Path())
+		}
+		return hashes[:t.Width*len(tilelog.Hash{})], nil
+	}
+	var data bytes.Buffer
+	from := t.N * tilelog.TileWidth
+	add := func(leaf []byte) (err error) {
+		entry, err := tilelog.AppendEntry(data.AvailableBuffer(), leaf)
+		data.Write(entry)
+		return err
+	}
+	if log == catalog.Pages {
+		for p, err := range s.catalog.PageLog(ctx, from, from+int64(t.Width)) {
+			if err != nil {
+				return nil, err
+			}
+			if err := add(record.AppendPage(nil, p)); err != nil {
+				return nil, err
+			}
+		}
+		return data.Bytes(), nil
+	}
+	var enc record.Encoder
+	for r, err := range s.catalog.Records(ctx, from, from+int64(t.Width)) {
+		if err != nil {
+			return nil, err
+		}
+		leaf, err := enc.Encode(&r)
+		if err != nil {
+			return nil, err
+		}
+		if err := add(leaf); err != nil {
+			return nil, err
+		}
+	}
+	return data.Bytes(), nil
+}
