@@ -101,6 +101,9 @@ func (s *site) build(ctx context.Context) (*Report, error) {
 	if err := s.begin(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.afterRotations(ctx); err != nil {
+		return nil, err
+	}
 	if err := s.readIntent(ctx); err != nil {
 		return nil, err
 	}

@@ -54,16 +54,23 @@ func (v verifiers) Verifier(name string, hash uint32) (note.Verifier, error) {
 	return nil, &note.UnknownVerifierError{Name: name, KeyHash: hash}
 }
 
-// Trust adds a key, one line of the file: a verifier key, and maybe a # and a
-// comment. It reports whether the key was not among the trusted before.
+// ParseLine reads a line of the file of trusted keys that has a key: a verifier
+// key, and maybe a # and a comment.
+func ParseLine(line string) (Key, error) {
+	key, err := parseLine(strings.TrimSpace(line))
+	if err == nil && key.Verifier == "" {
+		err = errors.New("no key in this line: want name+hash+key, as \"nestgen key show\" prints it")
+	}
+	return key, err
+}
+
+// Trust adds a key, a line as [ParseLine] takes it. It reports whether the key was
+// not among the trusted before.
 func (k *Keys) Trust(line string) (added bool, err error) {
 	line = strings.TrimSpace(line)
-	key, err := parseLine(line)
+	key, err := ParseLine(line)
 	if err != nil {
 		return false, err
-	}
-	if key.Verifier == "" {
-		return false, errors.New("no key in this line: want name+hash+key, as \"nestgen key show\" prints it")
 	}
 	err = k.change(true, func(data []byte, keys []Key) ([]byte, error) {
 		for _, have := range keys {
@@ -83,19 +90,28 @@ func (k *Keys) Trust(line string) (added bool, err error) {
 	return added && err == nil, err
 }
 
-// Distrust removes keys: those of a name, or the one with a hash of 8 digits, an
-// ID (name+hash), or the whole verifier key. It gives what was removed. An error
-// that matches [fs.ErrNotExist] means that there was none.
-func (k *Keys) Distrust(which string) (removed []Key, err error) {
-	which = strings.TrimSpace(which)
+// Distrust removes keys, each given by its hash of 8 digits, its ID (name+hash) or
+// the whole of it, or by a name for all that have it. It gives what was removed, in
+// the order of the file. An error that matches [fs.ErrNotExist] means that there was
+// none for one of them, and then all stay.
+func (k *Keys) Distrust(which ...string) (removed []Key, err error) {
 	err = k.change(false, func(data []byte, keys []Key) ([]byte, error) {
+		found := map[string]bool{}
 		for _, key := range keys {
-			if slices.Contains([]string{key.Name, fmt.Sprintf("%08x", key.Hash), key.ID(), key.Verifier}, which) {
+			is := false
+			for _, w := range which {
+				if slices.Contains([]string{key.Name, fmt.Sprintf("%08x", key.Hash), key.ID(), key.Verifier}, w) {
+					is, found[w] = true, true
+				}
+			}
+			if is {
 				removed = append(removed, key)
 			}
 		}
-		if len(removed) == 0 {
-			return nil, fmt.Errorf("key %q: %w", which, fs.ErrNotExist)
+		for _, w := range which {
+			if !found[w] {
+				return nil, fmt.Errorf("key %q: %w", w, fs.ErrNotExist)
+			}
 		}
 		return edit(data, func(line int, text []byte) []byte {
 			if slices.ContainsFunc(removed, func(r Key) bool { return r.Line == line }) {

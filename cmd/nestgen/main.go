@@ -176,6 +176,7 @@ Begin with:
 		newUnyank(&s),
 		newAllow(&s),
 		newToken(&s),
+		newKey(&s),
 		newMan(),
 	} {
 		faultsOfUsage(c)

@@ -49,7 +49,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"wheel": wheelCmd, "expand": expandCmd, "status": statusCmd, "upstream": upstreamCmd, "seal": sealCmd, "lock": lockCmd, "oddfile": oddfileCmd,
-			"pick": pickCmd, "mode": modeCmd, "fulldisk": fulldiskCmd,
+			"pick": pickCmd, "mode": modeCmd, "fulldisk": fulldiskCmd, "trustkey": trustkeyCmd,
 		},
 	})
 }
@@ -205,6 +205,16 @@ func modeCmd(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	if got := strconv.FormatInt(int64(fi.Mode().Perm()), 8); got != args[0] {
 		ts.Fatalf("%s has the mode %s, want %s", args[1], got, args[0])
+	}
+}
+
+// trustkey FILE CONFIG [MORE] has a site trust the key in a file, as somebody does
+// who pastes the line, with more behind it.
+func trustkeyCmd(ts *testscript.TestScript, neg bool, args []string) {
+	line := strings.TrimSpace(ts.ReadFile(args[0])) + strings.Join(args[2:], "")
+	err := ts.Exec("nestgen", "-c", args[1], "key", "trust", line)
+	if (err != nil) != neg {
+		ts.Fatalf("key trust: %v", err)
 	}
 }
 

@@ -1,0 +1,201 @@
+package nestgen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"nestgen/catalog"
+	"nestgen/plan"
+	"nestgen/trust"
+)
+
+// metaRotations is the key under which the catalog keeps which rotations of the
+// site's key are events: the verifier keys that came new, one a line.
+const metaRotations = "rotations"
+
+// Keys gives the keys of a site: its own, and those that it trusts. Nothing is made
+// or read by that.
+func (c *Config) Keys() *trust.Keys { return trust.Open(filepath.Join(c.State, "keys")) }
+
+// KeyName is the name that the key of a site gets if nobody says another.
+func (c *Config) KeyName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "" // what the name is then, trust.DefaultName says
+	}
+	return trust.DefaultName(c.BaseURL, host)
+}
+
+// NewKey makes the key of a site, which may be one that was never built. Without a
+// name it gets [Config.KeyName]. A site has one key; the error if it has one
+// already matches [fs.ErrExist].
+func NewKey(c Config, name string) (*trust.Own, error) {
+	if err := makeState(c); err != nil {
+		return nil, err
+	}
+	if name == "" {
+		name = c.KeyName()
+	}
+	o, err := c.Keys().New(name)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, &fault{ErrSettings, err, `"nestgen key rotate" replaces it in a way that those who trust it can follow`}
+	}
+	return o, KeyFault(err)
+}
+
+// TrustKey adds a key to those that a site trusts, as [trust.Keys.Trust] does.
+func TrustKey(c Config, line string) (added bool, err error) {
+	if err := makeState(c); err != nil {
+		return false, err
+	}
+	added, err = c.Keys().Trust(line)
+	return added, KeyFault(err)
+}
+
+// makeState makes the state folder as a build would, for the keys of a site that
+// was never built.
+func makeState(c Config) error { return storage(os.MkdirAll(c.State, 0o700)) }
+
+// KeyFault gives the error of a method of [trust.Keys] as one of the ends in this
+// package: what is wrong with a file of keys is for people to put right.
+func KeyFault(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return &fault{ErrSettings, err, ""}
+	case isStorage(err):
+		return storage(err)
+	}
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		return err
+	}
+	return &fault{ErrSettings, err, ""}
+}
+
+// noKey is what is said where a key is needed and there is none.
+func noKey(c Config) error {
+	return &fault{ErrSettings, fmt.Errorf("%s: the site has no key", c.State), `"nestgen key new" makes one`}
+}
+
+// OwnKey gives the key of a site.
+func OwnKey(c Config) (*trust.Own, error) {
+	o, err := c.Keys().Own()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, noKey(c)
+	}
+	return o, KeyFault(err)
+}
+
+// A KeyRotation is what [RotateKey] did.
+type KeyRotation struct {
+	trust.Rotation
+
+	// Event is the serial of the event that tells of it.
+	Event int64
+}
+
+// RotateKey gives a site a new key, and notes that as an event of the index. It
+// takes the lock of the site: a build signs with one key from its begin to its end.
+// The statement of it is on disk before the key is used, and the event comes last;
+// if the run dies before that, the next run notes it.
+func RotateKey(ctx context.Context, c Config, o Options) (*KeyRotation, error) {
+	if _, err := OwnKey(c); err != nil {
+		return nil, err
+	}
+	if err := c.built(); err != nil {
+		return nil, err
+	}
+	s, err := open(c, o)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.rotateKey(ctx)
+	return r, errors.Join(err, s.close())
+}
+
+func (s *site) rotateKey(ctx context.Context) (*KeyRotation, error) {
+	serial, err := s.catalog.Serial(ctx)
+	if err != nil {
+		return nil, storage(err)
+	}
+	_, r, err := s.Keys().Rotate(serial)
+	if err != nil {
+		return nil, KeyFault(err)
+	}
+	// From here on the key is another, whatever becomes of this process.
+	ctx = context.WithoutCancel(ctx)
+	if err := s.noteRotations(ctx); err != nil {
+		return nil, fmt.Errorf("the key was replaced by %s; the next build notes that in the history: %w", r.New, err)
+	}
+	last, err := s.catalog.Serial(ctx)
+	return &KeyRotation{r, last}, storage(err)
+}
+
+// noteRotations makes an event of every rotation of the site's key that the
+// catalog does not know of yet, and finishes one that was interrupted. The lock of
+// the site is held. The same rotation is never noted twice, also if the catalog or
+// the keys come from a backup.
+func (s *site) noteRotations(ctx context.Context) error {
+	if err := s.Keys().Mend(); err != nil {
+		return KeyFault(err)
+	}
+	statements, err := s.Keys().Rotations()
+	if err != nil {
+		return KeyFault(err)
+	}
+	if len(statements) == 0 {
+		return nil
+	}
+	known, err := s.notedRotations(ctx)
+	if err != nil {
+		return err
+	}
+	var news []trust.Rotation
+	for _, statement := range statements {
+		r, err := trust.ParseRotation(statement)
+		if err != nil {
+			return KeyFault(err)
+		}
+		if !slices.Contains(known, r.New) {
+			news, known = append(news, r), append(known, r.New)
+		}
+	}
+	if len(news) == 0 {
+		return nil
+	}
+	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
+		for _, r := range news {
+			if _, err := tx.Note(catalog.Rotation, "", fmt.Sprintf("%s replaces %s", r.New, r.Old)); err != nil {
+				return err
+			}
+		}
+		return tx.SetMeta(metaRotations, strings.Join(known, "\n"))
+	}))
+}
+
+// notedRotations gives the keys to which the site's was rotated, as events say.
+func (s *site) notedRotations(ctx context.Context) ([]string, error) {
+	text, err := s.catalog.Meta(ctx, metaRotations)
+	return strings.Fields(text), storage(err)
+}
+
+// afterRotations is noteRotations for a build, which a file of keys that somebody
+// has to put right does not keep from the rest.
+func (s *site) afterRotations(ctx context.Context) error {
+	if s.opts.DryRun {
+		return nil
+	}
+	err := s.noteRotations(ctx)
+	if !errors.Is(err, ErrSettings) {
+		return err
+	}
+	s.report.problem(plan.Incomplete, "", Hint(err), "the keys of the site cannot be used: %v", err)
+	return nil
+}
