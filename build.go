@@ -93,7 +93,11 @@ func Build(ctx context.Context, c Config, o Options) (*Report, error) {
 	if err != nil {
 		s.reportFault(err)
 	}
-	return report, errors.Join(err, s.close())
+	tell := s.hook(report)
+	if err = errors.Join(err, s.close()); err == nil {
+		tell(ctx)
+	}
+	return report, err
 }
 
 // build is the walk.
@@ -146,6 +150,9 @@ func (s *site) build(ctx context.Context) (*Report, error) {
 		if err := s.deleteDue(ctx); err != nil {
 			return nil, err
 		}
+		if err := s.noteForHook(ctx); err != nil {
+			return nil, err
+		}
 	}
 	return s.reportRun(ctx)
 }
@@ -183,7 +190,8 @@ type site struct {
 	leaving    map[packaging.Name]*departure
 	unmet      map[packaging.Name]bool
 	missed     atomic.Bool // something did not come that was to
-	seenBefore bool        // the catalog had events when the run began
+	before     int64       // the serial when the run began; 0 for one that has joined
+	seenBefore bool        // the catalog had events then
 	anyRefusal bool        // and files that did not pass the gate
 }
 
@@ -224,7 +232,7 @@ func open(c Config, o Options) (_ *site, err error) {
 	if err != nil {
 		return nil, storage(err)
 	}
-	s.seenBefore = last > 0
+	s.before, s.seenBefore = last, last > 0
 	s.anyRefusal, err = s.catalog.AnyRefusal(context.Background())
 	return s, storage(err)
 }

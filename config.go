@@ -141,6 +141,16 @@ type Config struct {
 	// Default: the number of processors, and four times that for downloads.
 	Jobs int `toml:"jobs"`
 
+	// OnPublish is told after a build has published something: a command as a list
+	// of words (["/usr/local/bin/purge", "--all"]), which is run without a shell, or
+	// an http or https address, to which the news is posted as JSON. A hook that
+	// fails is a warning, and is told again by the next build. Default none.
+	OnPublish Hook `toml:"on_publish"`
+
+	// OnPublishTimeout is how long OnPublish may take before it is killed. Default
+	// "30s", at most "1h".
+	OnPublishTimeout Duration `toml:"on_publish_timeout"`
+
 	// Provenance says what becomes of a file of an upstream that comes without
 	// provenance (PEP 740), or with one that is not its own, where the release
 	// before it had it: "hold" does not take it and raises an alarm, "warn" takes
@@ -535,7 +545,10 @@ func Default() Config {
 		Hold:          Hold{LateFiles: Duration(14 * 24 * time.Hour), Page: true},
 		Provenance:    "hold",
 		Connections:   32,
-		MaxFile:       8 << 30,
+
+		OnPublishTimeout: Duration(30 * time.Second),
+
+		MaxFile: 8 << 30,
 		Fallback: Fallback{
 			Refresh:  Duration(24 * time.Hour),
 			Unknown:  Duration(10 * time.Minute),
@@ -642,6 +655,7 @@ func (c *Config) Resolve() error {
 	faults = append(faults, c.resolveProjects()...)
 	faults = append(faults, c.resolveEnvironments()...)
 	faults = append(faults, c.resolveHold()...)
+	faults = append(faults, c.resolveHook()...)
 	faults = append(faults, c.resolveIndexes(abs)...)
 	faults = append(faults, c.resolveFilters()...)
 	return errors.Join(faults...)

@@ -58,6 +58,9 @@ type Report struct {
 	// it, and nil else.
 	LeftOut []LeftOutLine `json:"left_out,omitempty"`
 
+	// Hook is what became of on_publish; nil if there was nothing to tell it.
+	Hook *HookResult `json:"on_publish,omitempty"`
+
 	// Problems are sorted by level, the worst first, then by place.
 	Problems []Problem `json:"problems"`
 

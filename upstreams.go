@@ -108,14 +108,19 @@ func (s *site) crawlHosts(upstream string) (hosts []string) {
 	return hosts
 }
 
+// userAgent is how nestgen introduces itself to servers.
+func (c *Config) userAgent() string {
+	agent := "nestgen/" + Version()
+	if c.Contact != "" {
+		agent += " (+" + c.Contact + ")"
+	}
+	return agent
+}
+
 // options are what all sources share.
 func (u *upstreams) options(s *site) (fetch.Options, error) {
-	agent := "nestgen/" + Version()
-	if s.Contact != "" {
-		agent += " (+" + s.Contact + ")"
-	}
 	o := fetch.Options{
-		UserAgent: agent, Netrc: s.Netrc, Connections: s.Connections, MaxFile: int64(s.MaxFile),
+		UserAgent: s.userAgent(), Netrc: s.Netrc, Connections: s.Connections, MaxFile: int64(s.MaxFile),
 		MaxRetryAfter: maxRetryAfter, Log: s.log, Progress: downloads{s.progress},
 	}
 	if !s.opts.DryRun {

@@ -116,7 +116,7 @@ func settings(t *testing.T) string {
 			case isText(of), of.Kind() == reflect.Slice && isText(of.Elem()):
 			case of.Kind() == reflect.Slice && of.Elem().Kind() == reflect.Struct:
 				heading = "`[[" + key + "]]`"
-			case of.Kind() == reflect.Struct:
+			case of.Kind() == reflect.Struct && !reflect.PointerTo(of).Implements(reflect.TypeFor[interface{ UnmarshalTOML(any) error }]()):
 				heading = "`[" + key + "]`"
 			}
 			fmt.Fprintf(&b, "### %s\n\n%s\n", heading, inKeys(text, field.Name, keys))
