@@ -105,6 +105,9 @@ func (s *site) build(ctx context.Context) (*Report, error) {
 	if err := s.begin(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.beginHook(ctx); err != nil {
+		return nil, err
+	}
 	if err := s.afterRotations(ctx); err != nil {
 		return nil, err
 	}
@@ -150,9 +153,6 @@ func (s *site) build(ctx context.Context) (*Report, error) {
 		if err := s.deleteDue(ctx); err != nil {
 			return nil, err
 		}
-		if err := s.noteForHook(ctx); err != nil {
-			return nil, err
-		}
 	}
 	return s.reportRun(ctx)
 }
@@ -190,8 +190,7 @@ type site struct {
 	leaving    map[packaging.Name]*departure
 	unmet      map[packaging.Name]bool
 	missed     atomic.Bool // something did not come that was to
-	before     int64       // the serial when the run began; 0 for one that has joined
-	seenBefore bool        // the catalog had events then
+	seenBefore bool        // the catalog had events when the run began
 	anyRefusal bool        // and files that did not pass the gate
 }
 
@@ -232,7 +231,7 @@ func open(c Config, o Options) (_ *site, err error) {
 	if err != nil {
 		return nil, storage(err)
 	}
-	s.before, s.seenBefore = last, last > 0
+	s.seenBefore = last > 0
 	s.anyRefusal, err = s.catalog.AnyRefusal(context.Background())
 	return s, storage(err)
 }

@@ -26,6 +26,7 @@ import (
 
 	"nestgen/catalog"
 	"nestgen/internal/stricttoml"
+	"nestgen/internal/tame"
 	"nestgen/packaging"
 	"nestgen/plan"
 )
@@ -129,9 +130,9 @@ type HookResult struct {
 	Output string `json:"output,omitempty"`
 }
 
-// What the hook was told is kept in the catalog. metaPublished counts the runs that
-// changed pages; metaHookTold has the serial and the count that were told last. Events
-// that no build has made, of uploads and of what came on demand, are told by the
+// What the hook was told is kept in the catalog. metaPublished counts the times that
+// pages were published; metaHookTold has the serial and the count that were told last.
+// Events that no build has made, of uploads and of what came on demand, are told by the
 // next build for that reason, and so is what a hook that failed has missed.
 const (
 	metaPublished = "hook published"
@@ -151,33 +152,51 @@ func parseHookKnows(s string) (t hookKnows) {
 
 func (t hookKnows) String() string { return fmt.Sprintf("%d %d", t.serial, t.count) }
 
-// noteForHook notes, while the lock is held, that a run has changed pages. A hook
-// that is new begins with that run: what was there before is no news.
-func (s *site) noteForHook(ctx context.Context) error {
+// knownToHook reads what the hook knows, and what there is to know up to a serial.
+func knownToHook(ctx context.Context, cat *catalog.Catalog, serial int64) (was, now hookKnows, err error) {
+	text, err := cat.Meta(ctx, metaHookTold)
+	if err != nil {
+		return was, now, err
+	}
+	count, err := cat.Meta(ctx, metaPublished)
+	was, now.serial = parseHookKnows(text), serial
+	now.count, _ = strconv.ParseInt(count, 10, 64) // 0 before the first
+	now.serial = max(now.serial, was.serial)       // another run has told more
+	return was, now, err
+}
+
+// beginHook has a hook that is new begin with this run: what was there before is no
+// news.
+func (s *site) beginHook(ctx context.Context) error {
+	if s.OnPublish.IsZero() || s.opts.DryRun {
+		return nil
+	}
+	known, err := s.catalog.Meta(ctx, metaHookTold)
+	if err != nil || known != "" {
+		return storage(err)
+	}
+	serial, err := s.catalog.Serial(ctx)
+	if err != nil {
+		return storage(err)
+	}
+	_, now, err := knownToHook(ctx, s.catalog, serial)
+	if err != nil {
+		return storage(err)
+	}
+	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.SetMeta(metaHookTold, now.String()) }))
+}
+
+// countForHook notes, with what was published, that something was.
+func (s *site) countForHook(tx *catalog.Tx) error {
 	if s.OnPublish.IsZero() {
 		return nil
 	}
-	changed := s.report.Pages.Written+s.report.Pages.Removed > 0
-	known, err := s.catalog.Meta(ctx, metaHookTold)
-	if err != nil || known != "" && !changed {
-		return storage(err)
+	text, err := tx.Meta(metaPublished)
+	if err != nil {
+		return err
 	}
-	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
-		text, err := tx.Meta(metaPublished)
-		if err != nil {
-			return err
-		}
-		n, _ := strconv.ParseInt(text, 10, 64) // 0 before the first
-		if known == "" {
-			if err := tx.SetMeta(metaHookTold, hookKnows{s.before, n}.String()); err != nil {
-				return err
-			}
-		}
-		if !changed {
-			return nil
-		}
-		return tx.SetMeta(metaPublished, strconv.FormatInt(n+1, 10))
-	}))
+	n, _ := strconv.ParseInt(text, 10, 64) // 0 before the first
+	return tx.SetMeta(metaPublished, strconv.FormatInt(n+1, 10))
 }
 
 // hook gives what there is to do when a run that ended well has given the lock of
@@ -187,6 +206,9 @@ func (s *site) noteForHook(ctx context.Context) error {
 // in the report.
 func (s *site) hook(r *Report) func(context.Context) {
 	if s.OnPublish.IsZero() || r == nil || r.DryRun {
+		return func(context.Context) {}
+	}
+	if was, now, err := knownToHook(context.Background(), s.catalog, r.Serial); err == nil && was == now {
 		return func(context.Context) {}
 	}
 	written, _ := os.ReadFile(reportFile(s.State)) // none is no report
@@ -248,18 +270,9 @@ func (r *Report) tell(ctx context.Context, c Config, log *slog.Logger) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, cat.Close()) }()
-	text, err := cat.Meta(ctx, metaHookTold)
-	if err != nil {
+	was, now, err := knownToHook(ctx, cat, r.Serial)
+	if err != nil || was == now {
 		return err
-	}
-	count, err := cat.Meta(ctx, metaPublished)
-	if err != nil {
-		return err
-	}
-	was, now := parseHookKnows(text), hookKnows{serial: r.Serial}
-	now.count, _ = strconv.ParseInt(count, 10, 64)
-	if now.serial = max(now.serial, was.serial); now == was {
-		return nil
 	}
 	p, err := c.publication(ctx, cat, was.serial, now.serial)
 	if err != nil {
@@ -271,7 +284,7 @@ func (r *Report) tell(ctx context.Context, c Config, log *slog.Logger) (err erro
 		return err
 	}
 	r.Hook = c.runHook(ctx, p, data)
-	log.Info("hook", "serial", p.SerialTo, "projects", len(p.Projects)+p.More, "fault", r.Hook.Fault, "output", r.Hook.Output)
+	log.Info("hook", "serial", p.SerialTo, "projects", len(p.Projects)+p.More, "fault", r.Hook.Fault, "output", tame.Text(r.Hook.Output))
 	if r.Hook.Fault != "" {
 		return errors.New(r.Hook.Fault)
 	}

@@ -132,8 +132,42 @@ func TestHookBeginsAndCatchesUp(t *testing.T) {
 	}
 }
 
-// What a hook has missed because it failed is told again, also pages that changed
-// without an event. The publish stands, and the status is what it was.
+// What changed without an event is told again as well if the hook has missed it.
+func TestHookMissesNoPages(t *testing.T) {
+	w := newWorld(t)
+	w.hookScript("cat > told")
+	w.drop("foo", "1.0", intaketest.Opts{})
+	w.build(0)
+	w.hears("told")
+	w.hookScript("exit 1")
+	w.Title = "another"
+	w.build(0)
+	w.hookScript("cat > told")
+	for _, want := range []bool{true, false} {
+		r := w.build(0)
+		if p := w.hears("told"); (p != nil) != want || p != nil && (p.SerialFrom != 1 || p.SerialTo != 1 || p.Pages.Written != 0) {
+			t.Errorf("%+v, want it told: %v\n%s", p, want, problemText(r))
+		}
+	}
+	// A publish after which the run dies.
+	w.Title = "yet another"
+	s, err := open(w.Config, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.publish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	w.build(0)
+	if w.hears("told") == nil {
+		t.Error("what a run has published that died is not told")
+	}
+}
+
+// What a hook has missed because it failed is told again. The publish stands, and the status is what it was.
 func TestHookThatFails(t *testing.T) {
 	for _, tt := range []struct {
 		name string

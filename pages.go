@@ -236,7 +236,7 @@ func (s *site) publish(ctx context.Context) error {
 		return storage(err)
 	}
 	err = storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
-		if err := tx.Withheld(withheld); err != nil {
+		if err := errors.Join(tx.Withheld(withheld), s.countForHook(tx)); err != nil {
 			return err
 		}
 		for _, d := range done {

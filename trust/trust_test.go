@@ -449,6 +449,9 @@ func TestTrust(t *testing.T) {
 	if _, err := k.Distrust("c"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v", err)
 	}
+	if got, err := k.Distrust(a.Name, "c"); !errors.Is(err, fs.ErrNotExist) || got != nil || len(must(k.Trusted())(t)) != 3 {
+		t.Errorf("one of two is there: %v, %v", got, err)
+	}
 	if got := must(k.Distrust(fmt.Sprintf("%08x", b2.Key().Hash)))(t); len(got) != 1 || got[0].Verifier != b2.Verifier {
 		t.Errorf("%+v", got)
 	}
