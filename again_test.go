@@ -30,6 +30,22 @@ const childUploadEnv = "NESTGEN_TEST_UPLOAD"
 // childTwiceEnv has it do so once more if that fails.
 const childTwiceEnv = "NESTGEN_TEST_TWICE"
 
+// childKeyEnv has the child make the key of the site instead, "new", or replace it,
+// "rotate".
+const childKeyEnv = "NESTGEN_TEST_KEY"
+
+func childKey(c Config, what string) error {
+	if what == "rotate" {
+		_, err := RotateKey(context.Background(), c, Options{})
+		return err
+	}
+	_, err := NewKey(c, "packages.example.org")
+	if errors.Is(err, fs.ErrExist) {
+		return nil // the run before had got so far
+	}
+	return err
+}
+
 func childUpload(c Config, file string) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -62,6 +78,8 @@ func child(file string) {
 	}
 	if upload := os.Getenv(childUploadEnv); err == nil && upload != "" {
 		err = childUpload(c, upload)
+	} else if key := os.Getenv(childKeyEnv); err == nil && key != "" {
+		err = childKey(c, key)
 	} else if err == nil {
 		_, err = Build(context.Background(), c, Options{})
 	}

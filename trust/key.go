@@ -170,10 +170,10 @@ func (o *Own) Key() Key {
 }
 
 // String gives the verifier key, so that no %v ever prints the other half.
-func (o *Own) String() string { return o.Verifier }
+func (o Own) String() string { return o.Verifier }
 
 // GoString does the same for %#v.
-func (o *Own) GoString() string { return o.Verifier }
+func (o Own) GoString() string { return o.Verifier }
 
 // newOwn reads a signer key. No error has any of its text.
 func newOwn(secret string) (*Own, error) {

@@ -90,7 +90,7 @@ func TestSecretIsNotPrinted(t *testing.T) {
 	k := open(t)
 	o := must(k.New(site))(t)
 	secret := strings.TrimSpace(string(must(os.ReadFile(k.path(ownFile)))(t)))
-	if got := fmt.Sprintf("%v %+v %#v %s %q", o, o, o, o, o); strings.Contains(got, secret[len(secret)-44:]) {
+	if got := fmt.Sprintf("%v %+v %#v %s %q %v %+v %#v %v", o, o, o, o, o, *o, *o, *o, []Own{*o}); strings.Contains(got, secret[len(secret)-44:]) {
 		t.Errorf("%s", got)
 	}
 	_, err := k.Trust(secret)
