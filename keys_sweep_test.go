@@ -86,7 +86,7 @@ func TestKeysDieAnywhere(t *testing.T) {
 						}
 						return wholeKeys(w, first)
 					},
-					Mode: fault.mode, Errno: fault.errno, Points: sweepPoints(12, 6), Timeout: time.Minute, Work: t.TempDir(),
+					Mode: fault.mode, Errno: fault.errno, Points: sweepPoints(6, 3), Timeout: time.Minute, Work: t.TempDir(),
 				}
 				r, err := s.Run(t.Context())
 				if errors.Is(err, sweep.ErrForbidden) {
