@@ -34,6 +34,9 @@ var layers = []row{
 	{"tilelog", nil},
 	{"trust", nil},
 
+	// What leaves the machine, or comes to it, as files.
+	{"bundle", nil},
+
 	// What a machine can install.
 	{"target", []string{"packaging", "internal/distance"}},
 	{"resolve", []string{"packaging", "target"}},
