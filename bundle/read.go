@@ -350,12 +350,13 @@ func (b *Bundle) read(k int) error {
 	} else {
 		p.span.first = len(b.files)
 	}
-	apart := func(what string) error {
-		return fmt.Errorf("%s does not follow %s: %s; the bundle was written more than once, with parts of different sizes",
-			p.path, b.parts[max(k-1, 0)].path, what)
-	}
-	started := false
+	// That a part does not go on from the one before is told only when its
+	// manifest turns out to be as it was signed.
+	started, apart := false, false
 	err := p.readPart(func(e entry, q *piece, offset int64) error {
+		if apart {
+			return nil
+		}
 		place := extent{int32(k), offset, e.size}
 		if q != nil {
 			place.length = q.length
@@ -370,13 +371,15 @@ func (b *Bundle) read(k int) error {
 				last := b.files[len(b.files)-1]
 				before := b.parts[k-1].span.tail
 				if q == nil || e != last.entry || q.index != before.index+1 || q.of != before.of || q.offset != before.offset+before.length {
-					return errApart
+					apart = true
+					return nil
 				}
 				b.pieces[len(b.files)-1] = append(b.pieces[len(b.files)-1], place)
 				return nil
 			}
 			if q != nil && q.index != 1 || len(b.files) > 0 && e.name <= b.files[len(b.files)-1].name {
-				return errApart
+				apart = true
+				return nil
 			}
 		}
 		if len(b.files) == MaxMembers {
@@ -389,16 +392,12 @@ func (b *Bundle) read(k int) error {
 		return nil
 	})
 	p.span.end = len(b.files)
-	if err == nil && open && !started {
-		err = errApart
-	}
-	if errors.Is(err, errApart) {
-		return apart("a file does not go on where it was cut")
+	if err == nil && (apart || open && !started) {
+		return fmt.Errorf("%s does not go on where %s ends: the bundle was written more than once, with parts of different sizes",
+			p.path, b.parts[max(k-1, 0)].path)
 	}
 	return err
 }
-
-var errApart = errors.New("parts of different writings")
 
 // unfinished says whether the last file of a part goes on in the next one.
 func (p *part) unfinished() bool {
