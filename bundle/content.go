@@ -42,7 +42,7 @@ func (b *Bundle) open(i int) (*Content, error) {
 	if !b.verified {
 		return nil, errors.New("the bundle was not verified, or is closed")
 	}
-	f := &b.files[i]
+	f := b.files.at(i)
 	extents := b.pieces[i]
 	if extents == nil {
 		extents = []extent{{f.part, f.offset, f.size}}
@@ -60,8 +60,10 @@ func (b *Bundle) open(i int) (*Content, error) {
 	return c, nil
 }
 
+func (c *Content) file() *located { return c.bundle.files.at(c.index) }
+
 // Size is the number of bytes.
-func (c *Content) Size() int64 { return c.bundle.files[c.index].size }
+func (c *Content) Size() int64 { return c.file().size }
 
 // Read reads on. See [Content] for what it says at the end.
 func (c *Content) Read(b []byte) (int, error) {
@@ -78,7 +80,7 @@ func (c *Content) Read(b []byte) (int, error) {
 		return n, nil
 	}
 	c.bad = err
-	f := &c.bundle.files[c.index]
+	f := c.file()
 	if err == io.EOF && [sha256.Size]byte(c.sum.Sum(nil)) != f.sum {
 		c.bad = &DamageError{c.bundle.parts[f.part].path, f.name, f.offset, "it is not what was verified: it changed meanwhile"}
 	}
@@ -88,7 +90,7 @@ func (c *Content) Read(b []byte) (int, error) {
 // ReadAt reads from any place, and checks nothing.
 func (c *Content) ReadAt(b []byte, at int64) (int, error) {
 	if at < 0 {
-		return 0, fmt.Errorf("read %s at %d", c.bundle.files[c.index].name, at)
+		return 0, fmt.Errorf("read %s at %d", c.file().name, at)
 	}
 	n := 0
 	for i, p := range c.pieces {
@@ -101,7 +103,7 @@ func (c *Content) ReadAt(b []byte, at int64) (int, error) {
 		if int64(got) < p.Size()-at && n < len(b) {
 			// The file is shorter than it was.
 			if err == nil || err == io.EOF {
-				err = &DamageError{c.bundle.parts[c.part(i)].path, c.bundle.files[c.index].name, at + int64(got), "it ends too early: it changed meanwhile"}
+				err = &DamageError{c.bundle.parts[c.part(i)].path, c.file().name, at + int64(got), "it ends too early: it changed meanwhile"}
 			}
 			return n, err
 		}
@@ -118,7 +120,7 @@ func (c *Content) part(i int) int32 {
 	if x := c.bundle.pieces[c.index]; x != nil {
 		return x[i].part
 	}
-	return c.bundle.files[c.index].part
+	return c.file().part
 }
 
 // Close closes the files of the parts.

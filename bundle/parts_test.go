@@ -181,7 +181,7 @@ func TestChangedAfterVerify(t *testing.T) {
 		}
 		x := b.pieces[big]
 		if len(x) < 2 {
-			t.Fatalf("big has the pieces %v, of %v", x, b.files)
+			t.Fatalf("big has the pieces %v", x)
 		}
 		file := b.parts[x[1].part].plain
 		data, err := os.ReadFile(file)

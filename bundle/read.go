@@ -26,7 +26,7 @@ type Bundle struct {
 	Header Header
 
 	parts    []*part
-	files    []located
+	files    fileList
 	pieces   map[int][]extent // of the files that are cut, by their index
 	temp     string           // where parts were decompressed to, or empty
 	verified bool
@@ -38,6 +38,31 @@ type located struct {
 	part   int32
 	offset int64 // in the archive; of a file that is cut, see pieces
 }
+
+// A fileList is a list that grows without being copied, as a million files are
+// better not.
+type fileList struct {
+	chunks [][]located
+	n      int
+}
+
+const chunkFiles = 1 << 14
+
+func (l *fileList) add(f located) {
+	if l.n%chunkFiles == 0 {
+		size := chunkFiles
+		if l.n == 0 {
+			size = 16 // most bundles are small
+		}
+		l.chunks = append(l.chunks, make([]located, 0, size))
+	}
+	last := &l.chunks[len(l.chunks)-1]
+	*last = append(*last, f)
+	l.n++
+}
+
+func (l *fileList) at(i int) *located { return &l.chunks[i/chunkFiles][i%chunkFiles] }
+func (l *fileList) name(i int) string { return l.at(i).name }
 
 // An extent is where a piece of a file is.
 type extent struct {
@@ -343,60 +368,73 @@ func (p *part) readPart(add func(e entry, q *piece, offset int64) error) error {
 
 // read reads the manifest of part k, after those of the parts before it.
 func (b *Bundle) read(k int) error {
+	j := b.join(k)
 	p := b.parts[k]
-	open := k > 0 && b.parts[k-1].unfinished()
-	if open {
-		p.span.first = len(b.files) - 1
-	} else {
-		p.span.first = len(b.files)
+	if err := p.readPart(j.add); err != nil {
+		return err
 	}
-	// That a part does not go on from the one before is told only when its
-	// manifest turns out to be as it was signed.
-	started, apart := false, false
-	err := p.readPart(func(e entry, q *piece, offset int64) error {
-		if apart {
-			return nil
-		}
-		place := extent{int32(k), offset, e.size}
-		if q != nil {
-			place.length = q.length
-			p.span.tail = q
-		} else {
-			p.span.tail = nil
-		}
-		if !started {
-			started = true
-			p.span.head = q
-			if open {
-				last := b.files[len(b.files)-1]
-				before := b.parts[k-1].span.tail
-				if q == nil || e != last.entry || q.index != before.index+1 || q.of != before.of || q.offset != before.offset+before.length {
-					apart = true
-					return nil
-				}
-				b.pieces[len(b.files)-1] = append(b.pieces[len(b.files)-1], place)
-				return nil
-			}
-			if q != nil && q.index != 1 || len(b.files) > 0 && e.name <= b.files[len(b.files)-1].name {
-				apart = true
-				return nil
-			}
-		}
-		if len(b.files) == MaxMembers {
-			return fmt.Errorf("more than %d files", MaxMembers)
-		}
-		if q != nil {
-			b.pieces[len(b.files)] = []extent{place}
-		}
-		b.files = append(b.files, located{e, int32(k), offset})
-		return nil
-	})
-	p.span.end = len(b.files)
-	if err == nil && (apart || open && !started) {
+	p.span.end = b.files.n
+	if j.apart || j.open && !j.started {
 		return fmt.Errorf("%s does not go on where %s ends: the bundle was written more than once, with parts of different sizes",
 			p.path, b.parts[max(k-1, 0)].path)
 	}
-	return err
+	return nil
+}
+
+// A joint adds the lines of a manifest to those of the parts before it.
+type joint struct {
+	b       *Bundle
+	k       int
+	open    bool // the part before ends within a file
+	started bool
+	apart   bool // it is no continuation, which is told if the manifest is the signed one
+}
+
+func (b *Bundle) join(k int) *joint {
+	j := &joint{b: b, k: k, open: k > 0 && b.parts[k-1].unfinished()}
+	b.parts[k].span.first = b.files.n
+	if j.open {
+		b.parts[k].span.first--
+	}
+	return j
+}
+
+func (j *joint) add(e entry, q *piece, offset int64) error {
+	if j.apart {
+		return nil
+	}
+	b, s := j.b, &j.b.parts[j.k].span
+	place := extent{int32(j.k), offset, e.size}
+	if q != nil {
+		place.length = q.length
+	}
+	s.tail = q
+	if !j.started {
+		j.started = true
+		s.head = q
+		if j.open {
+			last := b.files.n - 1
+			before := b.parts[j.k-1].span.tail
+			if q == nil || e != b.files.at(last).entry || q.index != before.index+1 || q.of != before.of || q.offset != before.offset+before.length {
+				j.apart = true
+				return nil
+			}
+			b.pieces[last] = append(b.pieces[last], place)
+			return nil
+		}
+		if q != nil && q.index != 1 || b.files.n > 0 && e.name <= b.files.name(b.files.n-1) {
+			j.apart = true
+			return nil
+		}
+	}
+	if b.files.n == MaxMembers {
+		return fmt.Errorf("more than %d files", MaxMembers)
+	}
+	if q != nil {
+		b.pieces[b.files.n] = []extent{place}
+	}
+	b.files.add(located{e, int32(j.k), offset})
+	return nil
 }
 
 // unfinished says whether the last file of a part goes on in the next one.
@@ -410,22 +448,23 @@ func (b *Bundle) whole() error {
 		return fmt.Errorf("%s: its last file is not complete, though it is the last part", last.path)
 	}
 	var total int64
-	for i := range b.files {
-		if b.files[i].size > MaxSize-total {
+	for i := range b.files.n {
+		size := b.files.at(i).size
+		if size > MaxSize-total {
 			return fmt.Errorf("%s: the bundle holds more than %d bytes", b.parts[0].path, int64(MaxSize))
 		}
-		total += b.files[i].size
+		total += size
 	}
-	if err := checkTree(len(b.files), func(i int) string { return b.files[i].name }); err != nil {
+	if err := checkTree(b.files.n, b.files.name); err != nil {
 		return fmt.Errorf("%s: %w", b.parts[0].path, err)
 	}
-	if id := identity(b.Header, len(b.files), b.list); id != b.Header.ID {
+	if id := identity(b.Header, b.files.n, b.list); id != b.Header.ID {
 		return fmt.Errorf("%s: the bundle is not the one that its note names: its id is %.12s, and what is in it has %.12s", b.parts[0].path, b.Header.ID, id)
 	}
 	return nil
 }
 
-func (b *Bundle) list(i int) entry { return b.files[i].entry }
+func (b *Bundle) list(i int) entry { return b.files.at(i).entry }
 
 // Size is how many bytes the files of the parts have together: what
 // [Bundle.Verify] reads.
@@ -438,16 +477,14 @@ func (b *Bundle) Size() int64 {
 }
 
 // Len is how many files the bundle holds.
-func (b *Bundle) Len() int { return len(b.files) }
+func (b *Bundle) Len() int { return b.files.n }
 
 // Members gives the files by name. What Open of each gives is as
 // [Bundle.Open] says.
 func (b *Bundle) Members() iter.Seq[Member] {
 	return func(yield func(Member) bool) {
-		for i := range b.files {
-			f := &b.files[i]
-			open := func() (io.ReadCloser, error) { return b.open(i) }
-			if !yield(Member{f.name, f.size, f.sum, open}) {
+		for i := range b.files.n {
+			if !yield(b.member(i)) {
 				return
 			}
 		}
@@ -460,13 +497,17 @@ func (b *Bundle) Stat(name string) (Member, error) {
 	if err != nil {
 		return Member{}, err
 	}
-	f := &b.files[i]
-	return Member{f.name, f.size, f.sum, func() (io.ReadCloser, error) { return b.open(i) }}, nil
+	return b.member(i), nil
+}
+
+func (b *Bundle) member(i int) Member {
+	f := b.files.at(i)
+	return Member{f.name, f.size, f.sum, func() (io.ReadCloser, error) { return b.open(i) }}
 }
 
 func (b *Bundle) find(name string) (int, error) {
-	at := searchName(len(b.files), func(i int) string { return b.files[i].name }, name)
-	if at == len(b.files) || b.files[at].name != name {
+	at := searchName(b.files.n, b.files.name, name)
+	if at == b.files.n || b.files.name(at) != name {
 		return 0, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
 	return at, nil
