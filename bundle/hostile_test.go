@@ -422,7 +422,7 @@ func TestHostileNote(t *testing.T) {
 			t.Errorf("%s: taken", name)
 		}
 	}
-	if _, err := openNote(bytes.Replace(signed(t, o.Signer, "nestgen-bundle 2\nx\n"), nil, nil, 0)); err == nil || !strings.Contains(err.Error(), "newer") {
+	if _, err := openNote(signed(t, o.Signer, "nestgen-bundle 2\nx\n")); err == nil || !strings.Contains(err.Error(), "newer") {
 		t.Errorf("of a later form: %v", err)
 	}
 }

@@ -46,6 +46,11 @@ func plan(o Options) (*layout, error) {
 	if err := l.split(limit); err != nil {
 		return nil, err
 	}
+	for _, s := range l.spans {
+		if size := l.manifestSize(s); size > maxManifest {
+			return nil, fmt.Errorf("the manifest has %d bytes, more than %d: split the bundle", size, maxManifest)
+		}
+	}
 	return l, nil
 }
 

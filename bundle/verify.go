@@ -46,6 +46,7 @@ type scanner struct {
 	part   *part
 	r      io.Reader
 	offset int64
+	block  [blockSize]byte
 	buf    []byte
 	failed error // of reading, not of what was read
 }
@@ -80,15 +81,20 @@ func (s *scanner) ended(err error, member string) error {
 
 // exact reads bytes that are known before.
 func (s *scanner) exact(want []byte, member string) error {
-	got := make([]byte, len(want))
-	at := s.offset
-	if err := s.full(got, member); err != nil {
-		return err
-	}
-	for i := range want {
-		if got[i] != want[i] {
-			return s.part.damage(member, at+int64(i), "a byte is not as it was written")
+	for len(want) > 0 {
+		got := s.block[:min(len(want), len(s.block))]
+		at := s.offset
+		if err := s.full(got, member); err != nil {
+			return err
 		}
+		if !bytes.Equal(got, want[:len(got)]) {
+			for i := range got {
+				if got[i] != want[i] {
+					return s.part.damage(member, at+int64(i), "a byte is not as it was written")
+				}
+			}
+		}
+		want = want[len(got):]
 	}
 	return nil
 }
@@ -371,7 +377,7 @@ func (w *watched) Read(b []byte) (int, error) {
 
 // verify checks every byte of the file of a part. What is decompressed goes to
 // the file keep, unless that is empty.
-func (p *part) verify(ctx context.Context, list func(i int) entry, keep string, progress func(n int64)) (err error) {
+func (p *part) verify(ctx context.Context, list func(i int) entry, keep string, progress func(n int64)) error {
 	f, size, err := openFile(p.path)
 	if err != nil {
 		return err
@@ -408,15 +414,20 @@ func (p *part) verify(ctx context.Context, list func(i int) entry, keep string, 
 	}
 	defer z.Close()
 	s := &scanner{part: p, r: z}
-	var out *os.File
+	kept := bufio.NewWriterSize(io.Discard, 256<<10)
 	if keep != "" {
-		if out, err = os.OpenFile(keep, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
+		out, err := os.OpenFile(keep, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, out.Close()) }()
-		s.r = io.TeeReader(z, tempWriter{out})
+		defer out.Close() // what was written is looked at again when it is read
+		kept.Reset(tempWriter{out})
+		s.r = io.TeeReader(z, kept)
 	}
 	if err := s.archive(list); err != nil {
+		return err
+	}
+	if err := kept.Flush(); err != nil {
 		return err
 	}
 	// The decoder has read all of it: it gave the end.

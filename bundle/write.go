@@ -231,9 +231,6 @@ func (w *writer) part(f io.Writer, k int) (PartInfo, error) {
 	manifest(h)
 	h.Sum(p.manifestSum[:0])
 	size := p.manifestSize
-	if size > maxManifest {
-		return PartInfo{}, fmt.Errorf("the manifest has %d bytes, more than %d: split the bundle", size, maxManifest)
-	}
 	msg, err := p.sign(w.options.Signer)
 	if err != nil {
 		return PartInfo{}, err
