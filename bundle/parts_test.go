@@ -8,7 +8,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+
+	"golang.org/x/mod/sumdb/note"
 )
 
 // rewrite writes a bundle to a folder of its own.
@@ -214,6 +217,182 @@ func TestChangedAfterVerify(t *testing.T) {
 			if _, err := b.Open("b"); err == nil {
 				t.Error("opened after it was closed")
 			}
+		}
+	}
+}
+
+// A key that pretends to be another: same name, same hash, which is short.
+type pretender struct{ note.Verifier }
+
+func (pretender) Verify(msg, sig []byte) bool { return false }
+
+func (p pretender) verifiers() note.Verifiers { return note.VerifierList(p) }
+
+// A key is known by its name and four bytes of a digest, of which another key can
+// be made. What counts is the key.
+func TestPretender(t *testing.T) {
+	o := options(t, few()...)
+	path := parts(t, o)[0]
+	v, err := note.NewVerifier(o.Header.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(pretender{v}.verifiers(), path)
+	if err == nil || !strings.Contains(err.Error(), path+": the key that it names, "+o.Header.Key+", is not the one that is trusted under that name") {
+		t.Errorf("got %v", err)
+	}
+	_, err = Open(nil, path)
+	if want := path + ": signed by a key that is not trusted here: " + o.Header.Key; err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+// What changes between Open and Verify is found, whatever it is.
+func TestChangedAfterOpen(t *testing.T) {
+	o := options(t, some()...)
+	plain := parts(t, o)[0]
+	o.Zstd = true
+	packed := parts(t, o)[0]
+	read := func(path string) []byte {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	was := map[string][]byte{plain: read(plain), packed: read(packed)}
+	foreign := read(parts(t, options(t, few()...))[0])
+	_, vkey := key(t, origin, 1)
+	for path, data := range was {
+		for name, now := range map[string][]byte{
+			"longer":          append(slices.Clone(data), 0),
+			"shorter":         data[:len(data)-1],
+			"empty":           nil,
+			"another bundle":  append(slices.Clone(foreign), make([]byte, len(data))...)[:len(data)],
+			"the other form":  append(slices.Clone(was[packed]), was[plain]...)[:len(data)],
+			"another ending":  append(slices.Clone(data[:len(data)-1]), data[len(data)-1]^1),
+			"not there":       nil,
+			"nothing changed": data,
+		} {
+			if err := os.WriteFile(path, data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			b, err := Open(trusting(t, vkey), path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, now, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if name == "not there" {
+				if err := os.Remove(path); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err = b.Verify(t.Context(), VerifyOptions{Temp: t.TempDir()})
+			if same := string(now) == string(data); (err == nil) != same {
+				t.Errorf("%s: %s: %v", filepath.Base(path), name, err)
+			}
+			if err != nil && !strings.Contains(err.Error(), path) {
+				t.Errorf("%s: the error does not name the part: %v", name, err)
+			}
+			if err := b.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// A full or missing temporary folder is no fault of the bundle.
+func TestTemporaryFolder(t *testing.T) {
+	for _, size := range []int{100, 900_000} {
+		o := options(t, member("x", text("x", size)))
+		o.Zstd = true
+		b, err := Open(trusting(t, o.Header.Key), parts(t, o)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var damage *DamageError
+		err = b.parts[0].verify(t.Context(), b.list, "/dev/full", func(int64) {})
+		if !errors.Is(err, syscall.ENOSPC) || errors.As(err, &damage) {
+			t.Errorf("%d bytes where there is no room: %v", size, err)
+		}
+		none := filepath.Join(t.TempDir(), "none")
+		if err := b.Verify(t.Context(), VerifyOptions{Temp: none}); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), none) {
+			t.Errorf("in a folder that is not there: %v", err)
+		}
+		if _, err := b.Open("x"); err == nil {
+			t.Error("opened though it was not verified")
+		}
+	}
+}
+
+// A medium that cannot be read is told as that: what it holds may be all right.
+func TestUnreadableMedium(t *testing.T) {
+	const path = "/proc/self/mem" // reading its beginning is an input/output error
+	if _, err := os.Stat(path); err != nil {
+		t.Skip("there is no ", path)
+	}
+	var damage *DamageError
+	if _, err := Open(nil, path); !errors.Is(err, syscall.EIO) || errors.As(err, &damage) || !strings.Contains(err.Error(), "it cannot be read") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A bundle that was read can be passed on: with the same header it is the same.
+func TestPassedOn(t *testing.T) {
+	smallParts(t)
+	o := options(t, append(few(), member("big", text("big", 24000)))...)
+	whole := parts(t, o)[0]
+	split, packed := o, o
+	split.Split = 10 << 10
+	packed.Zstd = true
+	for _, form := range []Options{split, packed} {
+		b, err := Open(trusting(t, o.Header.Key), parts(t, form)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		if err := b.Verify(t.Context(), VerifyOptions{Temp: t.TempDir()}); err != nil {
+			t.Fatal(err)
+		}
+		next := Options{Header: b.Header, Signer: o.Signer, Members: slices.Collect(b.Members())}
+		got, err := os.ReadFile(parts(t, next)[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := os.ReadFile(whole)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%d bytes differ from the %d that the bundle had at first: %v", len(got), len(want), err)
+		}
+	}
+}
+
+// Members that can only be read from their beginning may be cut, too.
+func TestPlainReaders(t *testing.T) {
+	smallParts(t)
+	data := text("big", 24000)
+	seekable, plain := options(t, member("big", data)), options(t, member("big", data))
+	seekable.Split, plain.Split = 10<<10, 10<<10
+	seekable.Members[0].Open = func() (io.ReadCloser, error) {
+		path := filepath.Join(t.TempDir(), "big")
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			return nil, err
+		}
+		return os.Open(path)
+	}
+	a, b := parts(t, seekable), parts(t, plain)
+	if len(a) < 3 || len(a) != len(b) {
+		t.Fatalf("%d and %d parts", len(a), len(b))
+	}
+	for k := range a {
+		x, err := os.ReadFile(a[k])
+		if err != nil {
+			t.Fatal(err)
+		}
+		y, err := os.ReadFile(b[k])
+		if err != nil || !slices.Equal(x, y) {
+			t.Errorf("part %d differs: %v", k+1, err)
 		}
 	}
 }
