@@ -447,5 +447,9 @@ func (localDisk) SyncFolder(path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Sync(), f.Close())
+	err = f.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
+		err = nil // shares and some sticks cannot sync a folder; the files are synced
+	}
+	return errors.Join(err, f.Close())
 }
