@@ -91,9 +91,6 @@ func write(ctx context.Context, d disk, path string, o Options) (result Result, 
 	for i := range l.members {
 		w.all += l.members[i].Size
 	}
-	if err := w.measurePieces(); err != nil {
-		return Result{}, err
-	}
 
 	var made []string // to remove when it fails
 	defer func() {
@@ -119,6 +116,9 @@ func write(ctx context.Context, d disk, path string, o Options) (result Result, 
 		// One name for one part: what a killed run left behind is written over
 		// by the next.
 		hidden = append(hidden, filepath.Join(dir, "."+filepath.Base(name)+".partial"))
+	}
+	if err := w.measurePieces(); err != nil {
+		return result, err
 	}
 	for k := range l.spans {
 		d.Remove(hidden[k])
