@@ -279,8 +279,12 @@ func (s *site) publishLogsSince(ctx context.Context, turn *publish.Turn, before 
 		return storage(err)
 	}
 	own, err := s.ownKey()
-	if err != nil {
+	if isStorage(err) {
 		return storage(err)
+	}
+	if err != nil {
+		s.report.problem(plan.Incomplete, layout.LogCheckpoint, "", "the log is as it was, because nobody can sign it: %v", err)
+		return nil
 	}
 	now := checkpoint{Checkpoint: tilelog.Checkpoint{Origin: own.Name}}
 	if now.Size, now.Root, err = s.logRoot(ctx, catalog.Events); err != nil {
