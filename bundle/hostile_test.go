@@ -385,6 +385,40 @@ func TestHostileZstd(t *testing.T) {
 	}
 }
 
+// Of a file that may be anybody's not more is read than its beginning.
+func TestLittleIsRead(t *testing.T) {
+	nothing, err := zstd.NewWriter(nil, zstd.WithZeroFrames(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	frame := nothing.EncodeAll(nil, nil)
+	for name, begin := range map[string][]byte{
+		"a frame to be skipped":    append(bytes.Clone(frame), 0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0x40),
+		"frames that hold nothing": bytes.Repeat(frame, 1<<20/len(frame)+1),
+		"zeros":                    make([]byte, 1<<20),
+	} {
+		in := &endless{begin: begin}
+		p := &part{path: "x.tar", size: 1 << 40}
+		if err := p.begin(in); err == nil || in.n > maxBegin {
+			t.Errorf("%s: %d bytes were read, %v", name, in.n, err)
+		}
+	}
+}
+
+// An endless reader gives zeros after its beginning.
+type endless struct {
+	begin []byte
+	n     int64
+}
+
+func (e *endless) Read(b []byte) (int, error) {
+	n := copy(b, e.begin)
+	e.begin = e.begin[n:]
+	clear(b[n:])
+	e.n += int64(len(b))
+	return len(b), nil
+}
+
 // The note has one spelling, too: signatures that anybody may add, and bits that
 // say nothing, are refused.
 func TestHostileNote(t *testing.T) {

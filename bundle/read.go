@@ -247,16 +247,25 @@ func openPart(path string) (*part, error) {
 	}
 	defer f.Close()
 	p := &part{path: path, size: size}
-	r, done, err := p.archive(f)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	s := &scanner{part: p, r: r}
-	if err := s.note(); err != nil {
+	if err := p.begin(f); err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+// maxBegin is how much of a file is read for its note, of which nobody has said
+// yet that it may be believed: it is in the first block of a compressed part, too,
+// and a block has 128 KiB at most.
+const maxBegin = 512 << 10
+
+// begin reads the note.
+func (p *part) begin(f io.Reader) error {
+	r, done, err := p.archive(io.LimitReader(f, maxBegin))
+	if err != nil {
+		return err
+	}
+	defer done()
+	return (&scanner{part: p, r: r}).note()
 }
 
 // archive gives a reader of the archive at its beginning, of a part whose file is

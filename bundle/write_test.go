@@ -107,6 +107,58 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 }
 
+// What to do about a medium that takes no more is said.
+func TestFullMedium(t *testing.T) {
+	for err, want := range map[error]string{
+		syscall.EFBIG:  "split the bundle into smaller parts",
+		syscall.ENOSPC: "nothing of it was left there",
+		syscall.EDQUOT: "nothing of it was left there",
+		syscall.EIO:    "",
+	} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "b.tar")
+		d := &failing{left: 2, err: &fs.PathError{Op: "write", Path: "x", Err: err}}
+		_, got := write(t.Context(), d, path, options(t, few()...))
+		if !errors.Is(got, err) || !strings.Contains(got.Error(), want) || want != "" && !strings.Contains(got.Error(), path) {
+			t.Errorf("%v is told as %v", err, got)
+		}
+	}
+}
+
+// Progress rises to all that there is.
+func TestProgress(t *testing.T) {
+	smallParts(t)
+	o := options(t, append(few(), member("big", text("big", 600_000)))...)
+	for _, split := range []int64{0, 40 << 10} {
+		o.Split = split
+		last, calls := int64(0), 0
+		o.Progress = func(done, all int64) {
+			if done < last || done > all || all != 601_212 {
+				t.Errorf("%d of %d bytes after %d", done, all, last)
+			}
+			last = done
+			calls++
+		}
+		list := parts(t, o)
+		if last != 601_212 || calls < 4 {
+			t.Errorf("%d bytes at the end, in %d calls", last, calls)
+		}
+		b, err := Open(trusting(t, o.Header.Key), list...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = 0
+		if err := b.Verify(t.Context(), VerifyOptions{Progress: func(done, all int64) {
+			if done < last || all != b.Size() {
+				t.Errorf("%d of %d bytes after %d", done, all, last)
+			}
+			last = done
+		}}); err != nil || last != b.Size() {
+			t.Errorf("%d of %d bytes at the end: %v", last, b.Size(), err)
+		}
+	}
+}
+
 // A run that is told to end leaves nothing, wherever it is.
 func TestCancelledWrite(t *testing.T) {
 	smallParts(t)
