@@ -55,6 +55,11 @@ func hasSite(site string) bool {
 // the catalog before the first file gets into the site.
 func (s *site) begin(ctx context.Context) error {
 	if s.seenBefore {
+		if !s.opts.DryRun {
+			if err := s.catchUp(ctx); err != nil {
+				return err
+			}
+		}
 		return s.beginBehind(ctx)
 	}
 	has := hasSite(s.Site) // before the mark is looked for, which others set before they put something there

@@ -1,11 +1,11 @@
 package nestgen
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path"
 	"path/filepath"
@@ -102,49 +102,69 @@ func (s *site) noteLost(tx *catalog.Tx) error {
 // extendLogs takes into the logs what happened and what was published since the last
 // time.
 func extendLogs(tx *catalog.Tx) error {
-	var leaves []tilelog.Hash
 	size, err := tx.LogSize(catalog.Events)
 	if err != nil {
 		return err
 	}
-	var enc record.Encoder
-	for r, err := range tx.Records(size, tx.Last()) {
-		if err != nil {
-			return err
-		}
-		leaf, err := enc.Encode(&r)
-		if err != nil {
-			return err
-		}
-		leaves = append(leaves, tilelog.LeafHash(leaf))
-	}
-	if err := extendLog(tx, catalog.Events, size, leaves); err != nil {
+	if err := extendLog(tx, catalog.Events, size, eventLeaves(tx.Records(size, tx.Last()))); err != nil {
 		return err
 	}
 	if size, err = tx.LogSize(catalog.Pages); err != nil {
 		return err
 	}
-	last, err := tx.PageLeaves()
-	if err != nil {
-		return err
+	return extendLog(tx, catalog.Pages, size, pageLeaves(tx.PageLog(size, 1<<62)))
+}
+
+// eventLeaves gives records as the log has them. Each stands until the next.
+func eventLeaves(records iter.Seq2[catalog.Record, error]) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		var enc record.Encoder
+		for r, err := range records {
+			var leaf []byte
+			if err == nil {
+				leaf, err = enc.Encode(&r)
+			}
+			if !yield(leaf, err) || err != nil {
+				return
+			}
+		}
 	}
-	leaves = leaves[:0]
-	var leaf []byte
-	for p, err := range tx.PageLog(size, last) {
+}
+
+// pageLeaves gives what was published as the log has it. Each leaf stands until the
+// next.
+func pageLeaves(pages iter.Seq2[catalog.Page, error]) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		var leaf []byte
+		for p, err := range pages {
+			leaf = record.AppendPage(leaf[:0], p)
+			if !yield(leaf, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// leaves gives those of a log from an index up to another, which is not among them.
+func (s *site) leaves(ctx context.Context, log catalog.LogName, from, to int64) iter.Seq2[[]byte, error] {
+	if log == catalog.Pages {
+		return pageLeaves(s.catalog.PageLog(ctx, from, to))
+	}
+	return eventLeaves(s.catalog.Records(ctx, from, to)) // the serial is the index and one
+}
+
+func extendLog(tx *catalog.Tx, log catalog.LogName, size int64, leaves iter.Seq2[[]byte, error]) error {
+	var hashes []tilelog.Hash
+	for leaf, err := range leaves {
 		if err != nil {
 			return err
 		}
-		leaf = record.AppendPage(leaf[:0], p)
-		leaves = append(leaves, tilelog.LeafHash(leaf))
+		hashes = append(hashes, tilelog.LeafHash(leaf))
 	}
-	return extendLog(tx, catalog.Pages, size, leaves)
-}
-
-func extendLog(tx *catalog.Tx, log catalog.LogName, size int64, leaves []tilelog.Hash) error {
-	if len(leaves) == 0 {
+	if len(hashes) == 0 {
 		return nil
 	}
-	changed, _, err := tilelog.Append(size, tx.Tiles(log), leaves)
+	changed, _, err := tilelog.Append(size, tx.Tiles(log), hashes)
 	if err != nil {
 		return fmt.Errorf("log of %s: %w", log, err)
 	}
@@ -153,7 +173,7 @@ func extendLog(tx *catalog.Tx, log catalog.LogName, size int64, leaves []tilelog
 			return err
 		}
 	}
-	return tx.SetLogSize(log, size+int64(len(leaves)))
+	return tx.SetLogSize(log, size+int64(len(hashes)))
 }
 
 // logsBehind reports whether the logs lack something that happened.
@@ -423,36 +443,15 @@ func (s *site) tile(ctx context.Context, log catalog.LogName, t tilelog.Tile) ([
 		}
 		return hashes[:t.Width*len(tilelog.Hash{})], nil
 	}
-	var data bytes.Buffer
 	from := t.N * tilelog.TileWidth
-	add := func(leaf []byte) (err error) {
-		entry, err := tilelog.AppendEntry(data.AvailableBuffer(), leaf)
-		data.Write(entry)
-		return err
-	}
-	if log == catalog.Pages {
-		for p, err := range s.catalog.PageLog(ctx, from, from+int64(t.Width)) {
-			if err != nil {
-				return nil, err
-			}
-			if err := add(record.AppendPage(nil, p)); err != nil {
-				return nil, err
-			}
+	var data []byte
+	for leaf, err := range s.leaves(ctx, log, from, from+int64(t.Width)) {
+		if err == nil {
+			data, err = tilelog.AppendEntry(data, leaf)
 		}
-		return data.Bytes(), nil
-	}
-	var enc record.Encoder
-	for r, err := range s.catalog.Records(ctx, from, from+int64(t.Width)) {
 		if err != nil {
 			return nil, err
 		}
-		leaf, err := enc.Encode(&r)
-		if err != nil {
-			return nil, err
-		}
-		if err := add(leaf); err != nil {
-			return nil, err
-		}
 	}
-	return data.Bytes(), nil
+	return data, nil
 }

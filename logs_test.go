@@ -3,13 +3,18 @@ package nestgen
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
+	"testing"
 
 	"nestgen/catalog"
+	"nestgen/fetch/fetchtest"
+	"nestgen/intake/intaketest"
 	"nestgen/layout"
 	"nestgen/packaging"
 	"nestgen/record"
@@ -155,5 +160,163 @@ func (w *world) checkPages(there map[string]catalog.Page, files map[string]bool)
 	})
 	if err != nil {
 		w.Fatal(err)
+	}
+}
+
+// A catalog from a backup takes over from the published log what happened since, so
+// that the history goes on as if nothing had been.
+func TestABackupCatchesUpFromTheLog(t *testing.T) {
+	t.Setenv("SOURCE_DATE_EPOCH", "1800000000")
+	up := wheel("up", "1.0", plain)
+	srv := fetchtest.New(t, up)
+	w := newWorld(t, srv)
+	w.write("allowlist.txt", "up\n")
+	w.drop("a", "1.0", plain)
+	gone := w.drop("b", "1.0", plain)
+	w.build(0)
+	restore := w.backUp()
+	srv.SetFiles(up, wheel("up", "2.0", plain))
+	w.write("policy.toml", "[[yank]]\nproject = \"a\"\nreason = \"broken\"\n[[status]]\nproject = \"a\"\nstatus = \"archived\"\n")
+	w.drop("c", "1.0", intaketest.Opts{Spelling: "C"})
+	w.write("drop/c.git", "https://git.example/c.git\n")
+	w.remove("drop/" + gone)
+	before := w.build(0).Serial
+	w.checkLog()
+	checkpoint, pages := w.read("site/log/checkpoint"), w.pages()
+	restore()
+	r := w.build(0)
+	w.tells(r, "warning", "were taken over from there")
+	if r.Serial != before || w.read("site/log/checkpoint") != checkpoint {
+		t.Errorf("serial %d, want %d; checkpoint\n%s, want\n%s", r.Serial, before, w.read("site/log/checkpoint"), checkpoint)
+	}
+	if now := w.pages(); !reflect.DeepEqual(now, pages) {
+		t.Error("other pages")
+	}
+	w.checkLog()
+	w.verifies()
+	w.isAsFresh()
+
+	// It went on before anybody noticed: then nothing is signed that contradicts what
+	// was.
+	restore()
+	signed := w.read("site/log/checkpoint")
+	w.PublishLog = false
+	w.drop("d", "1.0", plain)
+	if err := os.Rename(w.path("site/log"), w.path("log")); err != nil {
+		t.Fatal(err)
+	}
+	w.build(0)
+	w.PublishLog = true
+	if err := os.Rename(w.path("log"), w.path("site/log")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		w.tells(w.build(6), "alarm", "does not go on from there")
+	}
+	if now := w.read("site/log/checkpoint"); now != signed {
+		t.Errorf("signed\n%s\nafter\n%s", now, signed)
+	}
+	if v := w.verify(true); len(v.Findings) == 0 || v.Whole() {
+		t.Errorf("verify finds %+v", v.Findings)
+	}
+}
+
+// Each kind of damage to the log is found and mended.
+func TestVerifyMendsTheLog(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i := range 300 {
+		w.drop("a", fmt.Sprint(i), plain)
+	}
+	w.build(0)
+	w.drop("b", "1", plain)
+	w.build(0)
+	want := digestOf(t, w.path("site"))
+	var files []string
+	err := filepath.WalkDir(w.path("site/log"), func(name string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			rel, _ := filepath.Rel(w.path("site"), name)
+			files = append(files, rel)
+		}
+		return err
+	})
+	if err != nil || len(files) < 11 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	for _, f := range files {
+		for _, spoil := range []func(name string){
+			func(name string) { w.remove(name) },
+			func(name string) {
+				data := []byte(w.read(name))
+				data[len(data)/2] ^= 1
+				w.force(name, string(data))
+			},
+			func(name string) { w.force(name, w.read(name)+"x") },
+		} {
+			spoil("site/" + f)
+			if v := w.verify(false); len(v.Findings) != 1 || v.Findings[0].Path != f {
+				t.Errorf("%s: %+v", f, v.Findings)
+			}
+			if v := w.verify(true); !v.Whole() {
+				t.Errorf("%s: not mended: %+v", f, v.Findings)
+			}
+			if digestOf(t, w.path("site")) != want {
+				t.Errorf("%s: another tree", f)
+			}
+		}
+	}
+	w.checkLog()
+}
+
+// What the catalog says of the past cannot be changed unseen.
+func TestAChangedPastIsFound(t *testing.T) {
+	t.Parallel()
+	for _, query := range []string{
+		"UPDATE events SET reason = 'another' WHERE serial = 2",
+		"UPDATE events SET time = time + 1 WHERE serial = 1",
+		"UPDATE events SET facts = x'' WHERE serial = 2",
+		"DELETE FROM events WHERE serial = 1",
+		"UPDATE pagelog SET size = size + 1 WHERE n = 3",
+		"DELETE FROM pagelog WHERE n = 0",
+		"UPDATE tiles SET hashes = zeroblob(length(hashes)) WHERE log = 'events'",
+	} {
+		w := newWorld(t)
+		w.drop("a", "1.0", plain)
+		w.drop("b", "1.0", plain)
+		w.build(0)
+		db, err := sql.Open("sqlite", w.catalogFile())
+		if err == nil {
+			_, err = db.Exec(query)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if v := w.verify(false); len(v.Findings) == 0 {
+			t.Errorf("%s: not found", query)
+		}
+	}
+}
+
+// The log can be switched off, and on again: it is the same then.
+func TestLogOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.drop("a", "1.0", plain)
+	w.build(0)
+	w.checkLog()
+	w.PublishLog = false
+	w.drop("b", "1.0", plain)
+	w.build(0)
+	w.checkLog()
+	w.verifies()
+	w.PublishLog = true
+	w.build(0)
+	w.checkLog()
+	w.verifies()
+	if r := w.build(0); r.Pages.Written > 0 {
+		t.Errorf("nothing to do, and %+v", r.Pages)
 	}
 }

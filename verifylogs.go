@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"strings"
 
 	"nestgen/catalog"
 	"nestgen/layout"
-	"nestgen/record"
 	"nestgen/tilelog"
 )
 
@@ -91,42 +89,25 @@ func (v *verifier) published(ctx context.Context, signed checkpoint) error {
 // checkLeaves holds the events and what was published against the hashes that were kept
 // when they came: whoever has changed one of them since has changed the history.
 func (v *verifier) checkLeaves(ctx context.Context) error {
-	size, err := v.catalog.LogSize(ctx, catalog.Events)
-	if err != nil {
-		return storage(err)
-	}
-	events := leafCheck{verifier: v, log: catalog.Events, what: func(n int64) string { return fmt.Sprintf("event %d", n+1) }}
-	var enc record.Encoder
-	for r, err := range v.catalog.Records(ctx, 0, size) {
+	for log, what := range map[catalog.LogName]string{catalog.Events: "event", catalog.Pages: "page"} {
+		size, err := v.catalog.LogSize(ctx, log)
 		if err != nil {
 			return storage(err)
 		}
-		leaf, err := enc.Encode(&r)
-		if err != nil {
-			return err
+		c := leafCheck{verifier: v, log: log, what: what}
+		for leaf, err := range v.leaves(ctx, log, 0, size) {
+			if err == nil {
+				err = c.add(ctx, leaf)
+			}
+			if err != nil {
+				return storage(err)
+			}
 		}
-		if err := events.add(ctx, leaf); err != nil {
+		if err := c.end(ctx, size); err != nil {
 			return storage(err)
 		}
 	}
-	if err := events.end(ctx, size); err != nil {
-		return storage(err)
-	}
-	if size, err = v.catalog.LogSize(ctx, catalog.Pages); err != nil {
-		return storage(err)
-	}
-	pages := leafCheck{verifier: v, log: catalog.Pages, what: func(n int64) string { return fmt.Sprintf("entry %d of what was published", n+1) }}
-	var leaf []byte
-	for p, err := range v.catalog.PageLog(ctx, 0, size) {
-		if err != nil {
-			return storage(err)
-		}
-		leaf = record.AppendPage(leaf[:0], p)
-		if err := pages.add(ctx, leaf); err != nil {
-			return storage(err)
-		}
-	}
-	return storage(pages.end(ctx, size))
+	return nil
 }
 
 // A leafCheck holds the leaves of a log, in their order, against the hashes that are
@@ -134,7 +115,7 @@ func (v *verifier) checkLeaves(ctx context.Context) error {
 type leafCheck struct {
 	*verifier
 	log    catalog.LogName
-	what   func(n int64) string // a leaf is
+	what   string // a leaf is about
 	n      int64
 	grown  tilelog.Log
 	leaves []tilelog.Hash
@@ -162,7 +143,7 @@ func (c *leafCheck) compare(ctx context.Context) error {
 	for i, leaf := range c.leaves {
 		if at := i * len(leaf); len(kept) < at+len(leaf) || !bytes.Equal(kept[at:at+len(leaf)], leaf[:]) {
 			c.wrong = true
-			c.find(layout.Log, "%s in the catalog is not the one that was entered in the log", c.what(first+int64(i)))
+			c.find(layout.Log, "%s %d in the catalog is not the one that was entered in the log", c.what, first+int64(i)+1)
 			break // one is enough to know
 		}
 	}

@@ -200,10 +200,3 @@ func pageLog(ctx context.Context, q querier, from, to int64) iter.Seq2[Page, err
 		}
 	}
 }
-
-// PageLeaves gives how many leaves the log of pages has, whether or not their hashes
-// are kept yet.
-func (t *Tx) PageLeaves() (n int64, err error) {
-	err = t.q.QueryRowContext(t.ctx, "SELECT coalesce(max(n) + 1, 0) FROM pagelog").Scan(&n)
-	return n, err
-}

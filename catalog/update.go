@@ -83,6 +83,10 @@ func (t *Tx) note(e Event, facts []byte) error {
 	if !e.SHA256.IsZero() {
 		sha = e.SHA256[:]
 	}
+	return t.insertEvent(&e, sha, facts)
+}
+
+func (t *Tx) insertEvent(e *Event, sha, facts []byte) error {
 	return t.q.exec(t.ctx, "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		e.Serial, e.Time, e.Verb, e.Project, e.Filename, sha, e.Source, e.Reason, facts)
 }
@@ -241,12 +245,7 @@ func (t *Tx) SetStatus(n packaging.Name, s Status, note, source string) error {
 	if p.Status == s && p.Note == note {
 		return nil
 	}
-	bit := 0
-	if s.State == Quarantined {
-		bit = isQuarantined
-	}
-	if err := t.q.exec(t.ctx, "UPDATE projects SET state = ?, reason = ?, note = ?, other = (other & ~?) | ? WHERE name = ?",
-		s.State, s.Reason, note, isQuarantined, bit, n); err != nil {
+	if err := t.setStanding(n, Standing{s, note}); err != nil {
 		return err
 	}
 	state := s.State
@@ -270,6 +269,27 @@ func (t *Tx) SetLinks(n packaging.Name, links []Link) error {
 	if sameLinks(p.Links, links) {
 		return nil
 	}
+	if err := t.putLinks(n, links); err != nil {
+		return err
+	}
+	if err := t.noteLinks(n, links); err != nil {
+		return err
+	}
+	return t.outdate(n, 0, 0)
+}
+
+// setStanding makes a standing that of a project, without an event.
+func (t *Tx) setStanding(n packaging.Name, s Standing) error {
+	bit := 0
+	if s.Status.State == Quarantined {
+		bit = isQuarantined
+	}
+	return t.q.exec(t.ctx, "UPDATE projects SET state = ?, reason = ?, note = ?, other = (other & ~?) | ? WHERE name = ?",
+		s.Status.State, s.Status.Reason, s.Note, isQuarantined, bit, n)
+}
+
+// putLinks makes links those of a project, without an event.
+func (t *Tx) putLinks(n packaging.Name, links []Link) error {
 	if err := t.q.exec(t.ctx, "DELETE FROM links WHERE project = ?", n); err != nil {
 		return err
 	}
@@ -282,13 +302,7 @@ func (t *Tx) SetLinks(n packaging.Name, links []Link) error {
 	if len(links) > 0 {
 		bit = hasLinks
 	}
-	if err := t.q.exec(t.ctx, "UPDATE projects SET other = (other & ~?) | ? WHERE name = ?", hasLinks, bit, n); err != nil {
-		return err
-	}
-	if err := t.noteLinks(n, links); err != nil {
-		return err
-	}
-	return t.outdate(n, 0, 0)
+	return t.q.exec(t.ctx, "UPDATE projects SET other = (other & ~?) | ? WHERE name = ?", hasLinks, bit, n)
 }
 
 // noteLinks keeps the events by which links are those of a project.

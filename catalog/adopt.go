@@ -1,0 +1,112 @@
+package catalog
+
+import (
+	"fmt"
+	"time"
+
+	"nestgen/packaging"
+)
+
+// Adopt takes in a record that the site's own log has and the catalog does not, as it
+// is of a catalog from a backup: its event, with its serial and its time, and what the
+// index says since. Records come in the order of their serials, the first of them after
+// the last event. The bytes of what they withdraw stay for the grace period, which
+// begins now.
+//
+// A log does not say where upstreams have their files, nor to which views files were
+// promoted: the one comes with the next listing, the other is for people.
+func (t *Tx) Adopt(r *Record, now time.Time, grace time.Duration) error {
+	if r.Serial != t.made+1 {
+		return fmt.Errorf("write catalog: event %d after %d", r.Serial, t.made)
+	}
+	if r.Project != "" {
+		owner := Local
+		if r.File != nil {
+			owner = r.File.Source
+		}
+		if err := t.q.exec(t.ctx, "INSERT OR IGNORE INTO projects VALUES (?, ?, ?, '', '', '', 0, 0, 0, 0, 0, x'')", r.Project, r.Project, owner); err != nil {
+			return err
+		}
+	}
+	facts, err := t.adopt(r, now, grace)
+	if err != nil {
+		return err
+	}
+	t.made++
+	var sha []byte
+	if !r.SHA256.IsZero() {
+		sha = r.SHA256[:]
+	}
+	if err := t.insertEvent(&r.Event, sha, facts); err != nil {
+		return err
+	}
+	if r.Project == "" || r.Verb == Promotion || r.Verb == Demotion {
+		return nil
+	}
+	return t.outdate(r.Project, 0, 0)
+}
+
+// adopt changes what the index says, and gives what stands beside the event.
+func (t *Tx) adopt(r *Record, now time.Time, grace time.Duration) (facts []byte, err error) {
+	switch {
+	case r.File != nil:
+		f := *r.File
+		old, listed, err := t.file(f.Project, f.Filename)
+		if err != nil {
+			return nil, err
+		}
+		if listed {
+			f.URL = old.URL
+		}
+		facts = encodeFacts(f)
+		if err := t.q.exec(t.ctx, "INSERT OR REPLACE INTO files VALUES (?, ?, ?)", f.Project, f.Filename, facts); err != nil {
+			return nil, err
+		}
+		if err := t.q.exec(t.ctx, "DELETE FROM due WHERE path = ?", f.Path); err != nil {
+			return nil, err
+		}
+		if listed {
+			return facts, t.outdate(f.Project, 0, f.Held()-old.Held())
+		}
+		return facts, t.outdate(f.Project, 1, f.Held())
+	case r.Verb == Withdraw:
+		f, listed, err := t.file(r.Project, r.Filename)
+		if err != nil || !listed {
+			return nil, err
+		}
+		if err := t.q.exec(t.ctx, "DELETE FROM files WHERE project = ? AND filename = ?", r.Project, r.Filename); err != nil {
+			return nil, err
+		}
+		if err := t.q.exec(t.ctx, "INSERT OR REPLACE INTO due VALUES (?, ?)", f.Path, now.Add(grace).UnixMicro()); err != nil {
+			return nil, err
+		}
+		return nil, t.outdate(r.Project, -1, -f.Held())
+	case r.Standing != nil:
+		return encodeStanding(*r.Standing), t.setStanding(r.Project, *r.Standing)
+	case r.Verb == Relink || r.Verb == RelinkMore:
+		facts, rest := encodeLinks(r.Links)
+		if len(rest) > 0 {
+			return nil, fmt.Errorf("write catalog: event %d has more links than an event may", r.Serial)
+		}
+		p, err := project(t.ctx, t.q, r.Project)
+		if err != nil {
+			return nil, err
+		}
+		links := r.Links
+		if r.Verb == RelinkMore {
+			links = append(p.Links, links...)
+		}
+		return facts, t.putLinks(r.Project, links)
+	}
+	return nil, nil
+}
+
+// Respelled has a project written as its files and links spell its name, without an
+// event: those that led there had theirs.
+func (t *Tx) Respelled(n packaging.Name) error {
+	p, err := project(t.ctx, t.q, n)
+	if err != nil {
+		return err
+	}
+	return t.q.exec(t.ctx, "UPDATE projects SET display = ? WHERE name = ?", SpellingOf(n, p.Links, p.Files), n)
+}
