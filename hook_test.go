@@ -115,9 +115,6 @@ func TestHookBeginsAndCatchesUp(t *testing.T) {
 	if r := w.build(0); r.Hook != nil || w.exists("told") {
 		t.Errorf("a new hook was told what is old: %+v", r.Hook)
 	}
-	if _, err := NewKey(w.Config, ""); err != nil {
-		t.Fatal(err)
-	}
 	if _, err := RotateKey(t.Context(), w.Config, Options{}); err != nil {
 		t.Fatal(err)
 	}

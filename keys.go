@@ -99,12 +99,16 @@ type KeyRotation struct {
 
 	// Event is the serial of the event that tells of it.
 	Event int64
+
+	// Problems are what kept some of it from being published.
+	Problems []Problem
 }
 
-// RotateKey gives a site a new key, and notes that as an event of the index. It
-// takes the lock of the site: a build signs with one key from its begin to its end.
-// The statement of it is on disk before the key is used, and the event comes last;
-// if the run dies before that, the next run notes it.
+// RotateKey gives a site a new key, notes that as an event of the index, and publishes
+// the history as far as it is published, signed by the new key. It takes the lock of
+// the site: a build signs with one key from its begin to its end. The statement of it
+// is on disk before the key is used, and the event comes after that; if the run dies
+// on the way, the next build does the rest.
 func RotateKey(ctx context.Context, c Config, o Options) (*KeyRotation, error) {
 	if _, err := OwnKey(c); err != nil {
 		return nil, err
@@ -131,11 +135,17 @@ func (s *site) rotateKey(ctx context.Context) (*KeyRotation, error) {
 	}
 	// From here on the key is another, whatever becomes of this process.
 	ctx = context.WithoutCancel(ctx)
-	if err := s.noteRotations(ctx); err != nil {
-		return nil, fmt.Errorf("the key was replaced by %s; the next build notes that in the history: %w", r.New, err)
+	last, err := int64(0), s.noteRotations(ctx)
+	if err == nil {
+		last, err = s.catalog.Serial(ctx)
 	}
-	last, err := s.catalog.Serial(ctx)
-	return &KeyRotation{r, last}, storage(err)
+	if err == nil {
+		err = s.publish(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the key was replaced by %s; what comes after that is for the next build: %w", r.New, storage(err))
+	}
+	return &KeyRotation{r, last, s.report.Problems}, nil
 }
 
 // noteRotations makes an event of every rotation of the site's key that the

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"nestgen/catalog"
 	"nestgen/intake/intaketest"
 	"nestgen/trust"
@@ -36,7 +38,7 @@ func TestRotationsAreEvents(t *testing.T) {
 	w := newWorld(t)
 	w.drop("foo", "1.0", intaketest.Opts{})
 	w.build(0)
-	first, err := NewKey(w.Config, "")
+	first, err := OwnKey(w.Config) // the build has made it
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +50,18 @@ func TestRotationsAreEvents(t *testing.T) {
 	if got, want := w.rotations(), r.New+" replaces "+r.Old; len(got) != 1 || got[0] != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	w.build(0)
+	if log := w.read("site/log/keys"); log != w.read("state/keys/rotations") {
+		t.Errorf("published of it is\n%s", log)
+	}
+	signed := w.read("site/log/checkpoint")
+	if key, err := trust.ParseKey(r.New); err != nil {
+		t.Error(err)
+	} else if _, err := note.Open([]byte(signed), note.VerifierList(key.Note())); err != nil {
+		t.Errorf("signed by another key: %v\n%s", err, signed)
+	}
+	if w.build(0); w.read("site/log/checkpoint") != signed {
+		t.Error("there was something left to publish")
+	}
 
 	// It dies between the statement and the event.
 	if _, _, err := w.Keys().Rotate(2); err != nil {
@@ -101,7 +114,9 @@ func TestRotationsAreEvents(t *testing.T) {
 		t.Errorf("noted again: %q", w.rotations())
 	}
 
-	// The catalog comes from a backup: what it does not have is noted.
+	// The catalog comes from a backup: what it does not have is noted. A log that
+	// is published would be a reason not to go on.
+	w.PublishLog = false
 	for _, name := range []string{"state/catalog.db", "state/catalog.db-wal", "state/catalog.db-shm"} {
 		w.remove(name)
 	}

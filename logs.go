@@ -8,7 +8,6 @@ import (
 	"iter"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -29,21 +28,14 @@ import (
 // (C2SP tlog-tiles), with one checkpoint that the site signs: who has its key can prove
 // that what is served is what the history says, and that nobody has rewritten it.
 
-// keys gives the keys of the site.
-func (c *Config) keys() *trust.Keys { return trust.Open(filepath.Join(c.State, "keys")) }
-
 // ownKey gives the key that the site signs with, and makes one if there is none.
 func (s *site) ownKey() (*trust.Own, error) {
-	keys := s.keys()
+	keys := s.Keys()
 	own, err := keys.Own()
 	if !errors.Is(err, fs.ErrNotExist) {
 		return own, err
 	}
-	host, err := os.Hostname()
-	if err != nil {
-		host = "" // then it is called as any other machine
-	}
-	own, err = keys.New(trust.DefaultName(s.BaseURL, host))
+	own, err = keys.New(s.KeyName())
 	if errors.Is(err, fs.ErrExist) { // another process was first
 		return keys.Own()
 	}
@@ -250,11 +242,11 @@ func (s *site) readCheckpoint() (c checkpoint, err error) {
 
 // ownVerifiers gives the keys that the site signs with or has signed with.
 func (s *site) ownVerifiers() (note.Verifiers, error) {
-	own, err := s.keys().Own()
+	own, err := s.Keys().Own()
 	if err != nil {
 		return nil, err
 	}
-	statements, err := s.keys().Rotations()
+	statements, err := s.Keys().Rotations()
 	if err != nil {
 		return nil, err
 	}
@@ -339,7 +331,7 @@ func (s *site) publishLogsSince(ctx context.Context, turn *publish.Turn, before 
 
 // putKeys stages the statements by which the key of the site came to be another.
 func (s *site) putKeys(b *publish.Batch) error {
-	statements, err := s.keys().Rotations()
+	statements, err := s.Keys().Rotations()
 	if err != nil {
 		return err
 	}

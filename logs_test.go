@@ -32,7 +32,7 @@ func (w *world) checkLog() {
 		}
 		return
 	}
-	own, err := w.keys().Own()
+	own, err := w.Keys().Own()
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -64,7 +64,8 @@ func newKeyNew(s *settings) *cobra.Command {
 		Use:   "new [--name NAME]",
 		Short: "Make the key of the site",
 		Long: `Make the key that the site signs with, and print the half of it that others get.
-A site has one key, which "nestgen key rotate" replaces.
+A site has one key, which "nestgen key rotate" replaces. A build that has something
+to sign makes one if there is none, with the name that stands for --name.
 
 NAME stands in everything that is signed and does not change any more: the host
 name of the site, with a path where one host has several sites. It has ASCII
@@ -261,6 +262,7 @@ new one by hand.
 		if err != nil {
 			return err
 		}
+		newTerminal(cmd.OutOrStdout(), cmd.ErrOrStderr()).problems(&nestgen.Report{Problems: r.Problems}, false)
 		k, err := trust.ParseKey(r.New)
 		if err != nil {
 			return err
