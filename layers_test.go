@@ -54,6 +54,8 @@ var layers = []row{
 	{"catalog", []string{"packaging", "layout", "advisory", "provenance"}},
 	{"record", []string{"packaging", "layout", "provenance", "catalog"}},
 	{"policy", []string{"packaging", "catalog", "internal/stricttoml"}},
+	{"accesslog", []string{"layout", "internal/strictjson"}},
+	{"statistics", []string{"packaging", "accesslog"}},
 
 	// The stages. None imports another.
 	{"plan", []string{"packaging", "target", "layout", "lockfile", "allowlist", "advisory", "provenance", "catalog", "policy", "internal/secret"}},
