@@ -37,6 +37,10 @@ type Frame struct {
 	// the page for easy_install.
 	HasFlat, HasEasy bool
 
+	// Changes says whether there is a page of what changed in the index, and
+	// ProjectChanges whether there is one for each project.
+	Changes, ProjectChanges bool
+
 	base string // the address of the index
 }
 
@@ -97,6 +101,7 @@ func (s *Site) frame(page string) Frame {
 		Title: clean(s.title()), Up: s.way(layout.Up(page)), Index: layout.Up(page), Version: clean(s.Version),
 		ProjectFolder: layout.Simple, Legacy: s.Legacy, base: s.indexBase(),
 		HasFlat: s.Has&Flat != 0, HasEasy: s.Has&Easy != 0,
+		Changes: s.Changes != NoChanges, ProjectChanges: s.Changes == ProjectChanges,
 	}
 	if s.People {
 		f.ProjectFolder = layout.People

@@ -93,6 +93,7 @@ type input struct {
 	projects []*catalog.Project
 	held     []catalog.Hold
 	hasHeld  bool // the pages of what is held are made
+	events   []catalog.Event
 }
 
 func parseInput(t *testing.T, ar *txtar.Archive) *input {
@@ -101,11 +102,13 @@ func parseInput(t *testing.T, ar *txtar.Archive) *input {
 		Title, Base, Version     string
 		People, Legacy, Releases bool
 		Advised                  bool
+		Changes                  string
 		Index                    []string
 	}
 	var cat struct {
 		Projects []projectJSON
 		Held     []holdJSON
+		Events   []eventJSON
 	}
 	for _, f := range ar.Files {
 		var into any
@@ -145,7 +148,60 @@ func parseInput(t *testing.T, ar *txtar.Archive) *input {
 		in.held = append(in.held, h.hold(t))
 	}
 	in.site.Held = len(in.held)
+	in.site.Changes = map[string]generate.ChangesOf{"site": generate.SiteChanges, "projects": generate.ProjectChanges}[site.Changes]
+	for i, e := range cat.Events {
+		in.events = append(in.events, e.event(t, int64(i+1)))
+	}
 	return in
+}
+
+// An eventJSON is an event as the archives write it.
+type eventJSON struct {
+	Time           string
+	Verb           catalog.Verb
+	Project        packaging.Name
+	Filename       string
+	Source, Reason string
+}
+
+func (j eventJSON) event(t *testing.T, serial int64) catalog.Event {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339, j.Time)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := catalog.Event{Serial: serial, Time: at.UnixMicro(), Verb: j.Verb, Project: j.Project, Filename: j.Filename, Source: j.Source, Reason: j.Reason}
+	if e.Filename != "" {
+		e.SHA256 = sha256.Sum256([]byte(e.Filename))
+	}
+	return e
+}
+
+// history gives what the pages of changes are made of: all events, or those of a
+// project.
+func (in *input) history(t *testing.T, of packaging.Name) generate.History {
+	t.Helper()
+	h := generate.History{Listed: map[packaging.Name]bool{}}
+	if len(in.events) > 0 {
+		h.Origin = in.events[0]
+	}
+	newest := func(yield func(catalog.Event, error) bool) {
+		for _, e := range slices.Backward(in.events) {
+			if (of == "" || e.Project == of) && !yield(e, nil) {
+				return
+			}
+		}
+	}
+	for c, err := range generate.GroupChanges(newest) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Changes = append(h.Changes, c)
+	}
+	for _, p := range in.projects {
+		h.Listed[p.Name] = generate.HasPages(p)
+	}
+	return h
 }
 
 // A holdJSON is a file that is held as the archives write it.
@@ -303,6 +359,14 @@ func (in *input) render(t *testing.T) tree {
 	}
 	if in.hasHeld {
 		if err := in.site.HeldPages(in.held, pages); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := in.site.ChangesPages(in.history(t, ""), pages); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range in.projects {
+		if err := in.site.ProjectChangesPages(p, in.history(t, p.Name), pages); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -55,6 +55,10 @@ type Site struct {
 	// leads to the page of these.
 	Held int
 
+	// Changes says of what there are pages that tell what changed, to which the
+	// pages for people then lead. Only the site's own index has such pages.
+	Changes ChangesOf
+
 	// Advised says that the catalog has advisories, so that a project without any
 	// is one of which nothing is known. AdvisedUpstreams are the upstreams that
 	// they are about; all if it is empty.
@@ -107,13 +111,30 @@ func (s *Site) Check() error {
 			return err
 		}
 	}
+	for _, h := range []History{{}, {Changes: sampleChanges(), Listed: map[packaging.Name]bool{"sample": true}}} {
+		for _, p := range []*catalog.Project{nil, {Name: "sample", Display: "Sample"}} {
+			page := layout.ChangesHTML
+			if p != nil {
+				page = layout.ProjectChangesHTML(p.Name)
+			}
+			if _, err := s.sampleSite().changesHTML(nil, new(parts), page, p, h, ChangesLimit); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
+}
+
+// sampleChanges are changes with all that a template may show of one.
+func sampleChanges() []Change {
+	line := ChangeLine{Verb: catalog.Yanking, Text: "1 yanked", Reason: "sample", Files: []string{"sample-1.tar.gz"}, More: 1}
+	return []Change{{Project: "sample", Time: 1, Lines: []ChangeLine{line}}, {Lines: []ChangeLine{{Text: "sample"}}}}
 }
 
 // sampleSite is the site with all that its templates may show.
 func (s *Site) sampleSite() *Site {
 	all := *s
-	all.Advised, all.AdvisedUpstreams = true, nil
+	all.Advised, all.AdvisedUpstreams, all.Changes = true, nil, ProjectChanges
 	return &all
 }
 

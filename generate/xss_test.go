@@ -160,6 +160,57 @@ func TestNoPayloadGetsThroughWhatIsHeld(t *testing.T) {
 	}
 }
 
+// Nor does a text of what changed get through its pages and its feeds.
+func TestNoPayloadGetsThroughWhatChanged(t *testing.T) {
+	for field, set := range map[string]func(s *generate.Site, p *catalog.Project, e *catalog.Event, x string){
+		"title": func(s *generate.Site, _ *catalog.Project, _ *catalog.Event, x string) { s.Title = x },
+		"base URL": func(s *generate.Site, _ *catalog.Project, _ *catalog.Event, x string) {
+			s.BaseURL = "https://index.example/" + x
+		},
+		"display":   func(_ *generate.Site, p *catalog.Project, _ *catalog.Event, x string) { p.Display = x },
+		"project":   func(_ *generate.Site, _ *catalog.Project, e *catalog.Event, x string) { e.Project = packaging.Name(x) },
+		"file name": func(_ *generate.Site, _ *catalog.Project, e *catalog.Event, x string) { e.Filename = x },
+		"version": func(_ *generate.Site, _ *catalog.Project, e *catalog.Event, x string) {
+			e.Filename = "foo-1" + x + ".tar.gz"
+		},
+		"source": func(_ *generate.Site, _ *catalog.Project, e *catalog.Event, x string) { e.Source = x },
+		"reason": func(_ *generate.Site, _ *catalog.Project, e *catalog.Event, x string) { e.Reason = x },
+		"status": func(_ *generate.Site, _ *catalog.Project, e *catalog.Event, x string) {
+			e.Verb, e.Filename, e.Reason = catalog.Mark, "", x+": "+x
+		},
+		"spelling": func(_ *generate.Site, _ *catalog.Project, e *catalog.Event, x string) {
+			e.Verb, e.Filename, e.Reason = catalog.Mark, "", "name written "+x
+		},
+		"promotion": func(_ *generate.Site, _ *catalog.Project, e *catalog.Event, x string) {
+			e.Verb, e.Reason = catalog.Promotion, x+" > "+x+": "+x
+		},
+		"verb": func(_ *generate.Site, _ *catalog.Project, e *catalog.Event, x string) { e.Verb = catalog.Verb(x) },
+	} {
+		for i, x := range payloads {
+			in := &input{
+				site:     generate.Site{People: true, Changes: generate.ProjectChanges},
+				projects: []*catalog.Project{{Name: "foo", Display: "Foo", Files: []catalog.File{newFile("foo", "foo-1.0.tar.gz", "1.0", packaging.Sdist)}}},
+				events:   []catalog.Event{{Serial: 1, Time: 1, Verb: catalog.Withdraw, Project: "foo", Filename: "foo-1.0.tar.gz", Source: "up", Reason: "why"}},
+			}
+			set(&in.site, in.projects[0], &in.events[0], x)
+			h := in.history(t, "")
+			pages := tree{}
+			if err := in.site.ChangesPages(h, pages); err != nil {
+				t.Fatal(err)
+			}
+			if err := in.site.ProjectChangesPages(in.projects[0], h, pages); err != nil {
+				t.Fatal(err)
+			}
+			if len(pages) != 6 {
+				t.Fatalf("%d pages", len(pages))
+			}
+			for path, page := range pages {
+				checkPage(t, fmt.Sprintf("changes, %s, payload %d: %s", field, i, path), path, []byte(page))
+			}
+		}
+	}
+}
+
 // The pages show the text that they escape, they do not drop it.
 func TestTextStays(t *testing.T) {
 	p := &catalog.Project{Name: "foo", Display: "foo", Note: `a <b> & "c"`, Status: catalog.Status{State: catalog.Quarantined}}

@@ -19,6 +19,10 @@ const (
 	Easy     = "easy/index.html"      // the same with development links, for easy_install
 	HeldHTML = "held/index.html"      // what may not come in yet, for people
 	HeldJSON = "held/index.json"      // the same for programs
+
+	ChangesHTML = "changes/index.html" // what changed last, for people
+	ChangesAtom = "changes/atom.xml"   // the same as Atom (RFC 4287)
+	ChangesJSON = "changes/feed.json"  // the same as JSON Feed 1.1
 )
 
 // The folders that hold one folder for each project, and the store.
@@ -32,7 +36,7 @@ const (
 
 // The folders of what is told of the index besides.
 const (
-	Changes = "changes" // what changed
+	Changes = "changes" // what changed, in the site and in each project
 	Stats   = "stats"   // who fetched what
 	Log     = "log"     // the history, and the proof of it
 )
@@ -65,6 +69,15 @@ func Alias(spelling string) string { return Simple + "/" + spelling + "/index.ht
 
 // PeopleProject is the page of a project for people.
 func PeopleProject(n packaging.Name) string { return People + "/" + string(n) + "/index.html" }
+
+// ProjectChangesHTML is what changed last in a project, for people.
+func ProjectChangesHTML(n packaging.Name) string { return Changes + "/" + string(n) + "/index.html" }
+
+// ProjectChangesAtom is the same as Atom (RFC 4287).
+func ProjectChangesAtom(n packaging.Name) string { return Changes + "/" + string(n) + "/atom.xml" }
+
+// ProjectChangesJSON is the same as JSON Feed 1.1.
+func ProjectChangesJSON(n packaging.Name) string { return Changes + "/" + string(n) + "/feed.json" }
 
 // LegacyProject is the project's document of the legacy JSON API.
 func LegacyProject(n packaging.Name) string { return Legacy + "/" + string(n) + "/json" }

@@ -36,7 +36,7 @@ func TestCutPrefix(t *testing.T) {
 func TestValidPrefix(t *testing.T) {
 	for prefix, want := range map[string]bool{
 		"prod": true, "qa-2": true, "3_11": true, "snapshots/2026-01": true,
-		"": false, "simple": false, "prod/simple": false, "packages": false, "static": false, "legacy": false,
+		"": false, "simple": false, "prod/simple": false, "packages": false, "static": false, "changes": false, "legacy": false,
 		"Prod": false, "a.b": false, "..": false, "-x": false, "_x": false, "a/b/c": false, "a/": false, "/a": false, "a//b": false,
 		"é": false, "a b": false, strings.Repeat("x", 101): false,
 	} {

@@ -17,6 +17,9 @@ const (
 	PeopleHTML                    // PeopleProject
 	LegacyJSON                    // LegacyProject
 	LegacyVersion                 // LegacyRelease
+	ChangesPage                   // ProjectChangesHTML
+	ChangesFeed                   // ProjectChangesAtom
+	ChangesItems                  // ProjectChangesJSON
 )
 
 // A Page is what the path of a project's page says.
@@ -57,6 +60,12 @@ func ParseProject(path string) (Page, bool) {
 		p.Form = JSON
 	case folder == People && rest == "index.html":
 		p.Form = PeopleHTML
+	case folder == Changes && rest == "index.html":
+		p.Form = ChangesPage
+	case folder == Changes && rest == "atom.xml":
+		p.Form = ChangesFeed
+	case folder == Changes && rest == "feed.json":
+		p.Form = ChangesItems
 	case folder == Legacy && rest == "json":
 		p.Form = LegacyJSON
 	case folder == Legacy:
@@ -86,6 +95,12 @@ func (p Page) Path() string {
 		return LegacyProject(p.Project)
 	case LegacyVersion:
 		return LegacyRelease(p.Project, p.Version)
+	case ChangesPage:
+		return ProjectChangesHTML(p.Project)
+	case ChangesFeed:
+		return ProjectChangesAtom(p.Project)
+	case ChangesItems:
+		return ProjectChangesJSON(p.Project)
 	}
 	return ""
 }

@@ -25,6 +25,7 @@ const (
 	Front   = "front.html"   // the page of the whole site
 	Project = "project.html" // the page of a project
 	Held    = "held.html"    // the page of what may not come in yet
+	Changes = "changes.html" // the page of what changed, in the site or in a project
 	Base    = "base.html"
 )
 
@@ -58,7 +59,7 @@ var Default = sync.OnceValue(func() *Set {
 })
 
 // Load gives the built-in set with the files of dir in the place of those of
-// the same name: base.html, front.html, project.html and held.html, and below static/ any
+// the same name: base.html, front.html, project.html, held.html and changes.html, and below static/ any
 // file, which is published beside the built-in ones or instead. Any other file
 // is an error, because it would be one with a misspelt name; hidden files and
 // those that end in "~" are passed over.
