@@ -93,6 +93,11 @@ type Config struct {
 	// project. Default true.
 	People bool `toml:"people"`
 
+	// Changes says where pages and feeds tell what changed: "none", "site" for
+	// changes/ alone, or "projects" for one page with its feeds for each project as
+	// well, which are three more files for each. Default "site".
+	Changes string `toml:"changes"`
+
 	// LegacyJSON says which documents of the old JSON interface to make: "none",
 	// "projects" for one a project, "releases" for one a release as well; at
 	// the size of the public index the last are more files than all the others.
@@ -537,6 +542,7 @@ func Default() Config {
 		Versions:      plan.Newest,
 		Grace:         Duration(7 * 24 * time.Hour),
 		People:        true,
+		Changes:       "site",
 		LegacyJSON:    "releases",
 		Flat:          true,
 		PublishLog:    true,
@@ -634,6 +640,9 @@ func (c *Config) Resolve() error {
 	}
 	if c.Provenance != "hold" && c.Provenance != "warn" && c.Provenance != "off" {
 		fault("provenance %q: want hold, warn or off", c.Provenance)
+	}
+	if _, ok := changesOf[c.Changes]; !ok {
+		fault("changes %q: want none, site or projects", c.Changes)
 	}
 	if c.LegacyJSON != "none" && c.LegacyJSON != "projects" && c.LegacyJSON != "releases" {
 		fault("legacy_json %q: want none, projects or releases", c.LegacyJSON)

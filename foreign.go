@@ -96,7 +96,11 @@ func (b *pageBatch) strangers() error {
 			known++
 		}
 	}
-	for _, shelf := range []string{layout.Simple, layout.People, layout.Legacy} {
+	shelves := []string{layout.Simple, layout.People, layout.Legacy}
+	if b.hasChanges {
+		shelves = append(shelves, layout.Changes)
+	}
+	for _, shelf := range shelves {
 		entries, err := os.ReadDir(b.file(b.at(shelf)))
 		if err != nil && !os.IsNotExist(err) {
 			return err

@@ -28,7 +28,7 @@ import (
 const metaPages = "pages"
 
 // pageFormat rises when the pages of an equal catalog change.
-const pageFormat = 2
+const pageFormat = 3
 
 // pages gives what the settings say about the pages.
 func (c *Config) pages() (*generate.Site, error) {
@@ -42,6 +42,7 @@ func (c *Config) pages() (*generate.Site, error) {
 	g := &generate.Site{
 		Title: c.Title, BaseURL: c.BaseURL, People: c.People,
 		Legacy: c.LegacyJSON != "none", Releases: c.LegacyJSON == "releases", Has: c.indexPages(), Templates: set,
+		Changes: changesOf[c.Changes],
 		Advised: c.Advisories.OSV != "", AdvisedUpstreams: c.Advisories.Upstreams,
 	}
 	if err := g.Check(); err != nil {
@@ -96,7 +97,7 @@ func (c *Config) indexPages() generate.IndexPages {
 // that comes from a backup does not go with the other.
 func (s *site) pageRules(g *generate.Site) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%d %q %q %q %v %v %v %d %v %v %q\n", pageFormat, g.Title, g.BaseURL, g.Prefix, g.People, g.Legacy, g.Releases, g.Has, s.Gzip, g.Advised, g.AdvisedUpstreams)
+	fmt.Fprintf(h, "%d %q %q %q %v %v %v %d %v %v %q %d\n", pageFormat, g.Title, g.BaseURL, g.Prefix, g.People, g.Legacy, g.Releases, g.Has, s.Gzip, g.Advised, g.AdvisedUpstreams, g.Changes)
 	fmt.Fprintln(h, g.Templates.Digest())
 	var st unix.Stat_t
 	for _, path := range g.Has.Paths() {
@@ -115,10 +116,11 @@ func (s *site) pageRules(g *generate.Site) string {
 // An indexPages is the pages of one index: of the site's own, or of a view.
 type indexPages struct {
 	*generate.Site
-	view  string // empty for the site's own
-	rules string // that its pages depend on, when they were made last
-	held  waiting
-	shown string // of what is held, when its pages were made last
+	view      string // empty for the site's own
+	rules     string // that its pages depend on, when they were made last
+	held      waiting
+	shown     string    // of what is held, when its pages were made last
+	chronicle chronicle // of what changed
 }
 
 // indexes gives what there is of indexes, the site's own first.
@@ -138,6 +140,9 @@ func (s *site) indexes(ctx context.Context) ([]indexPages, error) {
 		return nil, storage(err)
 	}
 	all := []indexPages{own}
+	if all[0].chronicle, err = s.chronicle(ctx, g); err != nil {
+		return nil, err
+	}
 	if s.joined {
 		return all, nil // the others are for those who hold the lock
 	}
@@ -280,6 +285,9 @@ func (d *publishedPages) note(tx *catalog.Tx, rules string) error {
 		if err := tx.SetMeta(metaHeld, d.held.digest); err != nil {
 			return err
 		}
+		if err := d.chronicle.note(tx); err != nil {
+			return err
+		}
 	}
 	return d.setRules(tx, rules)
 }
@@ -289,6 +297,7 @@ func (d *publishedPages) note(tx *catalog.Tx, rules string) error {
 // be, the error matches [generate.ErrFormer].
 func (s *site) publishPages(ctx context.Context, turn *publish.Turn, x indexPages, everything bool) (done publishedPages, err error) {
 	b := s.newBatch(turn, x.Site, everything)
+	b.chronicle = x.chronicle
 	defer b.batch.Close()
 	former := s.former
 	if everything {
@@ -297,11 +306,14 @@ func (s *site) publishPages(ctx context.Context, turn *publish.Turn, x indexPage
 		}
 		former = nil
 	}
-	if err := b.index(b.rendering(ahead(s.entries(ctx, x))), former); err != nil {
+	if err := b.index(b.rendering(ctx, ahead(s.entries(ctx, x))), former); err != nil {
 		return done, storage(err)
 	}
 	if x.view == "" {
 		if err := b.heldPages(x.held); err != nil {
+			return done, storage(err)
+		}
+		if err := b.changesPages(ctx); err != nil {
 			return done, storage(err)
 		}
 	}
@@ -363,7 +375,7 @@ func (s *site) outdatedIndexes(ctx context.Context) (work []outdatedIndex, err e
 	}
 	for _, x := range all {
 		everything := anew || x.rules != s.pageRules(x.Site)
-		some := everything || x.held.digest != x.shown
+		some := everything || x.held.digest != x.shown || x.chronicle.isOutdated()
 		if !some {
 			if some, err = s.isOutdated(ctx, x); err != nil {
 				return nil, storage(err)
@@ -456,16 +468,18 @@ type pageBatch struct {
 	closed bool
 	apart  apart
 
-	// hasSimple, hasPeople and hasLegacy say that there may be pages to remove
-	// there.
-	hasSimple, hasPeople, hasLegacy bool
+	// hasSimple, hasPeople, hasLegacy and hasChanges say that there may be pages to
+	// remove there.
+	hasSimple, hasPeople, hasLegacy, hasChanges bool
+
+	chronicle chronicle // of what changed
 }
 
 func (s *site) newBatch(turn *publish.Turn, g *generate.Site, everything bool) *pageBatch {
 	return &pageBatch{
 		site: s, pages: g, batch: turn.Batch(), everything: everything, shown: map[packaging.Name]shownAs{}, closed: s.hasWithheld(),
 		hasSimple: s.exists(layout.Below(g.Prefix, layout.Simple)), hasPeople: s.exists(layout.Below(g.Prefix, layout.People)),
-		hasLegacy: s.exists(layout.Below(g.Prefix, layout.Legacy)),
+		hasLegacy: s.exists(layout.Below(g.Prefix, layout.Legacy)), hasChanges: g.Prefix == "" && s.exists(layout.Changes),
 	}
 }
 
@@ -474,13 +488,13 @@ func (b *pageBatch) at(path string) string { return layout.Below(b.pages.Prefix,
 
 // rendering passes projects on, renders those that came whole, and gives them
 // their new cards.
-func (b *pageBatch) rendering(projects iter.Seq2[catalog.Entry, error]) iter.Seq2[catalog.Entry, error] {
+func (b *pageBatch) rendering(ctx context.Context, projects iter.Seq2[catalog.Entry, error]) iter.Seq2[catalog.Entry, error] {
 	return func(yield func(catalog.Entry, error) bool) {
 		for e, err := range projects {
 			if err == nil && e.Project != nil {
 				e.Shown = b.pages.Card(e.Project)
 				b.shown[e.Name] = shownAs{e.Project.Serial, e.Shown}
-				err = b.project(e.Project)
+				err = b.project(ctx, e.Project)
 			}
 			if !yield(e, err) || err != nil {
 				return
@@ -513,7 +527,8 @@ func (b *pageBatch) siblingLeft(path string) error {
 
 // compressible reports whether a page may have a compressed sibling.
 func compressible(path string) bool {
-	return strings.HasSuffix(path, ".html") || strings.HasSuffix(path, ".v1_json") || strings.HasSuffix(path, ".css") || strings.HasSuffix(path, ".js") || strings.HasSuffix(path, ".svg")
+	return strings.HasSuffix(path, ".html") || strings.HasSuffix(path, ".v1_json") || strings.HasSuffix(path, ".css") || strings.HasSuffix(path, ".js") || strings.HasSuffix(path, ".svg") ||
+		strings.HasSuffix(path, "/atom.xml") || strings.HasSuffix(path, "/feed.json")
 }
 
 // A shownAs is what the catalog keeps of a project's published pages.
@@ -524,7 +539,7 @@ type shownAs struct {
 
 // project stages the pages of a project, and has those go that it had before
 // and has no more.
-func (b *pageBatch) project(p *catalog.Project) error {
+func (b *pageBatch) project(ctx context.Context, p *catalog.Project) error {
 	if b.closed || p.Status.State == catalog.Quarantined {
 		b.apart.sort(b.site, p)
 	}
@@ -559,6 +574,9 @@ func (b *pageBatch) project(p *catalog.Project) error {
 		if err := b.batch.RemoveFolder(b.at(layout.People + "/" + string(p.Name))); err != nil {
 			return err
 		}
+	}
+	if err := b.projectChanges(ctx, p); err != nil {
+		return err
 	}
 	if !b.hasLegacy {
 		return nil

@@ -113,6 +113,10 @@ func (v *verifier) verify(ctx context.Context) error {
 	if err := v.catalog.Check(ctx); err != nil {
 		return &fault{ErrStorage, err, "restore the state folder from a backup; the published site is as it was"}
 	}
+	var err error
+	if v.serial, err = v.catalog.Serial(ctx); err != nil {
+		return storage(err)
+	}
 	indexes, err := v.indexes(ctx)
 	if err != nil {
 		return err
@@ -122,9 +126,6 @@ func (v *verifier) verify(ctx context.Context) error {
 		return storage(err)
 	}
 	v.progress.Stage("verifying", n.Files)
-	if v.serial, err = v.catalog.Serial(ctx); err != nil {
-		return storage(err)
-	}
 	due, err := v.catalog.Due(ctx, 1<<62)
 	if err != nil {
 		return storage(err)
@@ -162,6 +163,10 @@ func (v *verifier) indexPagesOf(ctx context.Context, x indexPages) error {
 	if x.view == "" {
 		v.found.Waiting = len(waits)
 	}
+	news, err := x.news(ctx, v)
+	if err != nil {
+		return err
+	}
 	some := false
 	for p, err := range v.projects(ctx, x) {
 		if err != nil {
@@ -187,6 +192,10 @@ func (v *verifier) indexPagesOf(ctx context.Context, x indexPages) error {
 		if err := x.Project(p, sink); err != nil {
 			return err
 		}
+		sink.waits = sink.waits || news[p.Name]
+		if err := x.projectChanges(ctx, v, p, sink); err != nil {
+			return err
+		}
 	}
 	sink := &comparing{verifier: v, differs: func() { v.index = true }, waits: len(waits) > 0}
 	if x.view == "" {
@@ -196,6 +205,10 @@ func (v *verifier) indexPagesOf(ctx context.Context, x indexPages) error {
 			}
 		}
 		if err := x.heldPages(v, sink); err != nil {
+			return err
+		}
+		changes := *sink
+		if err := x.changesPages(ctx, v, &changes); err != nil {
 			return err
 		}
 	}
@@ -379,7 +392,7 @@ func (v *verifier) changedMeanwhile(path string) bool {
 	switch {
 	case top == layout.Packages || top == layout.Static:
 		return false
-	case below && (top == layout.Simple || top == layout.People || top == layout.Legacy):
+	case below && (top == layout.Simple || top == layout.People || top == layout.Legacy || top == layout.Changes):
 		p, err := v.catalog.Project(context.Background(), packaging.NormalizeName(name))
 		if err != nil {
 			return false

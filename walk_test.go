@@ -254,7 +254,9 @@ func (a *walk) allow() string {
 }
 
 func (a *walk) set() string {
-	switch a.r.IntN(9) {
+	switch a.r.IntN(10) {
+	case 9:
+		a.Changes = pick(a.r, "none", "site", "projects")
 	case 8:
 		a.Indexes[0].Prefix = pick(a.r, "all", "most", "a/b")
 		a.Indexes[1].Title = pick(a.r, "", "Own")
@@ -276,7 +278,7 @@ func (a *walk) set() string {
 		a.remove("templates/static")
 		a.write("templates/static/"+pick(a.r, "own.css", "other.css"), pick(a.r, "a {}", "b {}"))
 	}
-	return fmt.Sprintf("set flat=%v people=%v legacy=%v gzip=%v %q %q %q", a.Flat, a.People, a.LegacyJSON, a.Gzip, a.Title, a.BaseURL, a.Templates)
+	return fmt.Sprintf("set flat=%v people=%v legacy=%v changes=%s gzip=%v %q %q %q", a.Flat, a.People, a.LegacyJSON, a.Changes, a.Gzip, a.Title, a.BaseURL, a.Templates)
 }
 
 // spoil does to one of the pages about all projects what others may do.
@@ -324,7 +326,7 @@ func (a *walk) raze() string {
 	if !a.exists("site") {
 		return "nothing to raze"
 	}
-	for _, room := range []string{"simple", "project", "pypi", "static", "flat", "easy", "index.html", "index.html.gz", pick(a.r, "own", a.Indexes[0].Prefix)} {
+	for _, room := range []string{"simple", "project", "pypi", "static", "flat", "easy", "changes", "index.html", "index.html.gz", pick(a.r, "own", a.Indexes[0].Prefix)} {
 		a.remove("site/" + room)
 	}
 	return "raze"

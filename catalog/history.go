@@ -32,13 +32,14 @@ type EventFilter struct {
 // FilteredEvents reads the events that a filter wants, one at a time. Whoever wants
 // no more just stops.
 func (c *Catalog) FilteredEvents(ctx context.Context, f EventFilter) iter.Seq2[Event, error] {
-	which, args := "serial > ?", []any{f.After}
+	q, which, args := querier(c.db), "serial > ?", []any{f.After}
 	if f.Upto > 0 {
 		which, args = which+" AND serial <= ?", append(args, f.Upto)
 	}
-	// The events of one project have an index, by which they are in order.
+	// The events of one project have an index, by which they are in order. They are
+	// asked for for project after project.
 	if len(f.Projects) == 1 {
-		which, args = which+" AND project = ?", append(args, f.Projects[0])
+		q, which, args = c.one, which+" AND project = ?", append(args, f.Projects[0])
 	} else if len(f.Projects) > 1 {
 		which, args = which+" AND +project IN (SELECT value FROM json_each(?))", append(args, jsonList(f.Projects))
 	}
@@ -52,7 +53,7 @@ func (c *Catalog) FilteredEvents(ctx context.Context, f EventFilter) iter.Seq2[E
 	if f.NewestFirst {
 		which += " DESC"
 	}
-	return c.events(ctx, which, args...)
+	return events(ctx, q, which, args...)
 }
 
 // jsonList gives texts as a JSON array, for one parameter of a statement.
@@ -105,16 +106,32 @@ func (c *Catalog) SerialBefore(ctx context.Context, at time.Time) (int64, error)
 	return serial, nil
 }
 
-// WithPages tells which of some projects have pages: those with files, and those
-// that are quarantined.
-func (c *Catalog) WithPages(ctx context.Context, names []packaging.Name) (map[packaging.Name]bool, error) {
-	found, err := projectNames(ctx, c.one, fmt.Sprintf("SELECT name FROM projects WHERE name IN (SELECT value FROM json_each(?)) AND (files > 0 OR other & %d)", isQuarantined), jsonList(names))
+// States gives the states of those of some projects that have pages: that have files,
+// or are quarantined.
+func (c *Catalog) States(ctx context.Context, names []packaging.Name) (map[packaging.Name]State, error) {
+	rows, err := c.one.QueryContext(ctx, fmt.Sprintf("SELECT name, state FROM projects WHERE name IN (SELECT value FROM json_each(?)) AND (files > 0 OR other & %d)", isQuarantined), jsonList(names))
 	if err != nil {
 		return nil, fmt.Errorf("read catalog: %w", err)
 	}
-	with := map[packaging.Name]bool{}
-	for _, n := range found {
-		with[n] = true
+	defer rows.Close()
+	states := map[packaging.Name]State{}
+	for rows.Next() {
+		var n packaging.Name
+		var s State
+		if err := rows.Scan(&n, &s); err != nil {
+			return nil, fmt.Errorf("read catalog: %w", err)
+		}
+		states[n] = s
 	}
-	return with, nil
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
+	return states, nil
+}
+
+// Verbs are all that there are, in the order of what they are about.
+var Verbs = []Verb{
+	Add, Withdraw, Restore, Arrive, Change, Yanking, Unyank, Mark, Relink, RelinkMore, Expire, Known,
+	Promotion, Demotion,
+	Rotation, Snapshot, Drop, Rollback, Resume, Import,
 }

@@ -126,17 +126,17 @@ func TestSerialBefore(t *testing.T) {
 	}
 }
 
-func TestWithPages(t *testing.T) {
+func TestStates(t *testing.T) {
 	c, at := history(t)
-	with := func() string {
+	states := func() string {
 		t.Helper()
-		got, err := c.WithPages(t.Context(), []packaging.Name{"a", "b", "c", ""})
+		got, err := c.States(t.Context(), []packaging.Name{"a", "b", "c", ""})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return fmt.Sprint(got)
 	}
-	if got := with(); got != "map[a:true]" {
+	if got := states(); got != "map[a:quarantined]" {
 		t.Errorf("a has a file, b had one, c is not known: %s", got)
 	}
 	// One that is quarantined has pages without files, one that has links only has none.
@@ -149,7 +149,7 @@ func TestWithPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := with(); got != "map[a:true]" {
+	if got := states(); got != "map[a:quarantined]" {
 		t.Errorf("a is quarantined, b has links: %s", got)
 	}
 }

@@ -389,18 +389,18 @@ func (c *Catalog) Serials(ctx context.Context) iter.Seq2[ProjectSerial, error] {
 
 // Events reads the events after a serial, oldest first.
 func (c *Catalog) Events(ctx context.Context, after int64) iter.Seq2[Event, error] {
-	return c.events(ctx, "serial > ? ORDER BY serial", after)
+	return events(ctx, c.db, "serial > ? ORDER BY serial", after)
 }
 
 // ProjectEvents reads the events of one project, oldest first.
 func (c *Catalog) ProjectEvents(ctx context.Context, n packaging.Name) iter.Seq2[Event, error] {
-	return c.events(ctx, "project = ? ORDER BY serial", n)
+	return events(ctx, c.db, "project = ? ORDER BY serial", n)
 }
 
 // events reads the events that a clause picks and puts in order.
-func (c *Catalog) events(ctx context.Context, which string, args ...any) iter.Seq2[Event, error] {
+func events(ctx context.Context, q querier, which string, args ...any) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		rows, err := c.db.QueryContext(ctx, "SELECT serial, time, verb, project, filename, sha256, source, reason FROM events WHERE "+which, args...)
+		rows, err := q.QueryContext(ctx, "SELECT serial, time, verb, project, filename, sha256, source, reason FROM events WHERE "+which, args...)
 		if err != nil {
 			yield(Event{}, fmt.Errorf("read events: %w", err))
 			return

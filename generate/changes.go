@@ -39,7 +39,7 @@ const (
 const (
 	lineLimit    = 20
 	versionLimit = 5
-	fileLimit    = 50
+	fileLimit    = 10
 )
 
 // A Change is what happened to a project at one moment: its events of one
@@ -75,6 +75,8 @@ type ChangeLine struct {
 	// there are besides.
 	Files []string
 	More  int
+
+	bare string // Text without what it was done to
 }
 
 // String gives the text with the reason, on one line.
@@ -240,7 +242,7 @@ func wording(e *catalog.Event) (word, reason string) {
 // lineOf makes a line of events that are worded alike. A verb that has no word, as
 // one that came later, stands for itself before what it was done to.
 func lineOf(verb catalog.Verb, word, reason string, events []*catalog.Event) ChangeLine {
-	l := ChangeLine{Verb: verb, Reason: reason}
+	l := ChangeLine{Verb: verb, Reason: reason, bare: cmp.Or(word, string(verb))}
 	var versions []string
 	for _, e := range events {
 		if e.Filename == "" {
@@ -333,8 +335,40 @@ type History struct {
 	// project are enough.
 	Changes []Change
 
-	// Listed says which of their projects have pages.
-	Listed map[packaging.Name]bool
+	// States are those of the projects that have pages. Of one that is quarantined
+	// no file is named (PEP 792).
+	States map[packaging.Name]catalog.State
+}
+
+// listed reports whether a project has pages.
+func (h *History) listed(n packaging.Name) bool {
+	_, ok := h.States[n]
+	return ok
+}
+
+// visible gives the changes as pages may show them, so many at most.
+func (h *History) visible(limit int) []Change {
+	changes := slices.Clone(h.Changes[:min(len(h.Changes), limit)])
+	for i := range changes {
+		if c := &changes[i]; h.States[c.Project] == catalog.Quarantined {
+			*c = c.withoutFiles()
+		}
+	}
+	return changes
+}
+
+// withoutFiles gives a change that names no file and no version.
+func (c Change) withoutFiles() Change {
+	c.Lines, c.events = slices.Clone(c.Lines), slices.Clone(c.events)
+	for i := range c.Lines {
+		if l := &c.Lines[i]; l.bare != "" {
+			*l = ChangeLine{Verb: l.Verb, Text: l.bare, Reason: l.Reason}
+		}
+	}
+	for i := range c.events {
+		c.events[i].Filename, c.events[i].SHA256 = "", catalog.Digest{}
+	}
+	return c
 }
 
 // A ChangesPage is what the template of a page of changes is executed with: that of
@@ -418,20 +452,21 @@ func (s *Site) changesPages(sc *scratch, p *catalog.Project, h History, limit in
 	if p != nil {
 		atom, items, page = layout.ProjectChangesAtom(p.Name), layout.ProjectChangesJSON(p.Name), layout.ProjectChangesHTML(p.Name)
 	}
-	sc.page = f.appendAtom(sc.page[:0])
-	if err := sink.Put(atom, sc.page); err != nil {
+	put := func(path string, page []byte) error {
+		sc.page = page[:0] // keep what it grew to
+		return sink.Put(path, page)
+	}
+	if err := put(atom, f.appendAtom(sc.page)); err != nil {
 		return err
 	}
-	sc.page = f.appendJSON(sc.page[:0])
-	if err := sink.Put(items, sc.page); err != nil || !s.People {
+	if err := put(items, f.appendJSON(sc.page)); err != nil || !s.People {
 		return err
 	}
-	html, err := s.changesHTML(sc.page[:0], &sc.parts, page, p, h, limit)
+	html, err := s.changesHTML(sc.page, &sc.parts, page, p, h, limit)
 	if err != nil {
 		return err
 	}
-	sc.page = html[:0]
-	return sink.Put(page, html)
+	return put(page, html)
 }
 
 // changesHTML appends the page for people.
@@ -444,8 +479,7 @@ func (s *Site) changesHTML(b []byte, c *parts, page string, p *catalog.Project, 
 	if p != nil {
 		v.Project, v.Display = p.Name, display(p)
 	}
-	for i := range h.Changes[:min(len(h.Changes), limit)] {
-		change := &h.Changes[i]
+	for _, change := range h.visible(limit) {
 		t := time.UnixMicro(moment(change.Time)).UTC()
 		date := t.Format(time.DateOnly)
 		if n := len(v.Days); n == 0 || v.Days[n-1].Date != date {
@@ -455,8 +489,8 @@ func (s *Site) changesHTML(b []byte, c *parts, page string, p *catalog.Project, 
 			ID: "e" + strconv.FormatInt(change.First, 10), Project: packaging.Name(clean(string(change.Project))),
 			Time: t.Format("15:04"), Moment: string(appendTime(nil, moment(change.Time))),
 		}
-		if h.Listed[change.Project] {
-			e.Link = s.changeLink(v.Frame, change)
+		if h.listed(change.Project) {
+			e.Link = s.changeLink(v.Frame, &change)
 		}
 		for _, l := range change.Lines {
 			line := ChangeEntryLine{Text: clean(l.Text), Reason: clean(l.Reason), Tone: l.Tone()}

@@ -168,7 +168,7 @@ func TestChangesHaveAnEnd(t *testing.T) {
 		t.Fatalf("%d changes", len(h.Changes))
 	}
 	lines := h.Changes[0].Lines
-	if got := lines[0].String(); got != "1999, 1998, 1997, 1996, 1995 and 1,995 more versions added (2,000 files)" || len(lines[0].Files) != 50 || lines[0].More != 1950 {
+	if got := lines[0].String(); got != "1999, 1998, 1997, 1996, 1995 and 1,995 more versions added (2,000 files)" || len(lines[0].Files) != 10 || lines[0].More != 1990 {
 		t.Errorf("%q, %d files and %d", got, len(lines[0].Files), lines[0].More)
 	}
 	if got := lines[20].String(); got != "and 981 more changes" {
@@ -273,6 +273,45 @@ func TestWhichChangesPages(t *testing.T) {
 			if pages[path] == "" {
 				t.Errorf("%d: no %s", of, path)
 			}
+		}
+	}
+}
+
+// Of a project that is quarantined no file is named, and each change keeps its name.
+func TestChangesOfAQuarantinedProject(t *testing.T) {
+	events := []catalog.Event{
+		{Serial: 1, Time: 1, Verb: catalog.Add, Project: "foo", Filename: "foo-1.0.tar.gz", SHA256: catalog.Digest{0xab, 0xcd}},
+		{Serial: 2, Time: 1, Verb: "recall", Project: "foo", Filename: "foo-1.0.tar.gz", Reason: "bad"},
+		{Serial: 3, Time: 1, Verb: catalog.Mark, Project: "foo", Reason: "quarantined: steals keys"},
+	}
+	render := func(state catalog.State) tree {
+		h := generate.History{States: map[packaging.Name]catalog.State{"foo": state}}
+		for c := range generate.GroupChanges(giving(events)) {
+			h.Changes = append(h.Changes, c)
+		}
+		pages := tree{}
+		site := generate.Site{People: true, Changes: generate.ProjectChanges}
+		p := &catalog.Project{Name: "foo", Display: "foo", Status: catalog.Status{State: state}, Files: []catalog.File{newFile("foo", "foo-1.0.tar.gz", "1.0", packaging.Sdist)}}
+		if err := errors.Join(site.ChangesPages(h, pages), site.ProjectChangesPages(p, h, pages)); err != nil {
+			t.Fatal(err)
+		}
+		return pages
+	}
+	before, after := render(catalog.Active), render(catalog.Quarantined)
+	id := parseXML(t, "feed", []byte(before[layout.ChangesAtom])).one(t, "feed", "entry").one(t, "feed", "id").Text
+	for path, page := range after {
+		checkPage(t, path, path, []byte(page))
+		if strings.Contains(page, "1.0.tar") || strings.Contains(page, "1.0 added") || strings.Contains(page, "abcd0000") {
+			t.Errorf("%s names a file: %s", path, page)
+		}
+		if !strings.Contains(page, "added") || !strings.Contains(page, "recall") || !strings.Contains(page, "steals keys") {
+			t.Errorf("%s does not say what happened: %s", path, page)
+		}
+		if !strings.HasSuffix(path, ".html") && !strings.Contains(page, id) {
+			t.Errorf("%s: no %s", path, id)
+		}
+		if !strings.Contains(before[path], "1.0 added") {
+			t.Errorf("%s did not name the version before", path)
 		}
 	}
 }

@@ -30,7 +30,7 @@ func (s *Site) newFeed(p *catalog.Project, h History) *feed {
 		f.title = display(p) + ": what changed · " + s.title()
 	}
 	f.id = uuid("nestgen feed\n" + changeID(o) + "\n" + name + "\n")
-	f.history.Changes = h.Changes[:min(len(h.Changes), feedLimit)]
+	f.history.Changes = h.visible(feedLimit)
 	return f
 }
 
@@ -49,7 +49,7 @@ func (f *feed) entryLink(c *Change) string {
 		return ""
 	}
 	folder := layout.Changes + "/"
-	if f.site.Changes == ProjectChanges && f.history.Listed[c.Project] {
+	if f.site.Changes == ProjectChanges && f.history.listed(c.Project) {
 		folder += string(c.Project) + "/"
 	}
 	return f.link(folder) + "#e" + strconv.FormatInt(c.First, 10)

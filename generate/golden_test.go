@@ -181,7 +181,7 @@ func (j eventJSON) event(t *testing.T, serial int64) catalog.Event {
 // project.
 func (in *input) history(t *testing.T, of packaging.Name) generate.History {
 	t.Helper()
-	h := generate.History{Listed: map[packaging.Name]bool{}}
+	h := generate.History{States: map[packaging.Name]catalog.State{}}
 	if len(in.events) > 0 {
 		h.Origin = in.events[0]
 	}
@@ -199,7 +199,9 @@ func (in *input) history(t *testing.T, of packaging.Name) generate.History {
 		h.Changes = append(h.Changes, c)
 	}
 	for _, p := range in.projects {
-		h.Listed[p.Name] = generate.HasPages(p)
+		if generate.HasPages(p) {
+			h.States[p.Name] = p.Status.State
+		}
 	}
 	return h
 }

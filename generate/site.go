@@ -111,7 +111,7 @@ func (s *Site) Check() error {
 			return err
 		}
 	}
-	for _, h := range []History{{}, {Changes: sampleChanges(), Listed: map[packaging.Name]bool{"sample": true}}} {
+	for _, h := range []History{{}, {Changes: sampleChanges(), States: map[packaging.Name]catalog.State{"sample": catalog.Active}}} {
 		for _, p := range []*catalog.Project{nil, {Name: "sample", Display: "Sample"}} {
 			page := layout.ChangesHTML
 			if p != nil {

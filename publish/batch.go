@@ -91,7 +91,7 @@ type page struct {
 func shelf(path string) bool {
 	_, path = layout.CutPrefix(path + "/")
 	switch path {
-	case "./", layout.Simple + "/", layout.People + "/", layout.Legacy + "/":
+	case "./", layout.Simple + "/", layout.People + "/", layout.Legacy + "/", layout.Changes + "/":
 		return true
 	}
 	return false
@@ -438,6 +438,20 @@ func (b *Batch) RemoveFolder(path string) error {
 		return fmt.Errorf("folder %s: holds many projects", path)
 	}
 	return b.remove(path + "/")
+}
+
+// RemoveEmpty has a folder go last, if nothing is left in it then.
+func (b *Batch) RemoveEmpty(path string) error {
+	if err := checkPage(path); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.begin(); err != nil {
+		return err
+	}
+	b.empty = append(b.empty, path)
+	return nil
 }
 
 // RemoveIndex has all pages of the index below a prefix go: each of its folders at

@@ -250,6 +250,35 @@ func TestRemoveLastPages(t *testing.T) {
 	s.has("simple/foo", "")
 }
 
+// A folder of many projects goes when all of them have gone, and not before.
+func TestRemoveEmpty(t *testing.T) {
+	s := open(t)
+	s.publish("changes/index.html", "h", "changes/foo/index.html", "h", "changes/bar/index.html", "h")
+	b := begin(t, s.tree)
+	s.must(b.RemoveEmpty("changes"))
+	s.must(b.Remove("changes/index.html"))
+	s.must(b.RemoveFolder("changes/foo"))
+	_, err := end(b)
+	s.must(err)
+	s.has("changes/bar/index.html", "h")
+	b = begin(t, s.tree)
+	s.must(b.RemoveEmpty("changes"))
+	s.must(b.RemoveFolder("changes/bar"))
+	_, err = end(b)
+	s.must(err)
+	s.has("changes", "")
+	b = begin(t, s.tree)
+	s.must(b.RemoveEmpty("changes")) // it is not there
+	if err := b.RemoveEmpty("packages"); err == nil {
+		t.Error("the store is no folder of pages")
+	}
+	if err := b.RemoveFolder("changes"); err == nil {
+		t.Error("a folder of many projects went at once")
+	}
+	_, err = end(b)
+	s.must(err)
+}
+
 // The order in which names change is what readers rely on: a project's pages
 // back to back with siblings first, and each page after those that it links to:
 // lists after the projects, pages for people after the lists, the front page
@@ -261,6 +290,7 @@ func TestOrder(t *testing.T) {
 		"simple/gone/index.html", "simple/index.html", "simple/index.v1_json", "flat/index.html", "easy/index.html", "index.html",
 		"project/foo/index.html", "simple/Foo/index.html", "static/site.css",
 		"project/gone/index.html", "old/index.html",
+		"changes/index.html", "changes/atom.xml", "changes/foo/index.html", "changes/foo/atom.xml",
 	}
 	var first []string
 	for _, p := range old {
@@ -288,7 +318,8 @@ func TestOrder(t *testing.T) {
 		"simple/foo/index.html.gz", "simple/foo/index.v1_json.gz", "simple/foo/index.html", "simple/foo/index.v1_json",
 		"simple/new",
 		"simple/index.html", "simple/index.v1_json", "easy/index.html", "flat/index.html",
-		"project/foo/index.html",
+		"changes/foo/index.html", "changes/foo/atom.xml", "project/foo/index.html",
+		"changes/index.html", "changes/atom.xml",
 		"index.html",
 		"-old", "-project/gone", "-simple/gone",
 	}

@@ -74,7 +74,7 @@ func TestOpenBeneath(t *testing.T) {
 // Every folder is some project's or nobody's, by its normalized name.
 func TestGroup(t *testing.T) {
 	tests := []struct{ folder, want string }{
-		{".", ""}, {"simple", ""}, {"flat", ""}, {"changes/foo", ""},
+		{".", ""}, {"simple", ""}, {"flat", ""}, {"changes", ""}, {"changes/foo", "foo"}, {"held/foo", ""},
 		{"simple/foo", "foo"}, {"simple/Foo.Bar", "foo-bar"}, {"simple/index", "index"},
 		{"project/foo", "foo"}, {"pypi/foo", "foo"}, {"pypi/foo/1.0", "foo"},
 		{"prod", ""}, {"prod/simple", ""}, {"prod/simple/Foo.Bar", "foo-bar"}, {"prod/flat", ""}, {"snapshots/a/pypi/foo/1.0", "foo"},

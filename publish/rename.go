@@ -98,12 +98,14 @@ func (b *Batch) rename() error {
 
 // The ranks of pages: one links to those of lower rank only. The one exception
 // cannot be avoided, and shows only while a site appears or its pages for
-// people go: these link back to the front page.
+// people go: these link back to the front page, and on to what changed in the
+// project.
 const (
 	rankStatic  = iota // what pages are shown with
 	rankProject        // a project's pages for programs
 	rankLists          // pages that list projects or files
 	rankPeople         // a project's pages for people
+	rankChanges        // what changed, for people
 	rankFront
 	rankTiles      // of the log
 	rankCheckpoint // which counts on them
@@ -123,8 +125,10 @@ func rank(dir string) int {
 		return rankTiles
 	case top == layout.Static:
 		return rankStatic
-	case top == layout.People:
+	case top == layout.People, top == layout.Changes && below:
 		return rankPeople
+	case top == layout.Changes:
+		return rankChanges
 	case below && shelf(top):
 		return rankProject
 	}
