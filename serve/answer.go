@@ -56,7 +56,7 @@ func answers(p string, f form) []answer {
 		return as
 	}
 	switch top, _, _ := strings.Cut(rest, "/"); top {
-	case layout.Static, layout.Packages, layout.Log, "held":
+	case layout.Static, layout.Packages, layout.Log, layout.Changes, "held":
 		return nil // those are at the root
 	}
 	for i := range as {
@@ -108,6 +108,8 @@ func indexAnswers(p string, f form) []answer {
 			return folder(dir, "")
 		}
 		return []answer{people(layout.HeldHTML)}
+	case layout.Changes:
+		return changes(p)
 	case layout.People:
 		n, err := packaging.ParseName(rest)
 		switch {
@@ -192,6 +194,55 @@ func legacy(p string) []answer {
 		return []answer{{redirect: "../" + string(n) + "/json"}}
 	}
 	return []answer{{file: p, mediaType: "application/json", cache: pageCache, policy: pagePolicy}}
+}
+
+// changes are the answers of the pages of what changed, in the site or in a project,
+// and of their feeds.
+func changes(p string) []answer {
+	switch dir, isDir := strings.CutSuffix(p, "/"); {
+	case p == layout.ChangesAtom:
+		return []answer{feed(p, atomType)}
+	case p == layout.ChangesJSON:
+		return []answer{feed(p, feedType)}
+	case dir == layout.Changes && isDir:
+		return []answer{people(layout.ChangesHTML)}
+	case dir == layout.Changes:
+		return folder(dir, "")
+	}
+	name, rest, slash := strings.Cut(strings.TrimPrefix(p, layout.Changes+"/"), "/")
+	n, err := packaging.ParseName(name)
+	switch {
+	case err != nil:
+		return nil
+	case !slash:
+		return folder(p, name)
+	case string(n) != name:
+		if rest == "" || rest == "atom.xml" || rest == "feed.json" {
+			return []answer{elsewhere(string(n) + "/" + rest)}
+		}
+		return nil
+	case rest == "":
+		return []answer{people(layout.ProjectChangesHTML(n))}
+	}
+	switch p {
+	case layout.ProjectChangesAtom(n):
+		return []answer{feed(p, atomType)}
+	case layout.ProjectChangesJSON(n):
+		return []answer{feed(p, feedType)}
+	}
+	return nil
+}
+
+// The types of feeds (RFC 4287, JSON Feed 1.1).
+const (
+	atomType = "application/atom+xml"
+	feedType = "application/feed+json"
+)
+
+func feed(file, mediaType string) answer {
+	a := page(file)
+	a.mediaType = mediaType
+	return a
 }
 
 func simple(html, json string, f form) []answer {

@@ -132,6 +132,18 @@ func requests(tree *Tree) []request {
 			mediaType: textHTML, cache: pageCache, policy: forPeople},
 		request{about: "what is held, for programs", path: "/held/index.json", accept: "*/*", coding: "gzip", file: layout.HeldJSON,
 			mediaType: "application/json", cache: pageCache, policy: forPages},
+		request{about: "what changed", path: "/changes/", accept: "text/html", coding: "gzip", file: layout.ChangesHTML,
+			mediaType: textHTML, cache: pageCache, vary: []string{"Accept-Encoding"}, gzipped: true, policy: forPeople},
+		request{about: "what changed, as Atom", path: "/changes/atom.xml", accept: "*/*", coding: "gzip", file: layout.ChangesAtom,
+			mediaType: "application/atom+xml", cache: pageCache, policy: forPages},
+		request{about: "what changed, as JSON Feed", path: "/changes/feed.json", accept: "*/*", coding: "gzip", file: layout.ChangesJSON,
+			mediaType: "application/feed+json", cache: pageCache, policy: forPages},
+		request{about: "what changed in a project", path: "/changes/foo-bar/", accept: "text/html", coding: "gzip", file: layout.ProjectChangesHTML("foo-bar"),
+			mediaType: textHTML, cache: pageCache, policy: forPeople},
+		request{about: "what changed in a project, as Atom", path: "/changes/foo-bar/atom.xml", accept: "*/*", coding: "gzip", file: layout.ProjectChangesAtom("foo-bar"),
+			mediaType: "application/atom+xml", cache: pageCache, vary: []string{"Accept-Encoding"}, gzipped: true, policy: forPages},
+		request{about: "what changed in a project, as JSON Feed", path: "/changes/foo-bar/feed.json", accept: "*/*", file: layout.ProjectChangesJSON("foo-bar"),
+			mediaType: "application/feed+json", cache: pageCache, policy: forPages},
 		request{about: "style sheet", path: "/static/site.css", coding: "gzip", file: layout.Asset("site.css"),
 			mediaType: "text/css; charset=utf-8", cache: pageCache, vary: []string{"Accept-Encoding"}, gzipped: true, policy: forAssets},
 		request{about: "script", path: "/static/site.js", coding: "gzip", file: layout.Asset("site.js"),
@@ -140,9 +152,9 @@ func requests(tree *Tree) []request {
 			mediaType: "image/svg+xml", cache: pageCache, policy: forAssets},
 	)
 	// An index below a prefix has the same pages; what these load is at the root, and
-	// so is what is held.
+	// so is what is held, and what changed.
 	for _, q := range rs {
-		if strings.HasPrefix(q.file, layout.Static+"/") || strings.HasPrefix(q.file, "held/") {
+		if strings.HasPrefix(q.file, layout.Static+"/") || strings.HasPrefix(q.file, "held/") || strings.HasPrefix(q.file, layout.Changes+"/") {
 			continue
 		}
 		for i, prefix := range prefixes {
@@ -201,6 +213,10 @@ func moves() []move {
 		{"flat page without slash", "/flat", "/flat/", layout.Flat, false, false},
 		{"easy page without slash", "/easy", "/easy/", layout.Easy, false, false},
 		{"what is held without slash", "/held", "/held/", layout.HeldHTML, false, false},
+		{"what changed without slash", "/changes", "/changes/", layout.ChangesHTML, false, false},
+		{"what changed in a project without slash", "/changes/foo-bar", "/changes/foo-bar/", layout.ProjectChangesHTML("foo-bar"), false, false},
+		{"what changed in a project, underscore", "/changes/foo_bar/", "/changes/foo-bar/", layout.ProjectChangesHTML("foo-bar"), false, false},
+		{"what changed in a project, capitals, no slash", "/changes/FOO.bar", "/changes/foo-bar/", layout.ProjectChangesHTML("foo-bar"), true, false},
 		{"page for people without slash", "/project/foo-bar", "/project/foo-bar/", people, false, false},
 		{"underscore", "/simple/foo_bar/", "/simple/foo-bar/", foo, false, false},
 		{"dot, no slash", "/simple/foo.bar", "/simple/foo-bar/", foo, false, false},
@@ -217,7 +233,7 @@ func moves() []move {
 	root := slices.Clone(ms)
 	for _, prefix := range prefixes {
 		for _, m := range root {
-			if m.file == layout.HeldHTML {
+			if m.file == layout.HeldHTML || strings.HasPrefix(m.file, layout.Changes+"/") {
 				continue
 			}
 			m.about, m.path, m.to, m.file = m.about+", below "+prefix, "/"+prefix+m.path, "/"+prefix+m.to, layout.Below(prefix, m.file)
@@ -242,6 +258,8 @@ func misses(tree *Tree) []string {
 		"/" + tree.Wheel + ".nope", "/" + tree.Wheel + "/",
 		"/static/", "/static", "/static/nope.css", "/static/.hidden",
 		"/flat/nope", "/easy/nope", "/held/nope", "/held/index.html", "/held/index.json/", "/index.html",
+		"/changes/index.html", "/changes/nope", "/changes/nope/", "/changes/nope/atom.xml", "/changes/atom.xml/", "/changes/foo-bar/index.html", "/changes/foo-bar/nope", "/changes/foo-bar/atom.xml/",
+		"/prod/changes/", "/prod/changes", "/prod/changes/atom.xml", "/prod/changes/foo-bar/",
 		"/log", "/log/", "/log/tile/", "/log/tile/0/", "/log/tile/0/000.p", "/log/nope", "/log/pages/", "/prod/log/checkpoint", "/nope", "/stray.html", "/.htaccess", "/.git/config", "/.git/", "/state/catalog.db",
 	}
 	for _, path := range paths {

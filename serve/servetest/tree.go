@@ -75,11 +75,25 @@ func NewTree(t testing.TB, dir string) *Tree {
 	if err := site.HeldPages(held, sink{t, tree}); err != nil {
 		t.Fatal(err)
 	}
+	site.Changes = generate.ProjectChanges
+	history := generate.History{States: map[packaging.Name]catalog.State{foo.Name: foo.Status.State}}
+	if err := site.ChangesPages(history, sink{t, tree}); err != nil {
+		t.Fatal(err)
+	}
+	if err := site.ProjectChangesPages(&foo, history, sink{t, tree}); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{layout.ChangesHTML, layout.ProjectChangesAtom("foo-bar")} {
+		tree.write(t, path+".gz", tree.gzip(t, path))
+	}
 	for _, path := range LogFiles {
 		tree.write(t, path, []byte("this is "+path+"\n"))
 	}
 	for _, prefix := range append([]string{""}, prefixes...) {
 		site.Prefix = prefix
+		if prefix != "" {
+			site.Changes = generate.NoChanges
+		}
 		tree.index(t, &site, projects)
 	}
 
