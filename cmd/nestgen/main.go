@@ -169,6 +169,7 @@ Begin with:
 		newGC(&s),
 		newList(&s),
 		newShow(&s),
+		newLog(&s),
 		newPromote(&s),
 		newDiff(&s),
 		newAudit(&s),

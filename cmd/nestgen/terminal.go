@@ -55,6 +55,7 @@ func (t *terminal) events() *slog.Logger {
 
 const (
 	red    = "\x1b[31m"
+	green  = "\x1b[32m"
 	yellow = "\x1b[33m"
 	faint  = "\x1b[2m"
 	plain  = "\x1b[0m"
