@@ -357,11 +357,13 @@ func (s *site) publishAlone(ctx context.Context, n packaging.Name) error {
 			return storage(err)
 		}
 	}
-	if b.chronicle, err = s.chronicle(ctx, g); err != nil {
-		return err
-	}
-	if err := b.projectChanges(ctx, p); err != nil {
-		return storage(err)
+	if g.Changes == generate.ProjectChanges { // its page leads to that
+		if b.chronicle, err = s.chronicle(ctx, g); err != nil {
+			return err
+		}
+		if err := b.projectChanges(ctx, p); err != nil {
+			return storage(err)
+		}
 	}
 	if err := g.Project(p, ownSpelling{b}); err != nil {
 		return storage(err)

@@ -18,27 +18,28 @@ import (
 // A Point is a place in the history of a site: an event, or a moment. The zero Point
 // is none.
 type Point struct {
+	given      bool
 	serial     int64
 	isSerial   bool
 	begin, end time.Time // of the day, if it is one; else both are the moment
 }
 
 // IsZero reports whether p is none.
-func (p Point) IsZero() bool { return p == Point{} }
+func (p Point) IsZero() bool { return !p.given }
 
 // ParsePoint reads a point: the serial of an event ("1234"), a day ("2026-11-21") or a
 // moment ("2026-11-21T10:00:00Z"), in UTC if it says no other offset, or a time before
 // now ("7d", "1h 30m").
 func ParsePoint(text string, now time.Time) (Point, error) {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil && n >= 0 {
-		return Point{serial: n, isSerial: true}, nil
+		return Point{given: true, serial: n, isSerial: true}, nil
 	}
 	if day, err := time.Parse(time.DateOnly, text); err == nil {
-		return Point{begin: day, end: day.AddDate(0, 0, 1)}, nil
+		return Point{given: true, begin: day, end: day.AddDate(0, 0, 1)}, nil
 	}
 	for _, form := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04"} {
 		if at, err := time.Parse(form, text); err == nil {
-			return Point{begin: at, end: at}, nil
+			return Point{given: true, begin: at, end: at}, nil
 		}
 	}
 	var ago Duration
@@ -46,11 +47,15 @@ func ParsePoint(text string, now time.Time) (Point, error) {
 		return Point{}, fmt.Errorf("%q: want the serial of an event, a day such as 2026-11-21, a moment such as 2026-11-21T10:00:00Z, or a time ago such as 7d", text)
 	}
 	at := now.Add(-time.Duration(ago))
-	return Point{begin: at, end: at}, nil
+	return Point{given: true, begin: at, end: at}, nil
 }
 
-// A Change is what happened to a project at one moment, as people are told of it.
-type Change = generate.Change
+// A LoggedChange is what happened to a project at one moment, as people are told of it,
+// and a LoggedLine a part of that.
+type (
+	LoggedChange = generate.Change
+	LoggedLine   = generate.ChangeLine
+)
 
 // A LogQuery says what of the history is wanted. The zero LogQuery wants all of it, the
 // newest first.
@@ -77,7 +82,7 @@ func Log(ctx context.Context, c Config, q LogQuery) iter.Seq2[catalog.Event, err
 
 // LogChanges is [Log] for people: events of one project at one moment are one change,
 // and what the catalog notes for itself alone is none.
-func LogChanges(ctx context.Context, c Config, q LogQuery) iter.Seq2[Change, error] {
+func LogChanges(ctx context.Context, c Config, q LogQuery) iter.Seq2[LoggedChange, error] {
 	return logged(ctx, c, q, !slices.Contains(q.Verbs, catalog.Known), generate.GroupChanges)
 }
 

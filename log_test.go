@@ -24,6 +24,7 @@ func TestParsePoint(t *testing.T) {
 		"2026-11-21 10:00":          at(day(21).Add(10 * time.Hour)),
 		"2026-11-21T10:00:30":       at(day(21).Add(10*time.Hour + 30*time.Second)),
 		"7d":                        at(day(15).Add(12 * time.Hour)),
+		"0001-01-01T00:00:00Z":      at(time.Time{}),
 		"1h 30m":                    at(day(22).Add(10*time.Hour + 30*time.Minute)),
 	} {
 		got, err := ParsePoint(text, now)

@@ -183,7 +183,7 @@ func logEvents(t *terminal, events iter.Seq2[catalog.Event, error], asked bool, 
 // logColours are those of the tones of a line.
 var logColours = map[string]string{"good": green, "warn": yellow, "bad": red}
 
-func logChanges(t *terminal, changes iter.Seq2[nestgen.Change, error], asked bool, limit int) error {
+func logChanges(t *terminal, changes iter.Seq2[nestgen.LoggedChange, error], asked bool, limit int) error {
 	w := newLogTable(t, "SERIAL\tTIME\tPROJECT\tWHAT")
 	n := 0
 	for c, err := range changes {
