@@ -28,7 +28,7 @@ func TestTheIndexFollowsFromItsRecords(t *testing.T) {
 	for range 300 {
 		n := names[rnd.IntN(len(names))]
 		version := fmt.Sprint(rnd.IntN(9))
-		f := aFile(n, fmt.Sprintf("%s-%s.tar.gz", n, version), version, byte(1+rnd.IntN(1)))
+		f := aFile(n, fmt.Sprintf("%s-%s.tar.gz", n, version), version, 1)
 		f.Yanked = Yank{rnd.IntN(2) == 0, ""}
 		if f.Yanked.Yanked {
 			f.Yanked.Reason = fmt.Sprint("reason ", rnd.IntN(3))
