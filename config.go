@@ -166,6 +166,13 @@ type Config struct {
 	// MaxFile is the size that a single file may have. Default "8GiB".
 	MaxFile Size `toml:"max_file"`
 
+	// AccessLogs is the web server's access logs, and what they are rotated to:
+	// paths, or patterns such as "/var/log/nginx/access.log*", in which the files may
+	// be packed by gzip. "nestgen stats" counts what they have, and "nestgen gc" goes
+	// by it. Where it is set, "nestgen stats --publish" makes the pages stats/. Default
+	// none.
+	AccessLogs []string `toml:"access_logs"`
+
 	// Upstreams are asked in this order; the first that has a project is the
 	// one that its name belongs to. Without any the site is purely local.
 	Upstreams []Upstream `toml:"upstream"`
@@ -615,6 +622,12 @@ func (c *Config) Resolve() error {
 	}
 	for i := range c.Allowlist {
 		abs(&c.Allowlist[i])
+	}
+	for i := range c.AccessLogs {
+		if _, err := filepath.Match(c.AccessLogs[i], ""); err != nil || c.AccessLogs[i] == "" {
+			fault("access_logs %q: want a path, or a pattern with * and ?", c.AccessLogs[i])
+		}
+		abs(&c.AccessLogs[i])
 	}
 	if inside(c.State, c.Site) || inside(c.Site, c.State) {
 		fault("state %s and site %s must not lie in each other: the web server would serve the state", c.State, c.Site)

@@ -73,14 +73,14 @@ var layers = []row{
 	// The walk.
 	{".", []string{
 		"packaging", "templates", "layout", "allowlist", "lockfile", "advisory", "provenance", "catalog", "record", "policy", "tilelog", "trust",
-		"target", "resolve", "plan", "drop", "fetch", "intake", "generate", "publish", "demand", "internal/killsweep/sweep", "internal/stricttoml", "internal/secret", "internal/tame",
+		"target", "resolve", "plan", "drop", "fetch", "intake", "generate", "publish", "demand", "statistics", "internal/killsweep/sweep", "internal/stricttoml", "internal/secret", "internal/tame",
 	}},
 	{"gateway", nil},
 	{"internal/confine", []string{"."}},
 	{"fallback", []string{".", "packaging", "layout", "catalog", "upload", "access", "serve"}},
 
 	// Programs.
-	{"cmd/nestgen", []string{".", "lockfile", "packaging", "upload", "access", "catalog", "policy", "plan", "serve", "fallback", "trust", "internal/stricttoml", "internal/tame"}},
+	{"cmd/nestgen", []string{".", "lockfile", "packaging", "upload", "access", "catalog", "policy", "plan", "serve", "fallback", "trust", "statistics", "internal/stricttoml", "internal/tame"}},
 	{"cmd/nestgen-cgi", []string{".", "packaging", "access", "gateway", "fallback", "internal/confine"}},
 	{"examples/quickstart", nil},
 	{"internal/vectors", []string{"packaging", "lockfile", "allowlist", "catalog", "policy", "plan", "fetch", "intake", "generate"}},

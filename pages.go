@@ -79,6 +79,37 @@ func (s *site) waiting(ctx context.Context, g *generate.Site) (w waiting, err er
 	return w, nil
 }
 
+// metaStatistics is the key under which the catalog keeps the statistics that are to
+// be published, and metaStatisticsShown that under which it keeps which are.
+const (
+	metaStatistics      = "statistics"
+	metaStatisticsShown = "statistics shown"
+)
+
+// A tally is the statistics, for the pages. The zero tally has none of its own.
+type tally struct {
+	*generate.Statistics
+	digest string
+}
+
+// tally reads the statistics that are to be published. There are none without the
+// setting, whatever there was.
+func (s *site) tally(ctx context.Context, g *generate.Site) (t tally, err error) {
+	if len(s.AccessLogs) == 0 {
+		return tally{}, nil
+	}
+	document, err := s.catalog.Meta(ctx, metaStatistics)
+	if err != nil || document == "" {
+		return tally{}, storage(err)
+	}
+	if t.Statistics, err = generate.ParseStatistics([]byte(document)); err != nil {
+		return tally{}, nil // a newer nestgen wrote it; the next "stats --publish" writes it anew
+	}
+	g.Statistics = true
+	t.digest = fmt.Sprintf("%x", sha256.Sum256([]byte(document)))
+	return t, nil
+}
+
 // indexPages gives which of the pages about all projects there are.
 func (c *Config) indexPages() generate.IndexPages {
 	which := generate.Root
@@ -121,6 +152,9 @@ type indexPages struct {
 	held      waiting
 	shown     string    // of what is held, when its pages were made last
 	chronicle chronicle // of what changed
+
+	tally      tally
+	tallyShown string // of the statistics
 }
 
 // indexes gives what there is of indexes, the site's own first.
@@ -137,6 +171,12 @@ func (s *site) indexes(ctx context.Context) ([]indexPages, error) {
 		return nil, err
 	}
 	if own.shown, err = s.catalog.Meta(ctx, metaHeld); err != nil {
+		return nil, storage(err)
+	}
+	if own.tally, err = s.tally(ctx, g); err != nil {
+		return nil, err
+	}
+	if own.tallyShown, err = s.catalog.Meta(ctx, metaStatisticsShown); err != nil {
 		return nil, storage(err)
 	}
 	all := []indexPages{own}
@@ -285,6 +325,9 @@ func (d *publishedPages) note(tx *catalog.Tx, rules string) error {
 		if err := tx.SetMeta(metaHeld, d.held.digest); err != nil {
 			return err
 		}
+		if err := tx.SetMeta(metaStatisticsShown, d.tally.digest); err != nil {
+			return err
+		}
 		if err := d.chronicle.note(tx); err != nil {
 			return err
 		}
@@ -310,7 +353,7 @@ func (s *site) publishPages(ctx context.Context, turn *publish.Turn, x indexPage
 		return done, storage(err)
 	}
 	if x.view == "" {
-		if err := b.heldPages(x.held); err != nil {
+		if err := errors.Join(b.heldPages(x.held), b.statisticsPages(x.tally)); err != nil {
 			return done, storage(err)
 		}
 		if err := b.changesPages(ctx); err != nil {
@@ -338,21 +381,35 @@ func (s *site) publishPages(ctx context.Context, turn *publish.Turn, x indexPage
 
 // heldPages stages the pages of what is held, or has them go.
 func (b *pageBatch) heldPages(w waiting) error {
-	if w.pages {
-		if err := b.pages.HeldPages(w.files, b); err != nil {
-			return err
-		}
+	if !w.pages {
+		return b.removeBut(nil, layout.HeldHTML, layout.HeldJSON)
 	}
-	keep := map[string]bool{}
-	if w.pages {
-		for _, path := range b.pages.HeldPaths() {
-			keep[path] = true
-		}
+	if err := b.pages.HeldPages(w.files, b); err != nil {
+		return err
 	}
-	for _, path := range []string{layout.HeldHTML, layout.HeldHTML + ".gz", layout.HeldJSON} {
-		if !keep[strings.TrimSuffix(path, ".gz")] && b.exists(path) {
-			if err := b.batch.Remove(path); err != nil {
-				return err
+	return b.removeBut(b.pages.HeldPaths(), layout.HeldHTML, layout.HeldJSON)
+}
+
+// statisticsPages stages the pages of statistics, or has them go.
+func (b *pageBatch) statisticsPages(t tally) error {
+	if t.Statistics == nil {
+		return b.removeBut(nil, layout.StatsHTML, layout.StatsJSON)
+	}
+	if err := b.pages.StatisticsPages(t.Statistics, b); err != nil {
+		return err
+	}
+	return b.removeBut(b.pages.StatisticsPaths(), layout.StatsHTML, layout.StatsJSON)
+}
+
+// removeBut has pages go that are there and not among those that stay, with their
+// compressed siblings.
+func (b *pageBatch) removeBut(stay []string, pages ...string) error {
+	for _, page := range pages {
+		for _, path := range []string{page, page + ".gz"} {
+			if !slices.Contains(stay, page) && b.exists(path) {
+				if err := b.batch.Remove(path); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -375,7 +432,7 @@ func (s *site) outdatedIndexes(ctx context.Context) (work []outdatedIndex, err e
 	}
 	for _, x := range all {
 		everything := anew || x.rules != s.pageRules(x.Site)
-		some := everything || x.held.digest != x.shown || x.chronicle.isOutdated()
+		some := everything || x.held.digest != x.shown || x.tally.digest != x.tallyShown || x.chronicle.isOutdated()
 		if !some {
 			if some, err = s.isOutdated(ctx, x); err != nil {
 				return nil, storage(err)
@@ -473,6 +530,9 @@ type pageBatch struct {
 	hasSimple, hasPeople, hasLegacy, hasChanges bool
 
 	chronicle chronicle // of what changed
+
+	tally      tally
+	tallyShown string // of the statistics
 }
 
 func (s *site) newBatch(turn *publish.Turn, g *generate.Site, everything bool) *pageBatch {

@@ -204,7 +204,7 @@ func (v *verifier) indexPagesOf(ctx context.Context, x indexPages) error {
 				return err
 			}
 		}
-		if err := x.heldPages(v, sink); err != nil {
+		if err := errors.Join(x.heldPages(v, sink), x.statisticsPages(v, sink)); err != nil {
 			return err
 		}
 		changes := *sink
@@ -238,6 +238,21 @@ func (x indexPages) heldPages(v *verifier, sink *comparing) error {
 		return nil
 	}
 	return x.HeldPages(x.held.files, sink)
+}
+
+// statisticsPages compares the pages of statistics. Those that wait to be published
+// are the next run's, and so is the front page, which leads to them.
+func (x indexPages) statisticsPages(v *verifier, sink *comparing) error {
+	if x.tallyShown != x.tally.digest {
+		sink.waits = true
+		for _, path := range []string{layout.StatsHTML, layout.StatsHTML + ".gz", layout.StatsJSON} {
+			v.known[path] = true
+		}
+	}
+	if x.tally.Statistics == nil {
+		return nil
+	}
+	return x.StatisticsPages(x.tally.Statistics, sink)
 }
 
 // withheld holds a file of a quarantined project against the catalog, which is in

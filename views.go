@@ -450,6 +450,6 @@ func (s *site) removeViewPages(ctx context.Context, prefix string) error {
 func (s *site) viewPages(root *generate.Site, v catalog.View) *generate.Site {
 	g := *root
 	x, _ := s.index(v.Name) // one that is gone from the settings keeps its pages
-	g.Title, g.Prefix, g.Held, g.Changes = cmp.Or(x.Title, g.Title+": "+v.Name), v.Prefix, 0, generate.NoChanges
+	g.Title, g.Prefix, g.Held, g.Statistics, g.Changes = cmp.Or(x.Title, g.Title+": "+v.Name), v.Prefix, 0, false, generate.NoChanges
 	return &g
 }

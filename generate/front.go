@@ -35,6 +35,9 @@ type FrontPage struct {
 	// Held says how many files may not come in yet; empty if none waits.
 	Held string
 
+	// Statistics says that there are pages of what is downloaded.
+	Statistics bool
+
 	// Affected is how many releases advisories affect; empty for none.
 	Affected string
 
@@ -139,6 +142,7 @@ func (f *front) execute(w io.Writer) error {
 	if n := f.site.Held; n > 0 {
 		f.page.Held = filesText(n)
 	}
+	f.page.Statistics = f.site.Statistics
 	if f.count.affected > 0 {
 		f.page.Affected = countText(f.count.affected)
 	}

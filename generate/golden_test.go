@@ -94,6 +94,7 @@ type input struct {
 	held     []catalog.Hold
 	hasHeld  bool // the pages of what is held are made
 	events   []catalog.Event
+	counted  *generate.Statistics
 }
 
 func parseInput(t *testing.T, ar *txtar.Archive) *input {
@@ -109,6 +110,8 @@ func parseInput(t *testing.T, ar *txtar.Archive) *input {
 		Projects []projectJSON
 		Held     []holdJSON
 		Events   []eventJSON
+
+		Statistics *generate.Statistics
 	}
 	for _, f := range ar.Files {
 		var into any
@@ -143,6 +146,7 @@ func parseInput(t *testing.T, ar *txtar.Archive) *input {
 	for _, p := range cat.Projects {
 		in.projects = append(in.projects, p.project(t))
 	}
+	in.counted, in.site.Statistics = cat.Statistics, cat.Statistics != nil
 	in.hasHeld = cat.Held != nil
 	for _, h := range cat.Held {
 		in.held = append(in.held, h.hold(t))
@@ -361,6 +365,11 @@ func (in *input) render(t *testing.T) tree {
 	}
 	if in.hasHeld {
 		if err := in.site.HeldPages(in.held, pages); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if in.counted != nil {
+		if err := in.site.StatisticsPages(in.counted, pages); err != nil {
 			t.Fatal(err)
 		}
 	}

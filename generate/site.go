@@ -59,6 +59,10 @@ type Site struct {
 	// pages for people then lead. Only the site's own index has such pages.
 	Changes ChangesOf
 
+	// Statistics says that there are pages of what is downloaded, which the front
+	// page leads to.
+	Statistics bool
+
 	// Advised says that the catalog has advisories, so that a project without any
 	// is one of which nothing is known. AdvisedUpstreams are the upstreams that
 	// they are about; all if it is empty.
@@ -111,6 +115,11 @@ func (s *Site) Check() error {
 			return err
 		}
 	}
+	for _, d := range []Statistics{{}, {Until: "2026-11-22", Projects: []StatisticsRow{{Name: "sample", Downloads: 1}}}} {
+		if _, err := s.statisticsHTML(&d); err != nil {
+			return err
+		}
+	}
 	for _, h := range []History{{}, {Changes: sampleChanges(), States: map[packaging.Name]catalog.State{"sample": catalog.Active}}} {
 		for _, p := range []*catalog.Project{nil, {Name: "sample", Display: "Sample"}} {
 			page := layout.ChangesHTML
@@ -134,7 +143,7 @@ func sampleChanges() []Change {
 // sampleSite is the site with all that its templates may show.
 func (s *Site) sampleSite() *Site {
 	all := *s
-	all.Advised, all.AdvisedUpstreams, all.Changes = true, nil, ProjectChanges
+	all.Advised, all.AdvisedUpstreams, all.Changes, all.Statistics = true, nil, ProjectChanges, true
 	return &all
 }
 

@@ -160,6 +160,21 @@ func TestNoPayloadGetsThroughWhatIsHeld(t *testing.T) {
 	}
 }
 
+// Nor does what clients say of themselves.
+func TestNoPayloadGetsThroughTheStatistics(t *testing.T) {
+	for i, x := range payloads {
+		row := []generate.StatisticsRow{{Name: x, Downloads: 1}}
+		pages := tree{}
+		d := &generate.Statistics{Until: x, Projects: row, Pythons: row, Clients: row, Systems: row, Days: row}
+		if err := (&generate.Site{People: true}).StatisticsPages(d, pages); err != nil {
+			t.Fatal(err)
+		}
+		for path, page := range pages {
+			checkPage(t, fmt.Sprintf("statistics, payload %d: %s", i, path), path, []byte(page))
+		}
+	}
+}
+
 // Nor does a text of what changed get through its pages and its feeds.
 func TestNoPayloadGetsThroughWhatChanged(t *testing.T) {
 	for field, set := range map[string]func(s *generate.Site, p *catalog.Project, e *catalog.Event, x string){

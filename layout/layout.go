@@ -20,6 +20,9 @@ const (
 	HeldHTML = "held/index.html"      // what may not come in yet, for people
 	HeldJSON = "held/index.json"      // the same for programs
 
+	StatsHTML = "stats/index.html" // what was downloaded, for people
+	StatsJSON = "stats/index.json" // the same for programs
+
 	ChangesHTML = "changes/index.html" // what changed last, for people
 	ChangesAtom = "changes/atom.xml"   // the same as Atom (RFC 4287)
 	ChangesJSON = "changes/feed.json"  // the same as JSON Feed 1.1
@@ -37,7 +40,7 @@ const (
 // The folders of what is told of the index besides.
 const (
 	Changes = "changes" // what changed, in the site and in each project
-	Stats   = "stats"   // who fetched what
+	Stats   = "stats"   // what was downloaded
 	Log     = "log"     // the history, and the proof of it
 )
 

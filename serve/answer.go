@@ -56,7 +56,7 @@ func answers(p string, f form) []answer {
 		return as
 	}
 	switch top, _, _ := strings.Cut(rest, "/"); top {
-	case layout.Static, layout.Packages, layout.Log, layout.Changes, "held":
+	case layout.Static, layout.Packages, layout.Log, layout.Changes, layout.Stats, "held":
 		return nil // those are at the root
 	}
 	for i := range as {
@@ -98,16 +98,16 @@ func indexAnswers(p string, f form) []answer {
 			return folder(dir, "")
 		}
 		return []answer{page(dir + "/index.html")}
-	case "held":
+	case "held", layout.Stats:
 		switch {
-		case p == layout.HeldJSON:
+		case p == layout.HeldJSON, p == layout.StatsJSON:
 			return []answer{{file: p, mediaType: "application/json", cache: pageCache, policy: pagePolicy}}
 		case rest != "":
 			return nil
 		case !isDir:
 			return folder(dir, "")
 		}
-		return []answer{people(layout.HeldHTML)}
+		return []answer{people(dir + "/index.html")}
 	case layout.Changes:
 		return changes(p)
 	case layout.People:

@@ -167,6 +167,7 @@ Begin with:
 		newProve(&s),
 		newLock(&s),
 		newGC(&s),
+		newStats(&s),
 		newList(&s),
 		newShow(&s),
 		newLog(&s),

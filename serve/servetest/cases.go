@@ -144,6 +144,10 @@ func requests(tree *Tree) []request {
 			mediaType: "application/atom+xml", cache: pageCache, vary: []string{"Accept-Encoding"}, gzipped: true, policy: forPages},
 		request{about: "what changed in a project, as JSON Feed", path: "/changes/foo-bar/feed.json", accept: "*/*", file: layout.ProjectChangesJSON("foo-bar"),
 			mediaType: "application/feed+json", cache: pageCache, policy: forPages},
+		request{about: "statistics", path: "/stats/", accept: "text/html", coding: "gzip", file: layout.StatsHTML,
+			mediaType: textHTML, cache: pageCache, policy: forPeople},
+		request{about: "statistics for programs", path: "/stats/index.json", accept: "*/*", coding: "gzip", file: layout.StatsJSON,
+			mediaType: "application/json", cache: pageCache, policy: forPages},
 		request{about: "style sheet", path: "/static/site.css", coding: "gzip", file: layout.Asset("site.css"),
 			mediaType: "text/css; charset=utf-8", cache: pageCache, vary: []string{"Accept-Encoding"}, gzipped: true, policy: forAssets},
 		request{about: "script", path: "/static/site.js", coding: "gzip", file: layout.Asset("site.js"),
@@ -154,7 +158,7 @@ func requests(tree *Tree) []request {
 	// An index below a prefix has the same pages; what these load is at the root, and
 	// so is what is held, and what changed.
 	for _, q := range rs {
-		if strings.HasPrefix(q.file, layout.Static+"/") || strings.HasPrefix(q.file, "held/") || strings.HasPrefix(q.file, layout.Changes+"/") {
+		if strings.HasPrefix(q.file, layout.Static+"/") || strings.HasPrefix(q.file, "held/") || strings.HasPrefix(q.file, layout.Stats+"/") || strings.HasPrefix(q.file, layout.Changes+"/") {
 			continue
 		}
 		for i, prefix := range prefixes {
@@ -213,6 +217,7 @@ func moves() []move {
 		{"flat page without slash", "/flat", "/flat/", layout.Flat, false, false},
 		{"easy page without slash", "/easy", "/easy/", layout.Easy, false, false},
 		{"what is held without slash", "/held", "/held/", layout.HeldHTML, false, false},
+		{"statistics without slash", "/stats", "/stats/", layout.StatsHTML, false, false},
 		{"what changed without slash", "/changes", "/changes/", layout.ChangesHTML, false, false},
 		{"what changed in a project without slash", "/changes/foo-bar", "/changes/foo-bar/", layout.ProjectChangesHTML("foo-bar"), false, false},
 		{"what changed in a project, underscore", "/changes/foo_bar/", "/changes/foo-bar/", layout.ProjectChangesHTML("foo-bar"), false, false},
@@ -233,7 +238,7 @@ func moves() []move {
 	root := slices.Clone(ms)
 	for _, prefix := range prefixes {
 		for _, m := range root {
-			if m.file == layout.HeldHTML || strings.HasPrefix(m.file, layout.Changes+"/") {
+			if m.file == layout.HeldHTML || m.file == layout.StatsHTML || strings.HasPrefix(m.file, layout.Changes+"/") {
 				continue
 			}
 			m.about, m.path, m.to, m.file = m.about+", below "+prefix, "/"+prefix+m.path, "/"+prefix+m.to, layout.Below(prefix, m.file)
@@ -257,7 +262,7 @@ func misses(tree *Tree) []string {
 		"/packages/", "/packages", "/packages/stray", "/packages/ab/", "/packages/ab/stray.html", "/packages/nope",
 		"/" + tree.Wheel + ".nope", "/" + tree.Wheel + "/",
 		"/static/", "/static", "/static/nope.css", "/static/.hidden",
-		"/flat/nope", "/easy/nope", "/held/nope", "/held/index.html", "/held/index.json/", "/index.html",
+		"/flat/nope", "/easy/nope", "/held/nope", "/held/index.html", "/held/index.json/", "/stats/nope", "/stats/index.html", "/stats/index.json/", "/index.html",
 		"/changes/index.html", "/changes/nope", "/changes/nope/", "/changes/nope/atom.xml", "/changes/atom.xml/", "/changes/foo-bar/index.html", "/changes/foo-bar/nope", "/changes/foo-bar/atom.xml/",
 		"/prod/changes/", "/prod/changes", "/prod/changes/atom.xml", "/prod/changes/foo-bar/",
 		"/log", "/log/", "/log/tile/", "/log/tile/0/", "/log/tile/0/000.p", "/log/nope", "/log/pages/", "/prod/log/checkpoint", "/nope", "/stray.html", "/.htaccess", "/.git/config", "/.git/", "/state/catalog.db",
@@ -269,7 +274,7 @@ func misses(tree *Tree) []string {
 		}
 	}
 	return append(paths,
-		"/prod/"+tree.Wheel, "/prod/static/site.css", "/prod/static/", "/prod/packages/", "/prod/held/", "/prod/held", "/prod/held/index.json", "/prod/index.html", "/prod/nope", "/prod/nope/", "/prod/prod/",
+		"/prod/"+tree.Wheel, "/prod/static/site.css", "/prod/static/", "/prod/packages/", "/prod/held/", "/prod/held", "/prod/held/index.json", "/prod/stats/", "/prod/stats/index.json", "/prod/index.html", "/prod/nope", "/prod/nope/", "/prod/prod/",
 		"/snapshots/", "/snapshots", "/snapshots/simple/", "/snapshots/a/b/", "/snapshots/a/b/simple/", "/snapshots/b/simple/", "/nope/", "/nope/simple/",
 		"/nope/simple/foo-bar/", "/Prod/simple/", "/.prod/simple/", "/prod.d/simple/", "/simple/prod/simple/", "/legacy/simple/", "/static/simple/",
 	)

@@ -86,6 +86,9 @@ func NewTree(t testing.TB, dir string) *Tree {
 	for _, path := range []string{layout.ChangesHTML, layout.ProjectChangesAtom("foo-bar")} {
 		tree.write(t, path+".gz", tree.gzip(t, path))
 	}
+	if err := site.StatisticsPages(&generate.Statistics{Until: "2026-11-22"}, sink{t, tree}); err != nil {
+		t.Fatal(err)
+	}
 	for _, path := range LogFiles {
 		tree.write(t, path, []byte("this is "+path+"\n"))
 	}
