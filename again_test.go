@@ -28,6 +28,9 @@ const childEnv = "NESTGEN_TEST_CHILD"
 // childUploadEnv names a file that the child uploads instead.
 const childUploadEnv = "NESTGEN_TEST_UPLOAD"
 
+// childCollectEnv has the child collect, and keep one version.
+const childCollectEnv = "NESTGEN_TEST_COLLECT"
+
 // childTwiceEnv has it do so once more if that fails.
 const childTwiceEnv = "NESTGEN_TEST_TWICE"
 
@@ -81,6 +84,8 @@ func child(file string) {
 		err = childUpload(c, upload)
 	} else if key := os.Getenv(childKeyEnv); err == nil && key != "" {
 		err = childKey(c, key)
+	} else if err == nil && os.Getenv(childCollectEnv) != "" {
+		_, err = GC(context.Background(), c, Options{Retention: Retention{Keep: 1, NotFetched: days(100)}})
 	} else if err == nil {
 		_, err = Build(context.Background(), c, Options{})
 	}

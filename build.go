@@ -51,6 +51,9 @@ type Options struct {
 	// something of them is asked for and not listed.
 	LeftOut bool
 
+	// Retention is what [GC] does besides; the zero Retention nothing.
+	Retention Retention
+
 	// Progress shows how far the long steps are. It may be nil.
 	Progress Progress
 

@@ -1,6 +1,7 @@
 package nestgen
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,14 +24,26 @@ type Garbage struct {
 	// Waiting counts files that nothing refers to and whose grace is not over.
 	Waiting int `json:"waiting"`
 
+	// Unwanted are the files that the rules of the [Retention] are about, sorted by
+	// project and name. Those that are announced again are among Paths; the bytes of
+	// the others wait for their grace.
+	Unwanted []Unwanted `json:"unwanted,omitempty"`
+
+	// Reasons say how much goes, and why.
+	Reasons []Reason `json:"reasons"`
+
+	// NotJudged says why a rule was not applied; empty if all were.
+	NotJudged string `json:"not_judged,omitempty"`
+
 	DryRun bool `json:"dry_run"`
 }
 
 // GC removes from the store what nothing refers to any more and whose grace
 // period is over: files that the index has withdrawn, and files that a run
-// which died left behind. With Options.DryRun it only finds them.
+// which died left behind. With Options.Retention it goes on to what the index lists.
+// With Options.DryRun it only finds them.
 func GC(ctx context.Context, c Config, o Options) (*Garbage, error) {
-	if err := c.built(); err != nil {
+	if err := errors.Join(o.Retention.check(&c), c.built()); err != nil {
 		return nil, err
 	}
 	s, err := open(c, o)
@@ -63,7 +76,60 @@ func (s *site) mustHaveBuilt() error {
 }
 
 func (s *site) gc(ctx context.Context) (*Garbage, error) {
-	g := &Garbage{DryRun: s.opts.DryRun, Paths: []string{}}
+	g := &Garbage{DryRun: s.opts.DryRun, Paths: []string{}, Reasons: []Reason{}}
+	if err := s.expire(ctx, g); err != nil {
+		return nil, err
+	}
+	if !s.opts.DryRun {
+		// Pages may still promise what is beside a file that is announced now; also
+		// those that a run has left which died here.
+		if err := s.publish(ctx); err != nil {
+			return nil, err
+		}
+	}
+	left, err := s.sweep(ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	bytes := s.sizes(left) // before they go
+	if !s.opts.DryRun {
+		if left, err = s.deleteAnnounced(ctx, left); err != nil {
+			return nil, err
+		}
+	}
+	reasons := map[string]string{}
+	for _, u := range g.Unwanted {
+		reasons[u.Path] = u.Reason
+	}
+	for _, p := range left {
+		g.goes(p, cmp.Or(reasons[p], reasonAnnounced), bytes[p])
+	}
+	slices.Sort(g.Paths)
+	return g, nil
+}
+
+// goes notes a file that goes.
+func (g *Garbage) goes(path, reason string, bytes int64) {
+	g.Paths = append(g.Paths, path)
+	g.Bytes += bytes
+	g.because(reason, bytes)
+}
+
+// sizes gives how many bytes files of the site have that are there.
+func (s *site) sizes(paths []string) map[string]int64 {
+	sizes := map[string]int64{}
+	for _, p := range paths {
+		if fi, err := os.Lstat(s.file(p)); err == nil {
+			sizes[p] = fi.Size()
+		}
+	}
+	return sizes
+}
+
+// sweep deletes what nothing refers to. It gives the paths of files that the index
+// announces and that are here all the same, left by a run that died before it deleted
+// them or by [site.expire].
+func (s *site) sweep(ctx context.Context, g *Garbage) (announced []string, err error) {
 	if !s.opts.DryRun {
 		// Nobody may list a file between the look and the deletion.
 		turn, err := s.tree.Turn(ctx)
@@ -81,16 +147,25 @@ func (s *site) gc(ctx context.Context) (*Garbage, error) {
 	if err != nil {
 		return nil, storage(err)
 	}
-	var due []string
+	isDue, err := s.due(ctx, now)
+	if err != nil {
+		return nil, err
+	}
+	marks, err := s.catalog.Meta(ctx, metaArriving)
+	if err != nil {
+		return nil, storage(err)
+	}
+	arriving := marksIn(marks)
+	var due, withdrawn, orphans []string
 	for path, at := range stored.Due {
 		switch {
-		case at > now.UnixMicro() && stored.Listed[path]: // in another index
-		case at > now.UnixMicro():
+		case !isDue(path, at) && stored.Listed[path]: // in another index
+		case !isDue(path, at):
 			g.Waiting++
 		default:
 			due = append(due, path)
 			if !stored.Listed[path] {
-				g.Paths = append(g.Paths, path)
+				withdrawn = append(withdrawn, path)
 			}
 		}
 	}
@@ -104,37 +179,42 @@ func (s *site) gc(ctx context.Context) (*Garbage, error) {
 			_, due := stored.Due[path]
 			return due || stored.Listed[path]
 		}
+		young := func(grace time.Duration) bool { return now.Before(latest(since, fi.ModTime()).Add(grace)) }
 		switch {
+		case stored.Announced[path] && !slices.Contains(arriving, path):
+			if !young(time.Duration(s.Grace)) {
+				announced = append(announced, path)
+			}
 		case known(path) || known(layout.Owner(path)):
-		case now.Before(latest(since, fi.ModTime()).Add(time.Duration(s.Grace))):
+		case young(s.opts.Retention.unwanted(s.Grace)):
 			g.Waiting++
 		default:
-			g.Paths = append(g.Paths, path)
+			orphans = append(orphans, path)
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, storage(err)
 	}
-	slices.Sort(g.Paths)
-	for _, p := range g.Paths {
-		if fi, err := os.Lstat(filepath.Join(s.Site, filepath.FromSlash(p))); err == nil {
-			g.Bytes += fi.Size()
-		}
+	for p, bytes := range s.sizes(withdrawn) {
+		g.goes(p, reasonWithdrawn, bytes)
+	}
+	for p, bytes := range s.sizes(orphans) {
+		g.goes(p, reasonOrphan, bytes)
 	}
 	if s.opts.DryRun {
-		return g, nil
+		return announced, nil
 	}
 	if err := s.tree.Prune(ctx, empty); err != nil {
 		return nil, storage(err)
 	}
-	if len(g.Paths) == 0 {
-		return g, nil
+	if len(due)+len(orphans) == 0 {
+		return announced, nil
 	}
-	if _, err := s.tree.Delete(ctx, g.Paths); err != nil {
+	if _, err := s.tree.Delete(ctx, slices.Concat(withdrawn, orphans)); err != nil {
 		return nil, storage(err)
 	}
-	return g, storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.Deleted(due) }))
+	return announced, storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.Deleted(due) }))
 }
 
 // walkStore calls f for every file of the store, and for every folder of it

@@ -74,6 +74,29 @@ func (t *Tx) Announce(n packaging.Name, source string, files []File, reason stri
 	return added, altered, t.outdate(n, len(added), 0)
 }
 
+// Expire announces a file again whose bytes go because nobody wants them; f is what
+// is said of it from then on. A file that the index does not list, or lists as
+// announced already, is left as it is, and makes no event.
+func (t *Tx) Expire(f File, reason string) (expired bool, err error) {
+	old, listed, err := t.file(f.Project, f.Filename)
+	if err != nil || !listed || old.Announced {
+		return false, err
+	}
+	switch {
+	case !f.Announced || !f.BLAKE2b.IsZero() || f.Signed || f.Provenance:
+		return false, fmt.Errorf("write catalog: %s is not announced by what is said of it", f.Filename)
+	case f.SHA256 != old.SHA256:
+		return false, fmt.Errorf("%s: sha256 %s, listed with %s: %w", f.Filename, f.SHA256, old.SHA256, ErrAltered)
+	case f.Path != old.Path:
+		return false, fmt.Errorf("%s: its place is %s: %w", f.Filename, old.Path, ErrMoved)
+	}
+	facts := encodeFacts(f)
+	if err := t.q.exec(t.ctx, "INSERT OR REPLACE INTO files VALUES (?, ?, ?)", f.Project, f.Filename, facts); err != nil {
+		return false, err
+	}
+	return true, t.eventCounting(Event{Verb: Expire, Project: f.Project, Filename: f.Filename, SHA256: f.SHA256, Source: f.Source, Reason: reason}, facts, 0, -old.Held())
+}
+
 // insert puts rows of so many values into a table.
 func (t *Tx) insert(into string, columns int, values []any) error {
 	row := "(" + strings.Repeat("?, ", columns-1) + "?)"

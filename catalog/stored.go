@@ -15,6 +15,13 @@ type Stored struct {
 	// that were promoted, whether or not they may be listed now.
 	Listed map[string]bool
 
+	// Pinned holds those of them that a view lists, or that were promoted.
+	Pinned map[string]bool
+
+	// Announced holds the paths of files that the index lists before their bytes are
+	// here, and that are not pinned: what lies there is not needed.
+	Announced map[string]bool
+
 	// Due gives when the bytes of a withdrawn file may be deleted, by path, in
 	// microseconds since 1970 UTC.
 	Due map[string]int64
@@ -23,19 +30,25 @@ type Stored struct {
 // Stored reads what the catalog knows of the store. Nothing that another
 // process writes meanwhile comes between the two halves.
 func (c *Catalog) Stored(ctx context.Context) (Stored, error) {
-	s := Stored{Listed: map[string]bool{}, Due: map[string]int64{}}
+	s := Stored{Listed: map[string]bool{}, Pinned: map[string]bool{}, Announced: map[string]bool{}, Due: map[string]int64{}}
 	tx, err := c.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return s, fmt.Errorf("read catalog: %w", err)
 	}
 	defer tx.Rollback()
-	if err := s.readListed(ctx, tx, "files"); err != nil {
-		return s, fmt.Errorf("read catalog: %w", err)
-	}
 	if err := s.readViewed(ctx, tx); err != nil {
 		return s, fmt.Errorf("read catalog: %w", err)
 	}
-	if err := s.readListed(ctx, tx, "promotions"); err != nil {
+	if err := readFacts(ctx, tx, "promotions", func(f *File) { s.Listed[f.Path], s.Pinned[f.Path] = true, true }); err != nil {
+		return s, fmt.Errorf("read catalog: %w", err)
+	}
+	err = readFacts(ctx, tx, "files", func(f *File) {
+		s.Listed[f.Path] = true
+		if f.Announced && !s.Pinned[f.Path] {
+			s.Announced[f.Path] = true
+		}
+	})
+	if err != nil {
 		return s, fmt.Errorf("read catalog: %w", err)
 	}
 	if err := s.readDue(ctx, tx); err != nil {
@@ -44,8 +57,8 @@ func (c *Catalog) Stored(ctx context.Context) (Stored, error) {
 	return s, nil
 }
 
-// readListed reads the files of a table that has columns as that of files has.
-func (s *Stored) readListed(ctx context.Context, q querier, table string) error {
+// readFacts reads the files of a table that has columns as that of files has.
+func readFacts(ctx context.Context, q querier, table string, each func(*File)) error {
 	rows, err := q.QueryContext(ctx, "SELECT "+fileColumns+" FROM "+table)
 	if err != nil {
 		return err
@@ -56,7 +69,7 @@ func (s *Stored) readListed(ctx context.Context, q querier, table string) error 
 		if f, err = scanFile(rows, &f); err != nil {
 			return err
 		}
-		s.Listed[f.Path] = true
+		each(&f)
 	}
 	return rows.Err()
 }
@@ -79,7 +92,7 @@ func (s *Stored) readViewed(ctx context.Context, q querier) error {
 			return fmt.Errorf("%s: project %s: %w", view, n, err)
 		}
 		for i := range p.Files {
-			s.Listed[p.Files[i].Path] = true
+			s.Listed[p.Files[i].Path], s.Pinned[p.Files[i].Path] = true, true
 		}
 	}
 	return rows.Err()

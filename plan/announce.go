@@ -59,6 +59,14 @@ func Announced(c Choice, now int64) catalog.File {
 	return announced(f, c.Offer)
 }
 
+// Again gives what is said of a file that is here once its bytes are gone and an
+// offer announces it again, which must be of the same bytes.
+func Again(f catalog.File, o catalog.Offer) catalog.File {
+	f.Announced, f.BLAKE2b, f.URL = true, catalog.Digest{}, o.URL
+	f.Signed, f.Provenance = false, false // they come again with it
+	return f
+}
+
 // announced gives a file that is not here yet as its upstream describes it now.
 func announced(f catalog.File, o catalog.Offer) catalog.File {
 	f.URL, f.Size = o.URL, max(o.Size, -1)
