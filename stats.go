@@ -33,9 +33,16 @@ func CountLogs(ctx context.Context, c Config, logs []string, o Options) (*Counte
 	if err := c.built(); err != nil {
 		return nil, err
 	}
-	n := &Counted{logs: logs}
-	if len(logs) == 0 {
-		n.logs = c.AccessLogs
+	n := &Counted{logs: c.AccessLogs}
+	if len(logs) > 0 {
+		n.logs = nil
+		for _, l := range logs {
+			abs, err := filepath.Abs(l) // a log is known by its path
+			if err != nil {
+				return nil, err
+			}
+			n.logs = append(n.logs, abs)
+		}
 	}
 	var logFault error
 	read := func(s *statistics.Statistics) error {

@@ -148,7 +148,7 @@ func expand(patterns []string) ([]string, error) {
 			return nil, fmt.Errorf("access log %s: the pattern is faulty: %w", p, err)
 		}
 		if len(found) == 0 && !isPattern(p) {
-			return nil, fmt.Errorf("access log %w", &fs.PathError{Op: "open", Path: p, Err: fs.ErrNotExist})
+			return nil, fmt.Errorf("access log %s: %w", p, fs.ErrNotExist)
 		}
 		names = append(names, found...)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -51,7 +52,9 @@ back far enough; the others as below.
 			return err
 		}
 		t := newTerminal(cmd.OutOrStdout(), cmd.ErrOrStderr())
-		looking := *dryRun || t.wide && !*yes
+		// Who pipes the output somewhere still sits there.
+		terminal := t.wide || isTerminal(os.Stdin)
+		looking := *dryRun || terminal && !*yes
 		g, err := nestgen.GC(cmd.Context(), c, nestgen.Options{DryRun: looking, Retention: r})
 		if err != nil {
 			return err

@@ -183,11 +183,14 @@ func TestTexts(t *testing.T) {
 	}
 }
 
-// expand FROM TO copies a file and puts the address of the upstream into it.
+// expand FROM TO copies a file and puts what variables hold into it, as the address of
+// the upstream for ${UPSTREAM}.
 func expandCmd(ts *testscript.TestScript, _ bool, args []string) {
-	text := strings.ReplaceAll(ts.ReadFile(args[0]), "${UPSTREAM}", ts.Getenv("UPSTREAM"))
+	text := variable.ReplaceAllStringFunc(ts.ReadFile(args[0]), func(s string) string { return ts.Getenv(s[2 : len(s)-1]) })
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o644))
 }
+
+var variable = regexp.MustCompile(`\$\{[A-Z]+\}`)
 
 // pick VARIABLE FILE REGEXP puts what the first group of an expression matches
 // into a variable.

@@ -112,7 +112,7 @@ func printStats(w io.Writer, n *nestgen.Counted, counts *statistics.Counts, name
 		fmt.Fprintf(t, "%s\tDOWNLOADS\tSENT\n", title)
 		for i, r := range rows {
 			if top > 0 && i == top {
-				fmt.Fprintf(t, "%d more\t\t\n", len(rows)-top)
+				fmt.Fprintf(t, "%d more\n", len(rows)-top)
 				break
 			}
 			name := r.Name
@@ -121,7 +121,7 @@ func printStats(w io.Writer, n *nestgen.Counted, counts *statistics.Counts, name
 			}
 			fmt.Fprintf(t, "%s\t%d\t%s\n", tame.Text(name), r.Downloads, bytesText(r.Bytes))
 		}
-		fmt.Fprintln(t, "\t\t")
+		fmt.Fprintln(t)
 	}
 	for _, n := range names {
 		table(strings.ToUpper(string(n)), counts.Versions(n), "")
