@@ -39,6 +39,7 @@ back far enough; the others as below.
 	dryRun := f.BoolP("dry-run", "n", false, "only say what would be deleted")
 	yes := f.BoolP("yes", "y", false, "delete, also on a terminal")
 	asJSON := f.Bool("json", false, "print what was found as JSON")
+	quiet := f.BoolP("quiet", "q", false, "print nothing but what is wrong")
 	f.Func("unwanted-for", "delete what was withdrawn this long ago, as `30d`, in the place of the grace", func(s string) error { return r.UnwantedFor.UnmarshalText([]byte(s)) })
 	f.IntVar(&r.Keep, "keep", 0, "of a project that only requests ask for, keep the newest `N` versions of those that are here")
 	f.Func("not-fetched", "drop what nobody has fetched for so long, as `180d`, by the access logs", func(s string) error { return r.NotFetched.UnmarshalText([]byte(s)) })
@@ -59,10 +60,14 @@ back far enough; the others as below.
 		if err != nil {
 			return err
 		}
-		if *asJSON {
+		switch {
+		case *asJSON:
 			err = writeJSON(t.out, g, "  ")
-		} else {
+		case !*quiet:
 			printGarbage(t, g)
+		}
+		if g.NotJudged != "" && !*asJSON {
+			fmt.Fprintf(t.err, "nestgen: a rule was not applied: %s\n", tame.Text(g.NotJudged))
 		}
 		if looking && !*dryRun {
 			fmt.Fprintln(t.err, "nestgen: nothing was deleted; say --yes to do it")
@@ -99,7 +104,4 @@ func printGarbage(t *terminal, g *nestgen.Garbage) {
 		fmt.Fprintf(t.out, "%s %s, and their bytes go after the grace period\n", count(int64(left), "file"), leave)
 	}
 	fmt.Fprintf(t.out, "%s (%s) %s; %d more wait for their grace period\n", count(int64(len(g.Paths)), "file"), bytesText(g.Bytes), done, g.Waiting)
-	if g.NotJudged != "" {
-		fmt.Fprintf(t.err, "nestgen: nothing was judged by a rule: %s\n", tame.Text(g.NotJudged))
-	}
 }

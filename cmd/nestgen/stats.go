@@ -38,6 +38,7 @@ With --publish, the pages stats/ of the site are made anew.
 	since := f.String("since", "", "count from that day on: `WHEN` is a date as 2026-11-01, or how long ago as 30d; of the last 400 days")
 	top := f.Int("top", 10, "how many lines of each table to print; 0 for all")
 	asJSON := f.Bool("json", false, "print all as JSON")
+	quiet := f.BoolP("quiet", "q", false, "print nothing but what is wrong with the logs")
 	publish := f.Bool("publish", false, "publish the pages of statistics")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var names []packaging.Name
@@ -71,7 +72,10 @@ With --publish, the pages stats/ of the site are made anew.
 				return err
 			}
 		}
-		if *asJSON {
+		switch {
+		case *quiet:
+			return nil
+		case *asJSON:
 			return writeJSON(cmd.OutOrStdout(), statsJSON(n, n.Since(from), names), "  ")
 		}
 		return printStats(cmd.OutOrStdout(), n, n.Since(from), names, *top)
