@@ -94,7 +94,7 @@ var layers = []row{
 	{"internal/confs", nil},
 	{"internal/acceptance/realtree", []string{"packaging", "target", "resolve", "intake/intaketest"}},
 	{"internal/acceptance", []string{
-		".", "packaging", "templates", "layout", "catalog", "serve", "gateway",
+		".", "packaging", "templates", "layout", "catalog", "accesslog", "serve", "gateway",
 		"intake/intaketest", "fetch/fetchtest", "serve/servetest", "internal/confs",
 	}},
 	{"internal/docstest", []string{".", "allowlist", "policy"}},

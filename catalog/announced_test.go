@@ -88,6 +88,87 @@ func TestAnnounced(t *testing.T) {
 	}
 }
 
+// A file whose bytes go is announced again at its place, which is an event, and comes
+// again as one that was never here.
+func TestExpire(t *testing.T) {
+	c := newCatalog(t)
+	here := File{
+		Project: "demo", Filename: "demo-1.0.tar.gz", Version: "1.0", Size: 123, SHA256: Digest{1}, BLAKE2b: Digest{9}, Signed: true, Provenance: true,
+		Path: layout.File(Digest{9}, "demo-1.0.tar.gz"), Source: "up", URL: "https://up.example/demo-1.0.tar.gz",
+	}
+	gone := here
+	gone.Announced, gone.BLAKE2b, gone.Signed, gone.Provenance = true, Digest{}, false, false
+	update(t, c, func(tx *Tx) error { return errors.Join(tx.Claim("demo", "demo", "up"), tx.Put(here, "")) })
+	stored := func(announced bool) {
+		t.Helper()
+		s, err := c.Stored(t.Context())
+		if err != nil || !s.Listed[here.Path] || s.Pinned[here.Path] || s.Announced[here.Path] != announced {
+			t.Errorf("%+v, %v", s, err)
+		}
+	}
+	stored(false)
+	expire := func(f File) (expired bool, err error) {
+		err = c.Update(t.Context(), time.Now(), func(tx *Tx) error {
+			expired, err = tx.Expire(f, "nobody wants it")
+			return err
+		})
+		return expired, err
+	}
+	moved, other, half := gone, gone, gone
+	moved.Path, other.SHA256, half.Provenance = layout.File(Digest{8}, here.Filename), Digest{2}, true
+	for about, f := range map[string]File{"moved": moved, "altered": other, "half": half, "not announced": here} {
+		if expired, err := expire(f); err == nil || expired {
+			t.Errorf("%s: %v, %v", about, expired, err)
+		}
+	}
+	for i, want := range []bool{true, false} {
+		if expired, err := expire(gone); err != nil || expired != want {
+			t.Errorf("time %d: %v, %v", i, expired, err)
+		}
+		if p, err := c.Project(t.Context(), "demo"); err != nil || len(p.Files) != 1 || p.Files[0] != gone {
+			t.Errorf("%+v, %v", p, err)
+		}
+		if n, err := c.Counts(t.Context()); err != nil || n != (Counts{Projects: 1, Files: 1}) {
+			t.Errorf("%+v, %v", n, err)
+		}
+		stored(true)
+	}
+	unknown := gone
+	unknown.Filename = "demo-2.0.tar.gz"
+	if expired, err := expire(unknown); err != nil || expired {
+		t.Errorf("one that is not listed: %v, %v", expired, err)
+	}
+	update(t, c, func(tx *Tx) error {
+		arrived, err := tx.Arrive(here, "on demand")
+		if !arrived {
+			t.Error("it does not come again")
+		}
+		return err
+	})
+	var verbs []Verb
+	for e, err := range c.ProjectEvents(t.Context(), "demo") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		verbs = append(verbs, e.Verb)
+	}
+	if !reflect.DeepEqual(verbs, []Verb{Add, Expire, Arrive}) {
+		t.Errorf("events %v", verbs)
+	}
+
+	// What a view lists, or was promoted, is needed.
+	update(t, c, func(tx *Tx) error {
+		_, err := tx.PutView("prod", &Project{Name: "demo", Display: "demo", Files: []File{here}}, time.Now(), 0)
+		return err
+	})
+	if _, err := expire(gone); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := c.Stored(t.Context()); err != nil || !s.Pinned[here.Path] || s.Announced[here.Path] {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
 // Announcing many files at once does what listing each of them does.
 func TestAnnounceAtOnce(t *testing.T) {
 	var files []File
