@@ -118,6 +118,8 @@ func TestWrongSettings(t *testing.T) {
 		{"short grace", "grace = \"23h\"\n", "less than a day"},
 		{"password in base_url", "base_url = \"https://a:b@example.org/\"\n", "base_url"},
 		{"base_url of no site", "base_url = \"ftp://example.org/\"\n", "base_url"},
+		{"access_logs", "access_logs = [\"/var/log/[a\"]\n", "access_logs"},
+		{"empty access_logs", "access_logs = [\"\"]\n", "access_logs"},
 		{"link_passwords", "link_passwords = \"hide\"\n", "link_passwords"},
 		{"legacy_json", "legacy_json = \"some\"\n", "legacy_json"},
 		{"no connections", "connections = 0\n", "must be positive"},

@@ -55,20 +55,32 @@ type Counts struct {
 // of a client; those above count as being of none.
 const most = 500
 
+// A client is one with its name and version as a key.
+type client struct {
+	accesslog.Client
+	key string
+}
+
+func clientOf(agent string) client {
+	c := client{Client: accesslog.ParseAgent(agent)}
+	c.key = c.Name
+	if c.Version != "" {
+		c.key += " " + c.Version
+	}
+	return c
+}
+
 // add counts an answer about a file.
-func (c *Counts) add(n packaging.Name, version string, client accesslog.Client, t Tally) {
+func (c *Counts) add(n packaging.Name, version string, by client, t Tally) {
 	c.Tally.add(t)
 	c.addVersion(n, version, t)
-	addTo(&c.Pythons, client.Python, t)
-	addTo(&c.Systems, client.System, t)
-	name := client.Name
-	if client.Version != "" {
-		name += " " + client.Version
+	addTo(&c.Pythons, by.Python, t)
+	addTo(&c.Systems, by.System, t)
+	key := by.key
+	if _, known := c.Clients[key]; !known && len(c.Clients) >= most {
+		key = by.Name
 	}
-	if _, known := c.Clients[name]; !known && len(c.Clients) >= most {
-		name = client.Name
-	}
-	addTo(&c.Clients, name, t)
+	addTo(&c.Clients, key, t)
 }
 
 func (c *Counts) addVersion(n packaging.Name, version string, t Tally) {

@@ -128,7 +128,7 @@ func (s *Statistics) Read(ctx context.Context, patterns []string, now time.Time)
 		files[f.series] = append(files[f.series], f)
 		r.Logs++
 	}
-	c := &counter{s: s, now: now.Unix(), reading: &r, agents: map[string]accesslog.Client{}, paths: map[string]*counted{}}
+	c := &counter{s: s, now: now.Unix(), reading: &r, agents: map[string]client{}, paths: map[string]*counted{}}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if err := s.readSeries(ctx, c, name, files[name]); err != nil {
 			return r, err
@@ -322,8 +322,13 @@ type counter struct {
 	now     int64
 	reading *Reading
 	until   int64 // the time of the last line of the series
-	agents  map[string]accesslog.Client
+	agents  map[string]client
 	paths   map[string]*counted // nil for one that is of no file
+
+	// today is the day that was counted last, as a number of days since 1970, with
+	// its counts: most lines are of the same day as the one before.
+	today  int64
+	counts *Counts
 }
 
 // A counted is a file, as a path is of it.
@@ -453,14 +458,10 @@ func (c *counter) entry(e *accesslog.Entry) {
 	if f == nil {
 		return
 	}
-	days := []*Counts{c.s.Total}
-	if d := c.day(e.Time); d != nil {
-		days = append(days, d)
-	}
+	ever, day := c.s.Total, c.day(e.Time)
 	if f.Companion {
-		for _, d := range days {
-			d.Metadata++
-		}
+		ever.Metadata++
+		day.Metadata++
 		return
 	}
 	t := Tally{Bytes: e.Bytes}
@@ -469,23 +470,23 @@ func (c *counter) entry(e *accesslog.Entry) {
 	}
 	f.file.add(t)
 	f.file.Fetched = max(f.file.Fetched, e.Time)
-	client := c.client(e.Agent)
-	for _, d := range days {
-		d.add(f.project, f.version, client, t)
-	}
+	by := c.client(e.Agent)
+	ever.add(f.project, f.version, by, t)
+	day.add(f.project, f.version, by, t)
 }
 
-// day gives the counts of the day that a time is of; nil for one that is too long
-// ago to be kept.
+// day gives the counts of the day that a time is of. What is too long ago goes when
+// all is counted.
 func (c *counter) day(at int64) *Counts {
-	if at < time.Unix(c.now, 0).AddDate(0, 0, -keptDays).Unix() {
-		return nil
+	today := at / (24 * 60 * 60)
+	if c.counts == nil || today != c.today {
+		date := time.Unix(at, 0).UTC().Format(time.DateOnly)
+		if c.s.Days[date] == nil {
+			c.s.Days[date] = new(Counts)
+		}
+		c.today, c.counts = today, c.s.Days[date]
 	}
-	date := time.Unix(at, 0).UTC().Format(time.DateOnly)
-	if c.s.Days[date] == nil {
-		c.s.Days[date] = new(Counts)
-	}
-	return c.s.Days[date]
+	return c.counts
 }
 
 // file gives the file that an entry is about; nil if it is about none.
@@ -526,7 +527,7 @@ func (c *counter) find(path string) *counted {
 	return f
 }
 
-func (c *counter) client(agent []byte) accesslog.Client {
+func (c *counter) client(agent []byte) client {
 	if known, ok := c.agents[string(agent)]; ok {
 		return known
 	}
@@ -534,6 +535,6 @@ func (c *counter) client(agent []byte) accesslog.Client {
 		clear(c.agents)
 	}
 	text := string(agent)
-	c.agents[text] = accesslog.ParseAgent(text)
+	c.agents[text] = clientOf(text)
 	return c.agents[text]
 }
