@@ -83,7 +83,7 @@ func (t *Tx) Expire(f File, reason string) (expired bool, err error) {
 		return false, err
 	}
 	switch {
-	case !f.Announced || !f.BLAKE2b.IsZero() || f.Signed || f.Provenance:
+	case !f.Announced || !f.BLAKE2b.IsZero() || f.Signed || f.Provenance || !f.SignatureSum.IsZero() || !f.ProvenanceSum.IsZero():
 		return false, fmt.Errorf("write catalog: %s is not announced by what is said of it", f.Filename)
 	case f.SHA256 != old.SHA256:
 		return false, fmt.Errorf("%s: sha256 %s, listed with %s: %w", f.Filename, f.SHA256, old.SHA256, ErrAltered)

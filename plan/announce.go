@@ -64,6 +64,7 @@ func Announced(c Choice, now int64) catalog.File {
 func Again(f catalog.File, o catalog.Offer) catalog.File {
 	f.Announced, f.BLAKE2b, f.URL = true, catalog.Digest{}, o.URL
 	f.Signed, f.Provenance = false, false // they come again with it
+	f.SignatureSum, f.ProvenanceSum = catalog.Digest{}, catalog.Digest{}
 	return f
 }
 

@@ -145,3 +145,19 @@ func TestAnnouncedPlace(t *testing.T) {
 		}
 	}
 }
+
+// What is announced again keeps its place and what is said of its content, and
+// promises nothing that stood beside it.
+func TestAgain(t *testing.T) {
+	sum := sha("content")
+	here := catalog.File{
+		Project: "foo", Filename: w1, Version: "1.0", Kind: packaging.Wheel, Size: 5, SHA256: sum, BLAKE2b: sha("other"), Path: layout.File(sha("place"), w1),
+		RequiresPython: ">=3.8", Uploaded: 7, Metadata: sha("metadata"), Source: "up", URL: "https://old.example/" + w1,
+	}
+	want := here
+	want.Announced, want.BLAKE2b, want.URL = true, catalog.Digest{}, "https://new.example/"+w1
+	here.Signed, here.SignatureSum, here.Provenance, here.ProvenanceSum = true, sha("a"), true, sha("b")
+	if got := plan.Again(here, catalog.Offer{Filename: w1, URL: "https://new.example/" + w1, Size: -1}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
