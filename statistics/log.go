@@ -84,9 +84,9 @@ type logFile struct {
 	isLast bool // it is the one that its series was read up to
 }
 
-// rotated are the ends of names that logs get when they are rotated, by logrotate,
-// newsyslog and cronolog among others.
-var rotated = regexp.MustCompile(`[.-](?:(\d{1,4})|(\d{4}-?\d{2}-?\d{2}(?:[-_T]?\d{2}(?:-?\d{2}){0,2})?|\d{10}))$`)
+// rotated are the ends of names that logs get when they are rotated: a number behind a
+// dot, or a date.
+var rotated = regexp.MustCompile(`(?:\.(\d{1,4})|[.-](?:\d{4}-?\d{2}-?\d{2}(?:[-_T]?\d{2}(?:-?\d{2}){0,2})?|\d{10}))$`)
 
 // SeriesOf gives the path that a log had while it was written, and which one before
 // that it is; -1 if its name does not tell.

@@ -414,7 +414,8 @@ func TestSeriesOf(t *testing.T) {
 		{"/l/access.log-2026112215.gz", "/l/access.log", -1},
 		{"/l/access.log.2026-11-22", "/l/access.log", -1},
 		{"/l/access.log-1795305600", "/l/access.log", -1},
-		{"/l/site-1", "/l/site", 1},
+		{"/l/site-1", "/l/site-1", 0},
+		{"/l/site-1.log.2", "/l/site-1.log", 2},
 		{"/l/.1", "/l/.1", 0},
 		{"/l/1", "/l/1", 0},
 	}
