@@ -52,7 +52,7 @@ var layers = []row{
 	{"advisory", []string{"packaging", "internal/strictjson", "internal/tame"}},
 	{"provenance", []string{"internal/strictjson", "internal/tame"}},
 	{"catalog", []string{"packaging", "layout", "advisory", "provenance"}},
-	{"record", []string{"packaging", "layout", "provenance", "catalog"}},
+	{"record", []string{"packaging", "layout", "provenance", "catalog", "tilelog"}},
 	{"policy", []string{"packaging", "catalog", "internal/stricttoml"}},
 	{"accesslog", []string{"layout", "internal/strictjson"}},
 	{"statistics", []string{"packaging", "accesslog"}},

@@ -192,32 +192,8 @@ func (s *site) logsBehind(ctx context.Context) (bool, error) {
 // A checkpoint is what the logs were when it was signed.
 type checkpoint struct {
 	tilelog.Checkpoint
-	pages PagesRoot
+	pages record.PagesRoot
 	key   uint32 // of the one that signed
-}
-
-// A PagesRoot is the line of a checkpoint that says what the log of pages is.
-type PagesRoot struct {
-	Size int64
-	Root tilelog.Hash
-}
-
-// String gives the line.
-func (p PagesRoot) String() string { return fmt.Sprintf("pages %d %s", p.Size, p.Root) }
-
-// ParsePagesRoot finds the log of pages in a checkpoint.
-func ParsePagesRoot(c tilelog.Checkpoint) (p PagesRoot, err error) {
-	if len(c.Extensions) != 1 {
-		return p, fmt.Errorf("checkpoint: %d further lines, want one about the pages", len(c.Extensions))
-	}
-	var root string
-	if _, err := fmt.Sscanf(c.Extensions[0], "pages %d %s", &p.Size, &root); err != nil {
-		return p, fmt.Errorf("checkpoint: %q: want the size and the root of the log of pages", c.Extensions[0])
-	}
-	if p.Root, err = tilelog.ParseHash(root); err != nil || p.Size < 0 || p.String() != c.Extensions[0] {
-		return p, fmt.Errorf("checkpoint: %q: want the size and the root of the log of pages", c.Extensions[0])
-	}
-	return p, nil
 }
 
 // readCheckpoint reads the checkpoint that is published, if a key of this site signed
@@ -236,7 +212,7 @@ func (s *site) readCheckpoint() (c checkpoint, err error) {
 		return c, err
 	}
 	c.key = n.Sigs[0].Hash
-	c.pages, err = ParsePagesRoot(c.Checkpoint)
+	c.pages, err = record.ParsePagesRoot(c.Checkpoint)
 	return c, err
 }
 

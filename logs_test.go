@@ -79,7 +79,7 @@ func (w *world) checkLog() {
 	for t := range tilelog.All(c.Size) {
 		files[layout.EventTile(t.Path())] = true
 	}
-	pages, err := ParsePagesRoot(c)
+	pages, err := record.ParsePagesRoot(c)
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"nestgen/packaging"
 	"nestgen/provenance"
 	"nestgen/record"
+	"nestgen/tilelog"
 )
 
 const moment = 1795306352123456 // 2026-11-22T00:12:32.123456Z
@@ -199,6 +200,24 @@ func BenchmarkEncode(b *testing.B) {
 	for b.Loop() {
 		if _, err := enc.Encode(&r); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+func TestPagesRoot(t *testing.T) {
+	good := "pages 5 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+	p, err := record.ParsePagesRoot(tilelog.Checkpoint{Extensions: []string{good}})
+	if err != nil || p.Size != 5 || p.String() != good {
+		t.Errorf("%+v, %v", p, err)
+	}
+	for _, lines := range [][]string{
+		nil, {good, good}, {""}, {"pages"}, {"pages 5"}, {good + " "}, {" " + good}, {good + "\n"},
+		{strings.Replace(good, " 5", " 05", 1)}, {strings.Replace(good, " 5", " +5", 1)}, {strings.Replace(good, " 5", " -5", 1)},
+		{strings.Replace(good, " 5", "  5", 1)}, {strings.Replace(good, "U=", "V=", 1)}, {strings.Replace(good, " 5", " 99999999999999999999", 1)},
+		{strings.Replace(good, " 5", " 99999999999999999", 1)},
+	} {
+		if p, err := record.ParsePagesRoot(tilelog.Checkpoint{Extensions: lines}); err == nil {
+			t.Errorf("%q is taken for %+v", lines, p)
 		}
 	}
 }
