@@ -75,12 +75,17 @@ var layers = []row{
 		"packaging", "templates", "layout", "allowlist", "lockfile", "advisory", "provenance", "catalog", "record", "policy", "tilelog", "trust",
 		"target", "resolve", "plan", "drop", "fetch", "intake", "generate", "publish", "demand", "statistics", "internal/killsweep/sweep", "internal/stricttoml", "internal/secret", "internal/tame",
 	}},
+
+	// Who looks at a site from outside, and knows nothing of how it is made.
+	{"monitor", []string{"packaging", "layout", "internal/strictjson", "tilelog", "trust", "catalog", "record"}},
+
 	{"gateway", nil},
 	{"internal/confine", []string{"."}},
 	{"fallback", []string{".", "packaging", "layout", "catalog", "upload", "access", "serve"}},
 
 	// Programs.
 	{"cmd/nestgen", []string{".", "lockfile", "packaging", "upload", "access", "catalog", "policy", "plan", "serve", "fallback", "trust", "statistics", "internal/stricttoml", "internal/tame"}},
+	{"cmd/nestgen", []string{".", "monitor", "lockfile", "packaging", "upload", "access", "catalog", "policy", "plan", "serve", "fallback", "trust", "internal/stricttoml", "internal/tame"}},
 	{"cmd/nestgen-cgi", []string{".", "packaging", "access", "gateway", "fallback", "internal/confine"}},
 	{"examples/quickstart", nil},
 	{"internal/vectors", []string{"packaging", "lockfile", "allowlist", "catalog", "policy", "plan", "fetch", "intake", "generate"}},
