@@ -298,22 +298,23 @@ func entryOf(a anchor) (e entry, err error) {
 	if e.sha256, err = catalog.ParseDigest(sum); !ok || err != nil || e.sha256.String() != sum {
 		return e, fmt.Errorf("%.80q: a link without a sha256", a.text)
 	}
-	for name, value := range a.attributes {
-		switch name {
-		case "data-requires-python":
-			e.requires = value
-		case "data-core-metadata", "data-dist-info-metadata":
-			sum, ok := strings.CutPrefix(value, "sha256=")
-			d, err := catalog.ParseDigest(sum)
-			if !ok || err != nil || !e.metadata.IsZero() && e.metadata != d {
-				return e, fmt.Errorf("%.80q: core metadata %.80q", a.text, value)
-			}
-			e.metadata = d
-		case "data-yanked":
-			e.yanked = catalog.Yank{Yanked: true, Reason: value}
-		case "data-gpg-sig":
-			e.signed = value == "true"
+	e.requires = a.attributes["data-requires-python"]
+	e.signed = a.attributes["data-gpg-sig"] == "true"
+	if reason, ok := a.attributes["data-yanked"]; ok {
+		e.yanked = catalog.Yank{Yanked: true, Reason: reason}
+	}
+	// Clients of the months before PEP 714 know the second name only.
+	for _, name := range []string{"data-core-metadata", "data-dist-info-metadata"} {
+		value, ok := a.attributes[name]
+		if !ok {
+			continue
 		}
+		sum, ok := strings.CutPrefix(value, "sha256=")
+		d, err := catalog.ParseDigest(sum)
+		if !ok || err != nil || !e.metadata.IsZero() && e.metadata != d {
+			return e, fmt.Errorf("%.80q: core metadata %.80q", a.text, value)
+		}
+		e.metadata = d
 	}
 	return e, nil
 }

@@ -172,7 +172,7 @@ func passing(err error) bool {
 // ask asks once.
 func (w *web) ask(ctx context.Context, r request, limit int64) (*answer, error) {
 	// The whole takes as long as the slowest line that is worth waiting for.
-	ctx, cancel := context.WithTimeout(ctx, w.patience+time.Duration(limit/slowest)*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*w.patience+time.Duration(limit/slowest)*time.Second)
 	u := *w.base
 	u.Path, u.RawPath = "", ""
 	address := u.String() + (&url.URL{Path: w.base.Path}).EscapedPath() + layout.Escape(r.path)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"text/tabwriter"
 	"time"
@@ -146,10 +147,15 @@ func stateText(s catalog.State) string {
 
 func newShow(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "show PROJECT",
-		Short: "Show the files of a project and what happened to them",
+		Use:   "show PROJECT|FILE",
+		Short: "Show the files of a project, or one of them, and what happened to them",
 		Long: `Print what the index has of a project: its status, its files with their digests
 and where they came from, its development links, and its history.
+
+For the name of a distribution file, print that file, its history, and the proof
+that the published log of the site has the event by which the index lists it now,
+or by which it left. With --json the proof has all that somebody elsewhere needs to
+check it: nestgen verify --proof.
 ` + exitHelp,
 		Args: cobra.ExactArgs(1),
 	}
@@ -158,6 +164,13 @@ and where they came from, its development links, and its history.
 		c, err := s.load()
 		if err != nil {
 			return err
+		}
+		if _, err := packaging.ParseFilename(args[0], ""); err == nil {
+			h, err := nestgen.ShowFile(cmd.Context(), c, args[0])
+			if !errors.Is(err, fs.ErrNotExist) {
+				return showFileHistory(cmd, h, err, *asJSON)
+			}
+			// A project may have such a name, too.
 		}
 		n, err := packaging.ParseName(args[0])
 		if err != nil {
@@ -190,22 +203,8 @@ func printProject(cmd *cobra.Command, p *catalog.Project, events []catalog.Event
 	if len(p.Files) > 0 {
 		fmt.Fprintln(out, "\nFiles:")
 	}
-	for _, f := range p.Files {
-		size := sizeText(f.Size)
-		if f.Announced {
-			size += ", on demand"
-		}
-		fmt.Fprintf(out, "  %s  (%s, %s)\n", f.Filename, size, time.UnixMicro(f.Uploaded).UTC().Format(time.DateTime))
-		fmt.Fprintf(out, "    sha256 %s\n", f.SHA256)
-		if f.RequiresPython != "" {
-			fmt.Fprintf(out, "    requires Python %s\n", tame.Text(f.RequiresPython))
-		}
-		if f.Yanked.Yanked {
-			fmt.Fprintf(out, "    yanked: %s\n", tame.Text(f.Yanked.Reason))
-		}
-		if f.URL != "" {
-			fmt.Fprintf(out, "    from %s\n", tame.Text(f.URL))
-		}
+	for i := range p.Files {
+		printFile(out, &p.Files[i])
 	}
 	if len(p.Links) > 0 {
 		fmt.Fprintln(out, "\nDevelopment links:")
@@ -213,6 +212,28 @@ func printProject(cmd *cobra.Command, p *catalog.Project, events []catalog.Event
 	for _, l := range p.Links {
 		fmt.Fprintf(out, "  %s  (%s)\n", tame.Text(l.URL), tame.Text(l.Source))
 	}
+	return printEvents(out, events)
+}
+
+func printFile(out io.Writer, f *catalog.File) {
+	size := sizeText(f.Size)
+	if f.Announced {
+		size += ", on demand"
+	}
+	fmt.Fprintf(out, "  %s  (%s, %s)\n", f.Filename, size, time.UnixMicro(f.Uploaded).UTC().Format(time.DateTime))
+	fmt.Fprintf(out, "    sha256 %s\n", f.SHA256)
+	if f.RequiresPython != "" {
+		fmt.Fprintf(out, "    requires Python %s\n", tame.Text(f.RequiresPython))
+	}
+	if f.Yanked.Yanked {
+		fmt.Fprintf(out, "    yanked: %s\n", tame.Text(f.Yanked.Reason))
+	}
+	if f.URL != "" {
+		fmt.Fprintf(out, "    from %s\n", tame.Text(f.URL))
+	}
+}
+
+func printEvents(out io.Writer, events []catalog.Event) error {
 	fmt.Fprintln(out, "\nHistory:")
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	for _, e := range events {
@@ -260,29 +281,39 @@ type (
 )
 
 func shown(p *catalog.Project, events []catalog.Event) showProject {
-	s := showProject{listLine: listed(p), Reason: p.Status.Reason, Note: p.Note, Serial: p.Serial, List: []showFile{}, History: []showEvent{}}
-	for _, f := range p.Files {
-		sf := showFile{
-			Filename: f.Filename, Version: f.Version, Kind: f.Kind.String(), Size: f.Size, Announced: f.Announced, SHA256: f.SHA256.String(), Path: f.Path,
-			RequiresPython: f.RequiresPython, Uploaded: time.UnixMicro(f.Uploaded).UTC().Format(time.RFC3339),
-			Yanked: f.Yanked.Yanked, YankReason: f.Yanked.Reason, Source: f.Source, URL: f.URL,
-		}
-		if !f.Metadata.IsZero() {
-			m := f.Metadata.String()
-			sf.Metadata = &m
-		}
-		if !f.Publisher.IsZero() {
-			sf.PublishedBy = f.Publisher.String()
-		}
-		s.List = append(s.List, sf)
+	s := showProject{listLine: listed(p), Reason: p.Status.Reason, Note: p.Note, Serial: p.Serial, List: []showFile{}}
+	for i := range p.Files {
+		s.List = append(s.List, shownFile(&p.Files[i]))
 	}
 	for _, l := range p.Links {
 		s.DevURLs = append(s.DevURLs, l.URL)
 	}
-	for _, e := range events {
-		s.History = append(s.History, showEvent{e.Serial, time.UnixMicro(e.Time).UTC().Format(time.RFC3339), string(e.Verb), e.Filename, e.Source, e.Reason})
-	}
+	s.History = shownEvents(events)
 	return s
+}
+
+func shownFile(f *catalog.File) showFile {
+	sf := showFile{
+		Filename: f.Filename, Version: f.Version, Kind: f.Kind.String(), Size: f.Size, Announced: f.Announced, SHA256: f.SHA256.String(), Path: f.Path,
+		RequiresPython: f.RequiresPython, Uploaded: time.UnixMicro(f.Uploaded).UTC().Format(time.RFC3339),
+		Yanked: f.Yanked.Yanked, YankReason: f.Yanked.Reason, Source: f.Source, URL: f.URL,
+	}
+	if !f.Metadata.IsZero() {
+		m := f.Metadata.String()
+		sf.Metadata = &m
+	}
+	if !f.Publisher.IsZero() {
+		sf.PublishedBy = f.Publisher.String()
+	}
+	return sf
+}
+
+func shownEvents(events []catalog.Event) []showEvent {
+	list := []showEvent{}
+	for _, e := range events {
+		list = append(list, showEvent{e.Serial, time.UnixMicro(e.Time).UTC().Format(time.RFC3339), string(e.Verb), e.Filename, e.Source, e.Reason})
+	}
+	return list
 }
 
 // projectNames reads project names given on the command line.

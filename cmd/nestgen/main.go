@@ -58,10 +58,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // The exit statuses that a command finds by itself; [nestgen.Status] has those
 // of errors, and every command's help lists all.
 const (
-	exitDone  = 0
-	exitUsage = 2
-	exitKept  = 3
-	exitAlarm = 6
+	exitDone        = 0
+	exitUsage       = 2
+	exitKept        = 3
+	exitUnreachable = 5
+	exitAlarm       = 6
 )
 
 const exitHelp = `
