@@ -71,7 +71,7 @@ func TestProof(t *testing.T) {
 		"an event after the log":   func(p *monitor.Proof) { p.Serial = 1 << 40 },
 		"another record":           func(p *monitor.Proof) { p.Record = other.Record },
 		"another record, its hash": func(p *monitor.Proof) { p.Record, p.LeafHash = other.Record, other.LeafHash },
-		"a record that is changed": func(p *monitor.Proof) { p.Record = strings.Replace(p.Record, "1.0", "9.9", 1) },
+		"a record that is changed": func(p *monitor.Proof) { p.Record = strings.Replace(p.Record, "0.1", "9.9", 1) },
 		"another hash of the leaf": func(p *monitor.Proof) { p.LeafHash = other.LeafHash },
 		"another size":             func(p *monitor.Proof) { p.TreeSize++ },
 		"another root":             func(p *monitor.Proof) { p.RootHash = p.LeafHash },
