@@ -191,9 +191,9 @@ func (v *verification) prove(ctx context.Context, t task) result {
 			l.learn(t.path, r)
 		}
 		res.bytes = got.size
-		if _, isCopy := plainOf(t.path); isCopy && r.gzip {
+		if _, isCopy := plainOf(t.path); t.page && isCopy && r.gzip {
 			v.copies.sent.Store(true)
-		} else if isCopy {
+		} else if t.page && isCopy {
 			v.copies.stored.Store(true)
 		}
 		switch {

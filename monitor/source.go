@@ -50,22 +50,9 @@ type refusal struct{ text string }
 
 func (e *refusal) Error() string { return e.text }
 
-// compressible are the endings of what may have a compressed sibling.
-var compressible = []string{".html", ".v1_json", ".css", ".js", ".svg"}
-
-// plainOf gives the page that a path is the compressed sibling of.
-func plainOf(path string) (plain string, ok bool) {
-	plain, ok = strings.CutSuffix(path, ".gz")
-	if !ok {
-		return "", false
-	}
-	for _, ending := range compressible {
-		if strings.HasSuffix(plain, ending) {
-			return plain, true
-		}
-	}
-	return "", false
-}
+// plainOf gives the page that a path is the compressed copy of. There is nothing else in
+// the tree, besides the store, that has such a name.
+func plainOf(path string) (plain string, ok bool) { return strings.CutSuffix(path, ".gz") }
 
 // A folder is a site as files.
 type folder struct {

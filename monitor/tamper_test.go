@@ -91,7 +91,7 @@ func TestTampered(t *testing.T) {
 					s[path] = data
 				}
 			}
-		}, monitor.Served, "easy/index.html", ""},
+		}, monitor.Served, "", ""},
 		{"the checkpoint is an older one", func(s tree) { s[layout.LogCheckpoint] = f.first[layout.LogCheckpoint] }, monitor.Log, "", ""},
 		{"the checkpoint has a further line", func(s tree) { s[layout.LogCheckpoint] = append(slices.Clone(s[layout.LogCheckpoint]), "x\n"...) }, monitor.Signed, layout.LogCheckpoint, ""},
 		{"somebody else signs, too", func(s tree) {

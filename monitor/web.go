@@ -103,10 +103,7 @@ func (w *web) checkRedirect(r *http.Request, via []*http.Request) error {
 // ways implements [source]. Servers that are set up for an index have pages at their
 // folders, and give what the request asks for. Plain ones have files.
 func (w *web) ways(p string) []request {
-	plain, isCopy := plainOf(p)
-	if !isCopy {
-		plain = p
-	}
+	plain, isCopy := copyOf(p)
 	kind := kindOf(plain, isCopy)
 	file := request{path: p}
 	at := request{path: plain, gzip: isCopy}
@@ -127,11 +124,17 @@ func (w *web) ways(p string) []request {
 
 // learn notes by which way a page was had.
 func (w *web) learn(p string, r request) {
-	plain, isCopy := plainOf(p)
-	if !isCopy {
-		plain = p
-	}
+	plain, isCopy := copyOf(p)
 	w.files[kindOf(plain, isCopy)].Store(r.path == p)
+}
+
+// copyOf gives the page that a path is or has a compressed copy of. Of a file of the store
+// there is none, whatever it is called.
+func copyOf(path string) (plain string, isCopy bool) {
+	if strings.HasPrefix(path, layout.Packages+"/") {
+		return path, false
+	}
+	return plainOf(path)
 }
 
 func kindOf(plain string, isCopy bool) int {
