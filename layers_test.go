@@ -99,8 +99,7 @@ var layers = []row{
 	{"internal/confs", nil},
 	{"internal/acceptance/realtree", []string{"packaging", "target", "resolve", "intake/intaketest"}},
 	{"internal/acceptance", []string{
-		".", "packaging", "templates", "layout", "catalog", "accesslog", "serve", "gateway",
-		".", "monitor", "packaging", "templates", "layout", "trust", "catalog", "serve", "gateway",
+		".", "monitor", "packaging", "templates", "layout", "trust", "catalog", "accesslog", "serve", "gateway",
 		"intake/intaketest", "fetch/fetchtest", "serve/servetest", "internal/confs",
 	}},
 	{"internal/docstest", []string{".", "allowlist", "policy"}},
