@@ -608,27 +608,25 @@ func TestHostile(t *testing.T) {
 				http.StripPrefix("/site", f.tree).ServeHTTP(w, r)
 			}))
 			defer srv.Close()
-			o := monitor.Options{Patience: time.Minute}
-			if tt.kind == "" {
-				o.Patience = 100 * time.Millisecond
-			}
-			r, err := monitor.Verify(t.Context(), srv.URL+"/site/", f.own.Verifier, o)
-			switch {
-			case tt.kind != "":
+			if tt.kind != "" {
+				r, err := monitor.Verify(t.Context(), srv.URL+"/site/", f.own.Verifier, monitor.Options{})
 				if err != nil {
 					t.Fatal(err)
 				}
 				checkFirst(t, r, tt.kind, tt.at, tt.text)
-			case err != nil:
-				if !errors.Is(err, monitor.ErrUnreachable) || !strings.Contains(err.Error(), tt.text) {
-					t.Error(err)
+				return
+			}
+			// On a busy machine others may be late as well, where little patience is had.
+			for patience := 200 * time.Millisecond; ; patience *= 4 {
+				r, err := monitor.Verify(t.Context(), srv.URL+"/site/", f.own.Verifier, monitor.Options{Patience: patience})
+				if tt.at == layout.LogCheckpoint && errors.Is(err, monitor.ErrUnreachable) && strings.Contains(err.Error(), tt.text) {
+					return
 				}
-			default:
-				// A machine that is busy may have others unanswered as well.
-				if r.Proven() || len(r.Findings) > 0 || !slices.ContainsFunc(r.Unanswered, func(n monitor.Note) bool {
-					return n.Path == tt.at && strings.Contains(n.Text, tt.text)
-				}) {
-					t.Error(problems(r))
+				if err == nil && len(r.Findings) == 0 && len(r.Unanswered) == 1 && r.Unanswered[0].Path == tt.at && strings.Contains(r.Unanswered[0].Text, tt.text) {
+					return
+				}
+				if patience > time.Minute {
+					t.Fatalf("%v\n%s", err, problems(r))
 				}
 			}
 		})
