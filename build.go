@@ -147,17 +147,28 @@ func (s *site) build(ctx context.Context) (*Report, error) {
 		if err := s.rememberRoots(ctx); err != nil {
 			return nil, err
 		}
-		if err := s.updateViews(ctx); err != nil {
-			return nil, err
-		}
-		if err := s.publish(ctx); err != nil {
-			return nil, err
-		}
-		if err := s.deleteDue(ctx); err != nil {
+		if err := s.show(ctx); err != nil {
 			return nil, err
 		}
 	}
 	return s.reportRun(ctx)
+}
+
+// show publishes what the catalog has come to say, and deletes what is due.
+func (s *site) show(ctx context.Context) error {
+	if err := s.takeSnapshots(ctx); err != nil {
+		return err
+	}
+	if err := s.updateViews(ctx); err != nil {
+		return err
+	}
+	if err := s.publish(ctx); err != nil {
+		return err
+	}
+	if err := s.dropSnapshots(ctx); err != nil {
+		return err
+	}
+	return s.deleteDue(ctx)
 }
 
 // A site is a site at work: its settings, its catalog, its tree, and the

@@ -113,6 +113,12 @@ type Config struct {
 	// the history is kept all the same, for this site alone. Default true.
 	PublishLog bool `toml:"log"`
 
+	// Snapshots has builds make snapshots of the index, each with a name of its date:
+	// "hourly", "daily", "weekly" or "monthly", and how many of these stay, as
+	// "weekly, keep 8"; or a list of such rules. Those that people make stay until
+	// somebody drops them. Default none.
+	Snapshots SnapshotRules `toml:"snapshots"`
+
 	// Gzip writes a compressed copy beside each page, for servers that can
 	// send it as it is. Default false.
 	Gzip bool `toml:"gzip"`

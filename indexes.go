@@ -23,7 +23,7 @@ import (
 const rootIndex = "/"
 
 // keptPrefixes are folders that the site may have pages of its own in.
-var keptPrefixes = []string{"snapshots"}
+var keptPrefixes = []string{layout.Snapshots}
 
 // resolveIndexes checks the further indexes, and puts each after those that it
 // inherits.

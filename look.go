@@ -26,10 +26,11 @@ func List(ctx context.Context, c Config) iter.Seq2[*catalog.Project, error] {
 	return ListIndex(ctx, c, rootIndex)
 }
 
-// ListIndex is List for one of the indexes of a site; "/" is its own.
+// ListIndex is List for one of the indexes of a site; "/" is its own, and that of a
+// snapshot is called "snapshots/TAG".
 func ListIndex(ctx context.Context, c Config, index string) iter.Seq2[*catalog.Project, error] {
 	return func(yield func(*catalog.Project, error) bool) {
-		if _, ok := c.index(index); !ok && index != rootIndex {
+		if _, ok := c.index(index); !ok && index != rootIndex && !isSnapshot(index) {
 			yield(nil, c.unknownIndex(index))
 			return
 		}
@@ -39,6 +40,12 @@ func ListIndex(ctx context.Context, c Config, index string) iter.Seq2[*catalog.P
 			return
 		}
 		defer cat.Close()
+		if isSnapshot(index) {
+			if err := hasSnapshot(ctx, cat, index); err != nil {
+				yield(nil, err)
+				return
+			}
+		}
 		projects := cat.Projects(ctx)
 		if index != rootIndex {
 			projects = cat.ViewProjects(ctx, index)

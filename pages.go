@@ -129,7 +129,9 @@ func (c *Config) indexPages() generate.IndexPages {
 func (s *site) pageRules(g *generate.Site) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d %q %q %q %v %v %v %d %v %v %q %d\n", pageFormat, g.Title, g.BaseURL, g.Prefix, g.People, g.Legacy, g.Releases, g.Has, s.Gzip, g.Advised, g.AdvisedUpstreams, g.Changes)
-	fmt.Fprintln(h, g.Templates.Digest())
+	if g.Templates != nil { // those of a snapshot have nothing to do with them
+		fmt.Fprintln(h, g.Templates.Digest())
+	}
 	var st unix.Stat_t
 	for _, path := range g.Has.Paths() {
 		err := unix.Lstat(s.file(layout.Below(g.Prefix, path)), &st)
@@ -231,7 +233,7 @@ func (x indexPages) setRules(tx *catalog.Tx, rules string) error {
 
 // forgetPages has the pages of every index made anew.
 func forgetPages(tx *catalog.Tx) error {
-	return errors.Join(tx.SetMeta(metaPages, ""), tx.ForgetViewPages())
+	return errors.Join(tx.SetMeta(metaPages, ""), tx.SetMeta(metaSnapshots, ""), tx.ForgetViewPages())
 }
 
 // An outdatedIndex has pages that are out of date: some, or all.
@@ -244,13 +246,8 @@ type outdatedIndex struct {
 // the pages about all projects, index by index.
 func (s *site) publish(ctx context.Context) error {
 	// Most runs find nothing to do, and need not wait for others to see it.
-	if work, err := s.outdatedIndexes(ctx); err != nil || len(work) == 0 {
-		if err != nil {
-			return err
-		}
-		if behind, err := s.logsBehind(ctx); err != nil || !behind {
-			return err
-		}
+	if behind, err := s.pagesBehind(ctx); err != nil || !behind {
+		return err
 	}
 	turn, err := s.turn(ctx)
 	if err != nil {
@@ -280,6 +277,16 @@ func (s *site) publish(ctx context.Context) error {
 	if err != nil {
 		return storage(err)
 	}
+	list, err := s.snapshotList(ctx)
+	if err != nil {
+		return err
+	}
+	var listed *publish.Batch
+	if list.outdated {
+		if listed, err = s.publishList(ctx, turn, list); err != nil {
+			return err
+		}
+	}
 	err = storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
 		if err := errors.Join(tx.Withheld(withheld), s.countForHook(tx)); err != nil {
 			return err
@@ -289,6 +296,11 @@ func (s *site) publish(ctx context.Context) error {
 				return err
 			}
 			if err := s.notePages(tx, d.batch); err != nil {
+				return err
+			}
+		}
+		if list.outdated {
+			if err := errors.Join(s.notePages(tx, listed), tx.SetMeta(metaSnapshots, s.listRules(list))); err != nil {
 				return err
 			}
 		}
@@ -303,6 +315,17 @@ func (s *site) publish(ctx context.Context) error {
 		return err
 	}
 	return s.publishLogs(ctx, turn)
+}
+
+// pagesBehind reports whether there is anything to publish.
+func (s *site) pagesBehind(ctx context.Context) (bool, error) {
+	if work, err := s.outdatedIndexes(ctx); err != nil || len(work) > 0 {
+		return true, err
+	}
+	if list, err := s.snapshotList(ctx); err != nil || list.outdated {
+		return true, err
+	}
+	return s.logsBehind(ctx)
 }
 
 // A publishedPages is the pages of an index that were published and that the catalog
@@ -671,7 +694,7 @@ func (b *pageBatch) index(projects iter.Seq2[catalog.Entry, error], former gener
 			return err
 		}
 	}
-	for _, path := range (generate.AllIndexPages &^ b.indexPages()).Paths() {
+	for _, path := range (generate.AllIndexPages &^ b.pages.Has).Paths() {
 		if b.pages.Prefix != "" && !b.exists(b.pages.Prefix) {
 			break // it appears whole
 		}
@@ -679,7 +702,7 @@ func (b *pageBatch) index(projects iter.Seq2[catalog.Entry, error], former gener
 			return err
 		}
 	}
-	return b.pages.Index(projects, b.create, former, b.indexPages())
+	return b.pages.Index(projects, b.create, former, b.pages.Has)
 }
 
 // assets stages what the pages for people load, and has go what they load no

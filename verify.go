@@ -138,6 +138,9 @@ func (v *verifier) verify(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := v.snapshotList(ctx); err != nil {
+		return err
+	}
 	if err := v.arrived(ctx); err != nil {
 		return err
 	}
@@ -145,6 +148,15 @@ func (v *verifier) verify(ctx context.Context) error {
 		return err
 	}
 	return v.strangers(ctx)
+}
+
+// snapshotList holds the page of the snapshots against the catalog.
+func (v *verifier) snapshotList(ctx context.Context) error {
+	l, err := v.site.snapshotList(ctx)
+	if err != nil || len(l.all) == 0 {
+		return err
+	}
+	return l.SnapshotsPage(l.all, &comparing{verifier: v, differs: func() { v.index = true }})
 }
 
 // indexPagesOf holds the pages of an index, and the files that it lists and none
@@ -213,7 +225,7 @@ func (v *verifier) indexPagesOf(ctx context.Context, x indexPages) error {
 		}
 	}
 	if some || v.exists(layout.Below(x.Prefix, layout.RootJSON)) {
-		return storage(x.Index(x.Whole(v.projects(ctx, x)), sink.create, nil, v.indexPages()))
+		return storage(x.Index(x.Whole(v.projects(ctx, x)), sink.create, nil, x.Has))
 	}
 	return nil
 }
@@ -554,9 +566,10 @@ func (v *verifier) strangers(ctx context.Context) error {
 	}))
 }
 
-// inIndex gives a path as it is in the index that it belongs to.
+// inIndex gives a path as it is in the index that it belongs to, be that a snapshot
+// which is no more.
 func (v *verifier) inIndex(path string) string {
-	if prefix, rest := layout.CutPrefix(path); v.prefixes[prefix] {
+	if prefix, rest := layout.CutPrefix(path); v.prefixes[prefix] || isSnapshot(prefix) {
 		return rest
 	}
 	return path

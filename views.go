@@ -22,7 +22,8 @@ import (
 // index's own lines, and what was promoted to it. A build brings the views up to
 // date after everything else is decided and before pages are made: the projects that
 // events are about since the last time, or all where the rules of the view have
-// changed. Builds and promotions alone do that, and they hold the lock of the site.
+// changed. Builds, promotions and their like alone do that, and they hold the lock of
+// the site. Snapshots are views as well (snapshots.go).
 
 // viewForm rises when views of an equal site change.
 const viewForm = 1
@@ -52,7 +53,11 @@ func (v *viewRun) everything() bool { return v.was.Rules != v.rules }
 // updateViews brings what the further indexes list up to date.
 func (s *site) updateViews(ctx context.Context) error {
 	known, err := s.catalog.Views(ctx)
-	if err != nil || len(known)+len(s.Indexes) == 0 {
+	if err != nil {
+		return storage(err)
+	}
+	snapshots, err := s.catalog.Snapshots(ctx)
+	if err != nil || len(known)+len(s.Indexes)+len(snapshots) == 0 {
 		return storage(err)
 	}
 	serial, err := s.catalog.Serial(ctx) // what comes meanwhile is the next run's
@@ -68,6 +73,8 @@ func (s *site) updateViews(ctx context.Context) error {
 	}
 	// What is said of a file without regard to where it is listed.
 	rules := map[string]string{rootIndex: fmt.Sprintf("%s %q", s.intent.policy.Digest(), about)}
+	frozen := maps.Clone(known)
+	maps.DeleteFunc(known, func(name string, _ catalog.View) bool { return isSnapshot(name) })
 	for _, x := range s.Indexes {
 		v := &viewRun{Index: x, was: known[x.Name], filter: s.indexFilter(&x, Now())}
 		v.rules = s.viewRules(v, rules)
@@ -87,7 +94,7 @@ func (s *site) updateViews(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return s.updateSnapshots(ctx, snapshots, frozen, rules[rootIndex], serial)
 }
 
 // viewRules names everything besides events that a view follows from. The rules of
@@ -448,6 +455,9 @@ func (s *site) removeViewPages(ctx context.Context, prefix string) error {
 
 // viewPages gives what the settings say about the pages of a view.
 func (s *site) viewPages(root *generate.Site, v catalog.View) *generate.Site {
+	if isSnapshot(v.Name) {
+		return snapshotPages(root, v)
+	}
 	g := *root
 	x, _ := s.index(v.Name) // one that is gone from the settings keeps its pages
 	g.Title, g.Prefix, g.Held, g.Statistics, g.Changes = cmp.Or(x.Title, g.Title+": "+v.Name), v.Prefix, 0, false, generate.NoChanges

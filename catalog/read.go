@@ -365,6 +365,16 @@ type ProjectSerial struct {
 	Serial int64
 }
 
+// ProjectSerial gives the serial of the last event of a project, 0 for one that has
+// none.
+func (c *Catalog) ProjectSerial(ctx context.Context, n packaging.Name) (serial int64, err error) {
+	err = c.one.QueryRowContext(ctx, "SELECT serial FROM projects WHERE name = ?", n).Scan(&serial)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return serial, err
+}
+
 // Serials reads the serials of all projects that the index lists or links to, in
 // the order of their names.
 func (c *Catalog) Serials(ctx context.Context) iter.Seq2[ProjectSerial, error] {

@@ -32,6 +32,7 @@ var additions = []struct {
 		recordsColumn,
 		tilesTable,
 		pagesTable, pageLogTable,
+		snapshotsTable, frozenTable, lackingTable,
 	}},
 }
 

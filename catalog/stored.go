@@ -12,7 +12,7 @@ import (
 // may be in both: then it is listed.
 type Stored struct {
 	// Listed holds the paths of the files that the index or a view lists, and of those
-	// that were promoted, whether or not they may be listed now.
+	// that were promoted or are in a snapshot, whether or not they may be listed now.
 	Listed map[string]bool
 
 	// Pinned holds those of them that a view lists, or that were promoted.
@@ -36,8 +36,10 @@ func (c *Catalog) Stored(ctx context.Context) (Stored, error) {
 		return s, fmt.Errorf("read catalog: %w", err)
 	}
 	defer tx.Rollback()
-	if err := s.readViewed(ctx, tx); err != nil {
-		return s, fmt.Errorf("read catalog: %w", err)
+	for _, table := range []string{"viewed", "frozen"} {
+		if err := s.readViewed(ctx, tx, table); err != nil {
+			return s, fmt.Errorf("read catalog: %w", err)
+		}
 	}
 	if err := readFacts(ctx, tx, "promotions", func(f *File) { s.Listed[f.Path], s.Pinned[f.Path] = true, true }); err != nil {
 		return s, fmt.Errorf("read catalog: %w", err)
@@ -74,8 +76,9 @@ func readFacts(ctx context.Context, q querier, table string, each func(*File)) e
 	return rows.Err()
 }
 
-func (s *Stored) readViewed(ctx context.Context, q querier) error {
-	rows, err := q.QueryContext(ctx, "SELECT view, project, body FROM viewed WHERE body <> x''")
+// readViewed reads the files of a table that has values of projects.
+func (s *Stored) readViewed(ctx context.Context, q querier, table string) error {
+	rows, err := q.QueryContext(ctx, "SELECT view, project, body FROM "+table+" WHERE body <> x''")
 	if err != nil {
 		return err
 	}

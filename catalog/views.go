@@ -215,6 +215,16 @@ func (c *Catalog) ChangedSince(ctx context.Context, serial int64) ([]packaging.N
 	return projectNames(ctx, c.db, "SELECT DISTINCT project FROM events WHERE serial > ? AND project <> '' ORDER BY project", serial)
 }
 
+// ChangedBetween reports whether there are events about projects after one serial up to
+// another.
+func (c *Catalog) ChangedBetween(ctx context.Context, after, upTo int64) (some bool, err error) {
+	err = c.one.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM events WHERE serial > ? AND serial <= ? AND project <> '')", after, upTo).Scan(&some)
+	if err != nil {
+		return false, fmt.Errorf("read catalog: %w", err)
+	}
+	return some, nil
+}
+
 // projectNames gives the names that a query finds.
 func projectNames(ctx context.Context, q querier, query string, args ...any) ([]packaging.Name, error) {
 	rows, err := q.QueryContext(ctx, query, args...)

@@ -95,6 +95,7 @@ type input struct {
 	hasHeld  bool // the pages of what is held are made
 	events   []catalog.Event
 	counted  *generate.Statistics
+	tagged   []catalog.Tagged
 }
 
 func parseInput(t *testing.T, ar *txtar.Archive) *input {
@@ -107,9 +108,10 @@ func parseInput(t *testing.T, ar *txtar.Archive) *input {
 		Index                    []string
 	}
 	var cat struct {
-		Projects []projectJSON
-		Held     []holdJSON
-		Events   []eventJSON
+		Projects  []projectJSON
+		Held      []holdJSON
+		Events    []eventJSON
+		Snapshots []snapshotJSON
 
 		Statistics *generate.Statistics
 	}
@@ -155,6 +157,9 @@ func parseInput(t *testing.T, ar *txtar.Archive) *input {
 	in.site.Changes = map[string]generate.ChangesOf{"site": generate.SiteChanges, "projects": generate.ProjectChanges}[site.Changes]
 	for i, e := range cat.Events {
 		in.events = append(in.events, e.event(t, int64(i+1)))
+	}
+	for _, s := range cat.Snapshots {
+		in.tagged = append(in.tagged, s.tagged(t))
 	}
 	return in
 }
@@ -208,6 +213,24 @@ func (in *input) history(t *testing.T, of packaging.Name) generate.History {
 		}
 	}
 	return h
+}
+
+// A snapshotJSON is a snapshot as the archives write it.
+type snapshotJSON struct {
+	Tag, Rule, Note, Made                   string
+	Serial, Projects, Files, Bytes, Lacking int64
+}
+
+func (j snapshotJSON) tagged(t *testing.T) catalog.Tagged {
+	t.Helper()
+	made, err := time.Parse(time.RFC3339, j.Made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return catalog.Tagged{
+		Tag: j.Tag, Serial: j.Serial, Time: made.UnixMicro(), Rule: j.Rule, Note: j.Note,
+		Counts: catalog.Counts{Projects: j.Projects, Files: j.Files, Bytes: j.Bytes}, Lacking: j.Lacking,
+	}
 }
 
 // A holdJSON is a file that is held as the archives write it.
@@ -362,6 +385,11 @@ func (in *input) render(t *testing.T) tree {
 	}
 	if err := in.site.Index(in.site.Whole(each(in.projects)), pages.create, nil, in.index); err != nil {
 		t.Fatal(err)
+	}
+	if in.tagged != nil {
+		if err := in.site.SnapshotsPage(in.tagged, pages); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if in.hasHeld {
 		if err := in.site.HeldPages(in.held, pages); err != nil {

@@ -37,7 +37,7 @@ func checkPage(t *testing.T, about, file string, page []byte) {
 		checkAnchors(t, about, page, "../", true)
 	case file == layout.RootHTML:
 		checkRootHTML(t, about, page)
-	case file == layout.Front || file == layout.HeldHTML || file == layout.StatsHTML || file == layout.ChangesHTML || ofProject && (p.Form == layout.PeopleHTML || p.Form == layout.ChangesPage):
+	case file == layout.Front || file == layout.HeldHTML || file == layout.StatsHTML || file == layout.ChangesHTML || file == layout.SnapshotsHTML || ofProject && (p.Form == layout.PeopleHTML || p.Form == layout.ChangesPage):
 		checkPeople(t, about, page)
 	case file == layout.ChangesAtom || ofProject && p.Form == layout.ChangesFeed:
 		checkAtom(t, about, page)

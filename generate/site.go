@@ -110,6 +110,11 @@ func (s *Site) Check() error {
 			return err
 		}
 	}
+	for _, all := range [][]catalog.Tagged{nil, {{Tag: "sample", Note: "sample", Rule: "daily", Lacking: 1}, {Tag: "sample-2"}}} {
+		if _, err := s.snapshotsHTML(all); err != nil {
+			return err
+		}
+	}
 	for _, hs := range [][]catalog.Hold{nil, {{Project: "sample", Filename: "sample-1.tar.gz", Until: 1}, {Project: "sample", Filename: "sample-2.tar.gz", Uploaded: 1}}} {
 		if _, err := s.heldHTML(hs); err != nil {
 			return err

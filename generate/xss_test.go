@@ -226,6 +226,18 @@ func TestNoPayloadGetsThroughWhatChanged(t *testing.T) {
 	}
 }
 
+// Nor does a note of a snapshot.
+func TestNoPayloadGetsThroughASnapshot(t *testing.T) {
+	for i, x := range payloads {
+		pages := tree{}
+		all := []catalog.Tagged{{Tag: "a", Serial: 1, Time: 1, Rule: x, Note: x}}
+		if err := (&generate.Site{Title: x, People: true}).SnapshotsPage(all, pages); err != nil {
+			t.Fatal(err)
+		}
+		checkPage(t, fmt.Sprintf("payload %d", i), layout.SnapshotsHTML, []byte(pages[layout.SnapshotsHTML]))
+	}
+}
+
 // The pages show the text that they escape, they do not drop it.
 func TestTextStays(t *testing.T) {
 	p := &catalog.Project{Name: "foo", Display: "foo", Note: `a <b> & "c"`, Status: catalog.Status{State: catalog.Quarantined}}

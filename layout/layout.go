@@ -23,9 +23,10 @@ const (
 	StatsHTML = "stats/index.html" // what was downloaded, for people
 	StatsJSON = "stats/index.json" // the same for programs
 
-	ChangesHTML = "changes/index.html" // what changed last, for people
-	ChangesAtom = "changes/atom.xml"   // the same as Atom (RFC 4287)
-	ChangesJSON = "changes/feed.json"  // the same as JSON Feed 1.1
+	ChangesHTML   = "changes/index.html"   // what changed last, for people
+	ChangesAtom   = "changes/atom.xml"     // the same as Atom (RFC 4287)
+	ChangesJSON   = "changes/feed.json"    // the same as JSON Feed 1.1
+	SnapshotsHTML = "snapshots/index.html" // what snapshots there are, for people
 )
 
 // The folders that hold one folder for each project, and the store.
@@ -36,6 +37,13 @@ const (
 	Packages = "packages"
 	Static   = "static" // style sheet, script and pictures of the pages for people
 )
+
+// Snapshots is the folder that the indexes of snapshots lie below, each in a folder of
+// its own.
+const Snapshots = "snapshots"
+
+// Snapshot is the prefix of the index of a snapshot.
+func Snapshot(tag string) string { return Snapshots + "/" + tag }
 
 // The folders of what is told of the index besides.
 const (

@@ -402,6 +402,9 @@ func (p *Policy) SaysNothing() bool {
 	return len(p.yanks)+len(p.blocks)+len(p.general)+len(p.statuses)+len(p.notes) == 0
 }
 
+// BlocksMany reports whether there is a block for many projects, which names none.
+func (p *Policy) BlocksMany() bool { return len(p.general) > 0 }
+
 // Projects gives every project that the policy names, sorted. A block for many
 // projects names none.
 func (p *Policy) Projects() []packaging.Name {

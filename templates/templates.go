@@ -29,6 +29,7 @@ const (
 	Base    = "base.html"
 
 	Statistics = "statistics.html" // the page of what was downloaded
+	Snapshots  = "snapshots.html"  // the page of the snapshots
 )
 
 //go:embed pages
@@ -61,10 +62,10 @@ var Default = sync.OnceValue(func() *Set {
 })
 
 // Load gives the built-in set with the files of dir in the place of those of
-// the same name: base.html, front.html, project.html, held.html, changes.html and
-// statistics.html, and below static/ any file, which is published beside the built-in
-// ones or instead. Any other file is an error, because it would be one with a misspelt
-// name; hidden files and those that end in "~" are passed over.
+// the same name: base.html, front.html, project.html, held.html, changes.html,
+// statistics.html and snapshots.html, and below static/ any file, which is published
+// beside the built-in ones or instead. Any other file is an error, because it would be
+// one with a misspelt name; hidden files and those that end in "~" are passed over.
 func Load(dir fs.FS) (*Set, error) { return load(dir) }
 
 func load(site fs.FS) (*Set, error) {

@@ -174,6 +174,7 @@ Begin with:
 		newLog(&s),
 		newPromote(&s),
 		newDiff(&s),
+		newSnapshot(&s),
 		newAudit(&s),
 		newYank(&s),
 		newUnyank(&s),

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"iter"
 	"os"
 	"os/user"
 	"strings"
@@ -206,33 +207,39 @@ Exit status: 0 if they list the same, 10 if not, else as below.
 		if err != nil {
 			return err
 		}
-		differ := false
-		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-		for d, err := range nestgen.Diff(cmd.Context(), c, args[0], args[1]) {
-			if err != nil {
-				return err
-			}
-			if *asJSON {
-				if err := writeJSON(cmd.OutOrStdout(), d, ""); err != nil {
-					return err
-				}
-			} else {
-				if !differ {
-					fmt.Fprintln(w, " \tPROJECT\tVERSION\tFILE\tWHAT")
-				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", signs[d.Change], d.Project, tame.Text(d.Version), tame.Text(d.Filename), tame.Text(d.Text))
-			}
-			differ = true
-		}
-		if err := w.Flush(); err != nil {
-			return err
-		}
-		if differ {
-			return status(exitChanges)
-		}
-		return nil
+		return printDiff(cmd, nestgen.Diff(cmd.Context(), c, args[0], args[1]), *asJSON)
 	}
 	return cmd
+}
+
+// printDiff prints in what two indexes differ, and ends with the status that says
+// whether they do.
+func printDiff(cmd *cobra.Command, differences iter.Seq2[nestgen.Difference, error], asJSON bool) error {
+	differ := false
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
+	for d, err := range differences {
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			if err := writeJSON(cmd.OutOrStdout(), d, ""); err != nil {
+				return err
+			}
+		} else {
+			if !differ {
+				fmt.Fprintln(w, " \tPROJECT\tVERSION\tFILE\tWHAT")
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", signs[d.Change], d.Project, tame.Text(d.Version), tame.Text(d.Filename), tame.Text(d.Text))
+		}
+		differ = true
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if differ {
+		return status(exitChanges)
+	}
+	return nil
 }
 
 var signs = map[string]string{nestgen.AddedFile: "+", nestgen.RemovedFile: "-", nestgen.ChangedFile: "~"}
