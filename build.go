@@ -123,6 +123,12 @@ func (s *site) build(ctx context.Context) (*Report, error) {
 	if err := s.afterRequests(ctx); err != nil {
 		return nil, err
 	}
+	if held, err := heldBack(ctx, s.catalog); err != nil || held != nil {
+		if err != nil {
+			return nil, err
+		}
+		return s.buildBack(ctx, *held)
+	}
 	if err := s.scanDrop(ctx); err != nil {
 		return nil, err
 	}

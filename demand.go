@@ -76,6 +76,12 @@ func (l *Live) Project(ctx context.Context, n packaging.Name) error {
 	if known, err := l.knownProject(n); known {
 		return err
 	}
+	if back, err := l.isBack(ctx); err != nil || back {
+		if err == nil && !l.hasPage(n) {
+			err = notHere()
+		}
+		return l.orOlder(err, n)
+	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(l.config.Fallback.Deadline))
 	defer cancel()
 	v, err := l.demand.Enter(ctx, what)
@@ -108,6 +114,16 @@ func (l *Live) Project(ctx context.Context, n packaging.Name) error {
 		l.log.Warn("not remembered", "project", n, "error", nerr)
 	}
 	return err
+}
+
+// isBack reports whether the site is held back at an older state: then the pages that
+// are here are what there is to say.
+func (l *Live) isBack(ctx context.Context) (bool, error) {
+	if err := l.Open(); err != nil {
+		return false, err
+	}
+	held, err := heldBack(ctx, l.catalog)
+	return held != nil, err
 }
 
 // orOlder makes no error of one that keeps a page from being made anew: an older

@@ -25,6 +25,11 @@ func (s *site) record(ctx context.Context, batch []*decided, p part) error {
 		}
 	}
 	return s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
+		if s.joined {
+			if err := mustGoOn(tx.Meta(metaBack)); err != nil {
+				return err
+			}
+		}
 		for _, d := range batch {
 			arrivals := came[d]
 			if len(arrivals) == 0 && !p.last {

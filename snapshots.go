@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -347,31 +348,49 @@ func (s *site) frozen(ctx context.Context, n packaging.Name, serial int64) (p *c
 	}
 	p = &catalog.Project{Name: n, Display: was.Display, Owner: was.Owner, Status: was.Status}
 	for _, f := range was.Files {
-		here := f
-		switch now, listed := listedAs(root, f.Filename); {
+		now, listed := listedAs(root, f.Filename)
+		can := listed && now.Path == f.Path && !now.Announced
+		switch {
 		case f.Announced:
-			here, listed = arrived(f, now), listed && now.Path == f.Path
-			if !listed {
-				gone = append(gone, f.Filename)
-				continue
+			if f, can, err = s.arrived(ctx, f, root); err != nil {
+				return nil, nil, err
 			}
-		case listed && now.Path == f.Path && !now.Announced:
-		case !s.hasBytes(f.Path):
-			gone = append(gone, f.Filename)
-			continue
+		case !can:
+			can = s.hasBytes(f.Path)
 		}
-		p.Files = append(p.Files, here)
+		if can {
+			p.Files = append(p.Files, f)
+		} else {
+			gone = append(gone, f.Filename)
+		}
 	}
 	return p, gone, nil
 }
 
-// arrived gives a file that was announced as it is now, but for its yank.
-func arrived(f, now catalog.File) catalog.File {
-	if now.Announced {
-		return f
+// arrived gives a file that was announced at some time as it is by now, but for its
+// yank: still announced, or here. can says whether one of both is so; root is what the
+// index has of the project.
+func (s *site) arrived(ctx context.Context, f catalog.File, root *catalog.Project) (is catalog.File, can bool, err error) {
+	now, listed := listedAs(root, f.Filename)
+	if !listed && s.hasBytes(f.Path) {
+		// It came, and has left the index since.
+		for r, err := range s.catalog.ProjectRecords(ctx, f.Project, 0, math.MaxInt64) {
+			if err != nil {
+				return f, false, storage(err)
+			}
+			if r.File != nil && r.Filename == f.Filename && !r.File.Announced {
+				now, listed = *r.File, true
+			}
+		}
+	}
+	switch {
+	case !listed || now.Path != f.Path:
+		return f, false, nil
+	case now.Announced:
+		return f, true, nil
 	}
 	now.Yanked, now.SourceYank = f.Yanked, f.SourceYank
-	return now
+	return now, true, nil
 }
 
 // hasBytes reports whether a file of the store is there, be it in the closed area.
@@ -405,14 +424,15 @@ func (s *site) thawed(ctx context.Context, view string, was *catalog.Project) (p
 	waits := false // for what may come or go
 	for i, f := range base.Files {
 		if f.Announced {
-			now, listed := listedAs(root, f.Filename)
-			if !listed || now.Path != f.Path {
-				waits = true // it cannot come any more
-				continue
+			var can bool
+			if f, can, err = s.arrived(ctx, f, root); err != nil {
+				return p, nil, err
 			}
-			f = arrived(f, now)
 			base.Files[i] = f
 			waits = waits || f.Announced
+			if !can {
+				continue // it cannot come any more, as things are
+			}
 		}
 		switch {
 		case !s.forbidden(f, advice):

@@ -156,6 +156,9 @@ func (u *uploading) beginUpload(ctx context.Context) error {
 // decide decides about the file as a build would that finds it where it will be
 // put, and everything else as it was. Nothing leaves the index.
 func (u *uploading) decide(ctx context.Context) (*decided, error) {
+	if err := mustGoOn(u.catalog.Meta(ctx, metaBack)); err != nil {
+		return nil, err
+	}
 	in, err := u.input(ctx, u.Project)
 	if err != nil {
 		return nil, err

@@ -95,7 +95,7 @@ func (c *Catalog) Advisories(ctx context.Context, n packaging.Name) ([]advisory.
 // of, in the order of names.
 func (c *Catalog) Advised(ctx context.Context) iter.Seq2[*Project, error] {
 	return func(yield func(*Project, error) bool) {
-		names, err := c.advisedNames(ctx)
+		names, err := c.AdvisedNames(ctx)
 		if err != nil {
 			yield(nil, err)
 			return
@@ -108,7 +108,9 @@ func (c *Catalog) Advised(ctx context.Context) iter.Seq2[*Project, error] {
 	}
 }
 
-func (c *Catalog) advisedNames(ctx context.Context) (names []packaging.Name, err error) {
+// AdvisedNames gives the projects that the index lists files of and that advisories
+// speak of, in the order of names.
+func (c *Catalog) AdvisedNames(ctx context.Context) (names []packaging.Name, err error) {
 	rows, err := c.db.QueryContext(ctx, "SELECT project FROM advisories JOIN projects ON name = project WHERE files > 0 ORDER BY project")
 	if err != nil {
 		return nil, fmt.Errorf("read catalog: %w", err)

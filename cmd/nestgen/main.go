@@ -175,6 +175,7 @@ Begin with:
 		newPromote(&s),
 		newDiff(&s),
 		newSnapshot(&s),
+		newRollback(&s),
 		newAudit(&s),
 		newYank(&s),
 		newUnyank(&s),
