@@ -183,6 +183,9 @@ type scene struct {
 	// check judges what a fault has left, in place of [CheckSite].
 	check func(dir string) error
 
+	// held says that builds change nothing after it, and say so.
+	held bool
+
 	// short scenes are tried at a few points by every test run.
 	short bool
 }
@@ -311,6 +314,34 @@ text = "be careful"
 			setup: staged,
 		},
 		{
+			name: "snapshot of then", now: today, args: []string{"snapshot", "create", "then", "--serial", firstSerial, "--by", "alice"}, short: true,
+			setup: func(s stage) error { return built(s, errors.Join(gone(s), s.write("policy.toml", forbidding))) },
+		},
+		{
+			name: "snapshots by rules", now: today, args: []string{"build", "-q"},
+			setup: func(s stage) error {
+				err := errors.Join(s.dropSite(), s.write("nestgen.toml", "snapshots = \"daily, keep 1\"\n"+settings))
+				if err == nil {
+					_, err = s.nestgen(today-24*3600, "build")
+				}
+				return errors.Join(err, s.put("drop", wheel("lambda", "1.0")))
+			},
+		},
+		{
+			name: "snapshot dropped", now: today, args: []string{"build", "-q"},
+			setup: func(s stage) error {
+				err := gone(s)
+				if err == nil {
+					_, err = s.nestgen(today, "snapshot", "create", "then")
+				}
+				return errors.Join(err, s.write("nestgen.toml", "snapshots = \"daily, keep 1\"\n"+settings))
+			},
+		},
+		{
+			name: "rollback", now: today, args: []string{"rollback", firstSerial, "--by", "alice"}, short: true, held: true,
+			setup: gone,
+		},
+		{
 			name: "deletion after the grace", now: today + grace + 1, args: []string{"build", "-q"},
 			setup: withdrawn,
 		},
@@ -380,6 +411,28 @@ func withdrawn(s stage) error {
 		_, err = s.nestgen(today, "build")
 	}
 	return err
+}
+
+// firstSerial is that of a first build.
+const firstSerial = "8"
+
+// gone makes a site that has gone on since a first build.
+func gone(s stage) error {
+	err := s.dropSite()
+	if err == nil {
+		var out string
+		if out, err = s.nestgen(today, "build"); err == nil && !strings.HasSuffix(out, "serial "+firstSerial+"\n") {
+			err = fmt.Errorf("the first build says %q", out)
+		}
+	}
+	err = errors.Join(err,
+		s.put("drop", wheel("alpha", "1.2"), wheel("lambda", "1.0")),
+		s.remove("drop/"+egg("beta", "0.3").name, "drop/"+sdist("alpha", "1.1").name, "drop/old/zeta.svn"),
+		s.write("policy.toml", "[[yank]]\nproject = \"epsilon\"\n\n[[status]]\nproject = \"delta\"\nstatus = \"archived\"\n"))
+	if err == nil {
+		_, err = s.nestgen(today, "build", "--allow-removals")
+	}
+	return errors.Join(err, s.write("policy.toml", ""))
 }
 
 // old sets the times of a tree back to before every build.
@@ -539,7 +592,13 @@ func (c scene) final() func(dir string) error {
 		if out, err := s.nestgen(c.now, "verify", "-q"); err != nil || out != "" {
 			return fmt.Errorf("verify says %q, %w", out, err)
 		}
-		if out, err := s.nestgen(c.now, "build"); err != nil || !strings.Contains(out, "nothing to do") {
+		out, err := s.nestgen(c.now, "build")
+		if e, failed := errors.AsType[*exec.ExitError](err); c.held && failed && e.ExitCode() == 3 && strings.Contains(out, "rolled back to") {
+			err = nil
+		} else if c.held {
+			return fmt.Errorf("a third run does not say that the site is held back: %q, %w", out, err)
+		}
+		if err != nil || !strings.Contains(out, "nothing to do") {
 			return fmt.Errorf("a third run says %q, %w", out, err)
 		}
 		return nil
