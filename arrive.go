@@ -146,6 +146,9 @@ func (l *Live) file(ctx, waiting context.Context, owner, path string, follow *fo
 		return err
 	}
 	defer s.over()
+	if err := s.beginRequest(ctx); err != nil {
+		return err
+	}
 	if reason, blocked := s.intent.policy.Blocked(f.Project, f.Filename, f.Version); blocked {
 		l.log.Info("the policy blocks it", "file", f.Filename, "reason", reason)
 		return notHere()

@@ -55,11 +55,6 @@ func hasSite(site string) bool {
 // the catalog before the first file gets into the site.
 func (s *site) begin(ctx context.Context) error {
 	if s.seenBefore {
-		if !s.opts.DryRun {
-			if err := s.catchUp(ctx); err != nil {
-				return err
-			}
-		}
 		return s.beginBehind(ctx)
 	}
 	has := hasSite(s.Site) // before the mark is looked for, which others set before they put something there
@@ -84,7 +79,11 @@ func (s *site) beginRequest(ctx context.Context) error {
 	if err != nil {
 		return storage(err)
 	}
-	s.seenBefore = serial > 0
+	if s.seenBefore = serial > 0; s.seenBefore {
+		if err := s.catchUp(ctx); err != nil {
+			return err
+		}
+	}
 	return s.begin(ctx)
 }
 

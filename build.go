@@ -252,6 +252,13 @@ func open(c Config, o Options) (_ *site, err error) {
 		return nil, storage(err)
 	}
 	s.seenBefore = last > 0
+	if s.seenBefore && !o.DryRun {
+		// Before anything else is written: it would have a serial that is taken.
+		if err = s.catchUp(context.Background()); err != nil {
+			s.reportFault(err)
+			return nil, err
+		}
+	}
 	s.anyRefusal, err = s.catalog.AnyRefusal(context.Background())
 	return s, storage(err)
 }
@@ -310,7 +317,10 @@ func (s *site) reportFault(err error) {
 	}
 	r := s.report
 	r.finish()
-	r.Serial, _ = s.catalog.Serial(context.Background()) // 0 if it cannot be read either
+	// The next run has to see as well that a catalog is behind it. It is 0 if it cannot
+	// be read either.
+	now, _ := s.catalog.Serial(context.Background())
+	r.Serial = max(now, s.reported())
 	r.Status = Status(err)
 	r.Problems = append([]Problem{{Level: "error", Text: err.Error(), Hint: Hint(err)}}, r.Problems...)
 	if err := r.save(s.State); err != nil {

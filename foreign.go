@@ -26,16 +26,21 @@ import (
 // behind reports whether the catalog has fewer events than the last run that
 // wrote a report.
 func (s *site) behind(ctx context.Context) (bool, error) {
+	now, err := s.catalog.Serial(ctx)
+	return err == nil && now < s.reported(), err
+}
+
+// reported gives the serial of the last report, 0 if there is none: it may be deleted.
+func (s *site) reported() int64 {
 	data, err := os.ReadFile(reportFile(s.State))
 	if err != nil {
-		return false, nil // it may be deleted
+		return 0
 	}
 	var last struct{ Serial int64 }
 	if json.Unmarshal(data, &last) != nil {
-		return false, nil
+		return 0
 	}
-	now, err := s.catalog.Serial(ctx)
-	return err == nil && now < last.Serial, err
+	return last.Serial
 }
 
 // metaSince is the key under which the catalog keeps when every page was made

@@ -182,12 +182,26 @@ func (s *site) noteRotations(ctx context.Context) error {
 	}
 	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
 		for _, r := range news {
-			if _, err := tx.Note(catalog.Rotation, "", fmt.Sprintf("%s replaces %s", r.New, r.Old)); err != nil {
+			if _, err := tx.Note(catalog.Rotation, "", r.New+replaces+r.Old); err != nil {
 				return err
 			}
 		}
 		return tx.SetMeta(metaRotations, strings.Join(known, "\n"))
 	}))
+}
+
+// replaces is what the reason of the event of a rotation has between the new key and
+// the old one.
+const replaces = " replaces "
+
+// tookRotation notes that the catalog has the event of a rotation, which was taken over.
+func tookRotation(tx *catalog.Tx, e *catalog.Event) error {
+	known, err := tx.Meta(metaRotations)
+	if err != nil {
+		return err
+	}
+	to, _, _ := strings.Cut(e.Reason, replaces)
+	return tx.SetMeta(metaRotations, strings.TrimPrefix(known+"\n"+to, "\n"))
 }
 
 // notedRotations gives the keys to which the site's was rotated, as events say.

@@ -1,6 +1,7 @@
 package nestgen
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -193,26 +194,39 @@ func (s *site) logsBehind(ctx context.Context) (bool, error) {
 type checkpoint struct {
 	tilelog.Checkpoint
 	pages record.PagesRoot
-	key   uint32 // of the one that signed
 }
 
-// readCheckpoint reads the checkpoint that is published, if a key of this site signed
-// it, be it one that was replaced.
+// An unprovenError says why nobody can know whether this site has signed what is
+// published as its checkpoint: its key may be lost, or not readable.
+type unprovenError struct{ why error }
+
+func (e *unprovenError) Error() string { return e.why.Error() }
+
+// readCheckpoint reads the checkpoint that is published. If no key of this site is known
+// to have signed it, be it one that was replaced, the error is an [unprovenError], and c
+// is what the checkpoint claims. An error that matches [fs.ErrNotExist] means that there
+// is none.
 func (s *site) readCheckpoint() (c checkpoint, err error) {
 	data, err := os.ReadFile(s.file(layout.LogCheckpoint))
 	if err != nil {
 		return c, err
 	}
-	known, err := s.ownVerifiers()
-	if err != nil {
-		return c, err
+	known, why := s.ownVerifiers()
+	if why == nil {
+		c.Checkpoint, _, why = tilelog.Open(data, known)
 	}
-	var n *note.Note
-	if c.Checkpoint, n, err = tilelog.Open(data, known); err != nil {
-		return c, err
+	if why != nil {
+		text, _, _ := strings.Cut(string(data), "\n\n")
+		if c.Checkpoint, err = tilelog.ParseCheckpoint(text + "\n"); err != nil {
+			return checkpoint{}, err
+		}
+		err = &unprovenError{why}
 	}
-	c.key = n.Sigs[0].Hash
-	c.pages, err = record.ParsePagesRoot(c.Checkpoint)
+	pages, perr := record.ParsePagesRoot(c.Checkpoint)
+	if perr != nil {
+		return checkpoint{}, perr
+	}
+	c.pages = pages
 	return c, err
 }
 
@@ -241,68 +255,77 @@ func (s *site) ownVerifiers() (note.Verifiers, error) {
 	return note.VerifierList(list...), nil
 }
 
-// publishLogs publishes the logs as the catalog has them: what is new of them, then
-// the checkpoint.
-func (s *site) publishLogs(ctx context.Context, turn *publish.Turn) error {
-	before, err := s.readCheckpoint()
-	if err != nil {
-		before = checkpoint{} // all of it is written anew
-	}
-	return s.publishLogsSince(ctx, turn, before)
-}
-
-// publishLogsSince publishes what has come to the logs since they were published as of
-// a checkpoint.
-func (s *site) publishLogsSince(ctx context.Context, turn *publish.Turn, before checkpoint) error {
+// publishLogs publishes the logs as the catalog has them: what is new of them, or all
+// that there is anew, then the checkpoint. What keeps them from being published is told
+// in the report, and done is false then.
+func (s *site) publishLogs(ctx context.Context, turn *publish.Turn, anew bool) (done bool, err error) {
 	b := turn.Batch()
 	defer b.Close()
 	if !s.PublishLog {
 		if !s.exists(layout.Log) {
-			return nil
+			return true, nil
 		}
 		if err := b.RemoveFolder(layout.Log); err != nil {
-			return storage(err)
+			return false, storage(err)
 		}
 		_, err := b.Publish(ctx)
-		return storage(err)
+		return err == nil, storage(err)
+	}
+	before, err := s.readCheckpoint()
+	_, unproven := errors.AsType[*unprovenError](err)
+	if isStorage(err) {
+		return false, storage(err) // what is there may be more than the catalog knows
 	}
 	own, err := s.ownKey()
 	if isStorage(err) {
-		return storage(err)
+		return false, storage(err)
 	}
 	if err != nil {
 		s.report.problem(plan.Incomplete, layout.LogCheckpoint, "", "the log is as it was, because nobody can sign it: %v", err)
-		return nil
+		return false, nil
 	}
 	now := checkpoint{Checkpoint: tilelog.Checkpoint{Origin: own.Name}}
 	if now.Size, now.Root, err = s.logRoot(ctx, catalog.Events); err != nil {
-		return err
+		return false, err
 	}
 	if now.pages.Size, now.pages.Root, err = s.logRoot(ctx, catalog.Pages); err != nil {
-		return err
+		return false, err
 	}
 	now.Extensions = []string{now.pages.String()}
 	if forked, err := s.forked(ctx, before, now); err != nil || forked {
-		return err
+		return false, err
 	}
-	if err := s.putLog(ctx, b, catalog.Events, layout.EventTile, before.Size, now.Size); err != nil {
-		return storage(err)
+	if unproven {
+		s.warn(layout.LogCheckpoint, "put the former key back from a backup; if it is lost, have everybody who trusts it trust the new one by hand",
+			"the log that is published was signed by another key than the site has; from now on it is signed by %s", own.Key().ID())
 	}
-	if err := s.putLog(ctx, b, catalog.Pages, layout.PageTile, before.pages.Size, now.pages.Size); err != nil {
-		return storage(err)
+	if unproven || anew {
+		before = checkpoint{} // nobody knows what the tiles are
+	}
+	err = s.putLog(ctx, b, catalog.Events, layout.EventTile, before.Size, now.Size)
+	if err == nil {
+		err = s.putLog(ctx, b, catalog.Pages, layout.PageTile, before.pages.Size, now.pages.Size)
+	}
+	if errors.Is(err, errAlteredPast) {
+		s.report.problem(plan.Alarm, layout.Log, `"nestgen verify" tells more; put a catalog back from a backup that is whole: it takes over from the published log what happened since`,
+			"%v; the log stays as it is", err)
+		return false, nil
+	}
+	if err != nil {
+		return false, storage(err)
 	}
 	if err := s.putKeys(b); err != nil {
-		return storage(err)
+		return false, storage(err)
 	}
 	signed, err := tilelog.Sign(now.Checkpoint, own.Signer)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := b.Put(layout.LogCheckpoint, signed); err != nil {
-		return storage(err)
+		return false, storage(err)
 	}
 	_, err = b.Publish(ctx)
-	return storage(err)
+	return err == nil, storage(err)
 }
 
 // putKeys stages the statements by which the key of the site came to be another.
@@ -412,7 +435,7 @@ func (s *site) tile(ctx context.Context, log catalog.LogName, t tilelog.Tile) ([
 		return hashes[:t.Width*len(tilelog.Hash{})], nil
 	}
 	from := t.N * tilelog.TileWidth
-	var data []byte
+	var data, own []byte
 	for leaf, err := range s.leaves(ctx, log, from, from+int64(t.Width)) {
 		if err == nil {
 			data, err = tilelog.AppendEntry(data, leaf)
@@ -420,6 +443,19 @@ func (s *site) tile(ctx context.Context, log catalog.LogName, t tilelog.Tile) ([
 		if err != nil {
 			return nil, err
 		}
+		hash := tilelog.LeafHash(leaf)
+		own = append(own, hash[:]...)
+	}
+	kept, err := s.catalog.Tiles(ctx, log).Tile(0, t.N)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.HasPrefix(kept, own) || len(own) != t.Width*len(tilelog.Hash{}) {
+		return nil, fmt.Errorf("log of %s: entries %d to %d: %w", log, from+1, from+int64(t.Width), errAlteredPast)
 	}
 	return data, nil
 }
+
+// errAlteredPast says that entries of a log are not those in the catalog that were
+// entered once. What is published of them is right, and what the catalog has is not.
+var errAlteredPast = errors.New("the catalog has others than those that were entered")

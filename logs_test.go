@@ -320,3 +320,62 @@ func TestLogOff(t *testing.T) {
 		t.Errorf("nothing to do, and %+v", r.Pages)
 	}
 }
+
+// A catalog whose past is not what it was does not get into the published log, which has
+// the right one; not by a repair either.
+func TestARepairKeepsTheRightPast(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.drop("a", "1.0", plain)
+	w.drop("b", "1.0", plain)
+	w.build(0)
+	entries := w.read("site/log/tile/entries/000.p/2")
+	db, err := sql.Open("sqlite", w.catalogFile())
+	if err == nil {
+		_, err = db.Exec("UPDATE events SET reason = 'another' WHERE serial = 2")
+	}
+	if err == nil {
+		err = db.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := w.verify(true); v.Whole() {
+		t.Error("whole")
+	}
+	if w.read("site/log/tile/entries/000.p/2") != entries {
+		t.Error("a repair has published another past")
+	}
+	checkpoint := w.read("site/log/checkpoint")
+	w.drop("c", "1.0", plain)
+	w.tells(w.build(6), "alarm", "others than those that were entered")
+	if w.read("site/log/checkpoint") != checkpoint {
+		t.Error("signed")
+	}
+}
+
+// Of two logs of which one forked, a repair signs none.
+func TestARepairSignsNoFork(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.drop("a", "1.0", plain)
+	w.build(0)
+	checkpoint := w.read("site/log/checkpoint")
+	db, err := sql.Open("sqlite", w.catalogFile())
+	if err == nil {
+		_, err = db.Exec("UPDATE tiles SET hashes = zeroblob(length(hashes)) WHERE log = 'events'")
+	}
+	if err == nil {
+		err = db.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.remove("site/log/pages/tile/0/000.p")
+	if v := w.verify(true); v.Whole() {
+		t.Error("whole")
+	}
+	if w.read("site/log/checkpoint") != checkpoint {
+		t.Error("signed")
+	}
+}

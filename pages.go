@@ -314,7 +314,8 @@ func (s *site) publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.publishLogs(ctx, turn)
+	_, err = s.publishLogs(ctx, turn, false)
+	return err
 }
 
 // pagesBehind reports whether there is anything to publish.

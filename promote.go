@@ -101,10 +101,11 @@ func (s *site) promote(ctx context.Context, p Promotion) (*Promoted, error) {
 	if err := s.mustHaveBuilt(); err != nil {
 		return nil, err
 	}
+	told := slices.Clip(s.report.Problems)
 	if err := s.readIntent(ctx); err != nil {
 		return nil, err
 	}
-	s.report.Problems = nil // of the allowlist, which builds tell of
+	s.report.Problems = told // without those of the allowlist, which builds tell of
 	done := &Promoted{DryRun: s.opts.DryRun, Files: []PromotedFile{}, Problems: []Problem{}}
 	if !s.opts.DryRun {
 		// What is promoted is what the settings say now.
@@ -120,7 +121,7 @@ func (s *site) promote(ctx context.Context, p Promotion) (*Promoted, error) {
 		err = s.foreseePromotion(ctx, p, chosen, done)
 		return done, storage(err)
 	}
-	s.report.Problems = nil // they are told again
+	s.report.Problems = told // the others are told again
 	if err := s.notePromotion(ctx, p, chosen, done); err != nil {
 		return nil, storage(err)
 	}

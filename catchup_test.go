@@ -1,0 +1,143 @@
+package nestgen
+
+import (
+	"os"
+	"testing"
+
+	"nestgen/catalog"
+	"nestgen/fetch/fetchtest"
+)
+
+// behindLog gives a site whose catalog comes from a backup, and how many events its
+// published log has.
+func behindLog(t *testing.T) (w *world, published int64) {
+	w = newWorld(t)
+	w.drop("a", "1.0", plain)
+	w.build(0)
+	restore := w.backUp()
+	w.drop("b", "1.0", plain)
+	w.drop("c", "1.0", plain)
+	published = w.build(0).Serial
+	restore()
+	return w, published
+}
+
+// Whoever is the first to write to a catalog from a backup takes over what the
+// published log has, be it no build.
+func TestAllThatWriteCatchUp(t *testing.T) {
+	t.Parallel()
+	t.Run("rotate", func(t *testing.T) {
+		w, n := behindLog(t)
+		r, err := RotateKey(t.Context(), w.Config, Options{})
+		if err != nil || r.Event != n+1 {
+			t.Errorf("%+v, %v; want event %d", r, err, n+1)
+		}
+		w.checkLog()
+	})
+	t.Run("promote", func(t *testing.T) {
+		w := newWorld(t)
+		w.index(Index{Name: "prod", Prefix: "prod"})
+		w.drop("a", "1.0", plain)
+		w.build(0)
+		restore := w.backUp()
+		w.drop("b", "1.0", plain)
+		n := w.build(0).Serial
+		restore()
+		w.promote(rootIndex, "prod", "a")
+		w.checkLog()
+		if r := w.build(0); r.Serial != n+1 {
+			t.Errorf("serial %d, want %d", r.Serial, n+1)
+		}
+	})
+	t.Run("file", func(t *testing.T) {
+		a, b := wheelFile(t, "a", "1.0"), wheelFile(t, "b", "1.0")
+		w := lazy(t, "fetch", fetchtest.New(t, a, b))
+		w.ask(w.join(), "a", 0)
+		w.build(0)
+		restore := w.backUp()
+		w.ask(w.join(), "b", 0)
+		n := w.build(0).Serial
+		restore()
+		if _, err := w.fetch(w.join(), w.pathOf("a", a.Filename)); err != nil {
+			t.Fatal(err)
+		}
+		if r := w.build(0); r.Serial != n+1 {
+			t.Errorf("serial %d, want %d", r.Serial, n+1)
+		}
+		w.checkLog()
+	})
+}
+
+// A rotation that was taken over from the log is not noted again.
+func TestARotationThatWasTakenOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.drop("a", "1.0", plain)
+	w.build(0)
+	restore := w.backUp()
+	r, err := RotateKey(t.Context(), w.Config, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	restore()
+	if got := w.build(0); got.Serial != r.Event || len(w.rotations()) != 1 {
+		t.Errorf("serial %d, want %d; %q", got.Serial, r.Event, w.rotations())
+	}
+	w.checkLog()
+}
+
+// A catalog that is behind a log that cannot be followed is not written to.
+func TestALogThatCannotBeFollowed(t *testing.T) {
+	t.Parallel()
+	for _, spoil := range []func(w *world){
+		func(w *world) {
+			if err := os.Chmod(w.path("state/keys/own"), 0o644); err != nil {
+				w.Fatal(err)
+			}
+		},
+		func(w *world) { w.remove("state/keys/own") },
+		func(w *world) { w.force("site/log/tile/entries/000.p/3", "x") },
+	} {
+		w, n := behindLog(t)
+		spoil(w)
+		for range 2 {
+			if _, err := Build(t.Context(), w.Config, Options{}); Status(err) != 6 || Hint(err) == "" {
+				t.Errorf("%v", err)
+			}
+		}
+		if _, err := RotateKey(t.Context(), w.Config, Options{}); err == nil {
+			t.Error("rotated")
+		}
+		c, err := catalog.OpenReadOnly(w.catalogFile())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if serial, err := c.Serial(t.Context()); err != nil || serial >= n {
+			t.Errorf("serial %d", serial)
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		// They begin a new log.
+		w.remove("site/log")
+		if w.exists("state/keys/own") {
+			if err := os.Chmod(w.path("state/keys/own"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.build(0)
+		w.checkLog()
+	}
+}
+
+// The key is lost: the log goes on with another, and people are told.
+func TestALostKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.drop("a", "1.0", plain)
+	w.build(0)
+	w.remove("state/keys")
+	w.tells(w.build(0), "warning", "another key than")
+	w.checkLog()
+	w.build(0)
+}
