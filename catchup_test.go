@@ -2,6 +2,7 @@ package nestgen
 
 import (
 	"os"
+	"strings"
 	"testing"
 
 	"nestgen/catalog"
@@ -140,4 +141,24 @@ func TestALostKey(t *testing.T) {
 	w.tells(w.build(0), "warning", "another key than")
 	w.checkLog()
 	w.build(0)
+}
+
+// A record that was abridged is taken over as the log has it.
+func TestAbridgedRecordsAreTakenOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.drop("a", "1.0", plain)
+	w.build(0)
+	restore := w.backUp()
+	w.write("policy.toml", "[[yank]]\nproject = \"a\"\nreason = \""+strings.Repeat("broken ", 10000)+"\"\n")
+	n := w.build(0).Serial
+	if leaf := w.read("site/log/tile/entries/000.p/2"); !strings.Contains(leaf, `"abridged":true`) {
+		t.Fatalf("%d bytes: %.200s", len(leaf), leaf)
+	}
+	restore()
+	// The policy says the whole of it.
+	if r := w.build(0); r.Serial != n+1 {
+		t.Errorf("serial %d, want %d", r.Serial, n+1)
+	}
+	w.verifies()
 }

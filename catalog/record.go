@@ -30,8 +30,9 @@ const (
 )
 
 // maxLinks is how many bytes of links one event has, so that its record fits into a
-// log. The others follow in further events.
-const maxLinks = 16 << 10
+// log, where a byte may take six and a link some names besides. The others follow in
+// further events.
+const maxLinks = 8 << 10
 
 func encodeStanding(s Standing) []byte {
 	b := []byte{standingForm}

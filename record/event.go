@@ -41,8 +41,9 @@ type (
 		Standing *standing      `json:"standing,omitempty"`
 		Links    []link         `json:"links,omitempty"`
 
-		// Abridged says that long texts were too long, and that their digests stand
-		// in their places.
+		// Abridged says that a text has the form of a digest: all texts were too long,
+		// and that of this one stands in its place. It follows from the texts, so that a
+		// record which was read has the leaf that it was read from.
 		Abridged bool `json:"abridged,omitempty"`
 	}
 	file struct {
@@ -98,12 +99,13 @@ type Encoder struct {
 // texts are too long for a leaf is abridged: their digests stand in their places.
 func (e *Encoder) Encode(r *catalog.Record) ([]byte, error) {
 	v := eventOf(r)
+	v.Abridged = v.abridged()
 	b, err := e.marshal(v)
 	if err != nil || len(b) <= MaxSize {
 		return b, err
 	}
-	v.Abridged = true
 	v.texts(shorten)
+	v.Abridged = v.abridged()
 	if b, err = e.marshal(v); err == nil && len(b) > MaxSize {
 		err = fmt.Errorf("record %d: %d bytes", r.Serial, len(b))
 	}
@@ -130,14 +132,14 @@ func Decode(leaf []byte) (catalog.Record, error) {
 	if err := json.Unmarshal(leaf, &e); err != nil {
 		return catalog.Record{}, fmt.Errorf("%w: %w", ErrForm, err)
 	}
-	var enc Encoder
-	again, err := enc.marshal(&e)
-	if err != nil || !bytes.Equal(again, leaf) {
-		return catalog.Record{}, fmt.Errorf("record %d: %w", e.Serial, ErrForm)
-	}
 	r, err := e.record()
 	if err != nil {
 		return catalog.Record{}, fmt.Errorf("record %d: %w: %w", e.Serial, ErrForm, err)
+	}
+	var enc Encoder
+	again, err := enc.Encode(&r)
+	if err != nil || !bytes.Equal(again, leaf) {
+		return catalog.Record{}, fmt.Errorf("record %d: %w", e.Serial, ErrForm)
 	}
 	return r, nil
 }
@@ -296,8 +298,23 @@ func mend(s *string) { *s = strings.ToValidUTF8(*s, "\uFFFD") }
 
 func shorten(s *string) {
 	if len(*s) > maxText {
-		*s = fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(*s)))
+		*s = fmt.Sprintf("%s%x", digestPrefix, sha256.Sum256([]byte(*s)))
 	}
+}
+
+const digestPrefix = "sha256:"
+
+// abridged reports whether a text has the form that shorten gives it.
+func (e *event) abridged() (is bool) {
+	e.texts(func(s *string) {
+		hex, ok := strings.CutPrefix(*s, digestPrefix)
+		if !ok || is {
+			return
+		}
+		d, err := catalog.ParseDigest(hex)
+		is = err == nil && d.String() == hex
+	})
+	return is
 }
 
 // timeForm is RFC 3339 in microseconds, all six digits of them.
