@@ -81,6 +81,25 @@ func (s *site) noteLost(tx *catalog.Tx) error {
 	if err != nil {
 		return err
 	}
+	return s.noteGone(tx, paths)
+}
+
+// noteLeft notes what a run has taken away that died before it could note that, where
+// the next one does not do so again because it looks at what is there.
+func (s *site) noteLeft(tx *catalog.Tx, d publishedPages) error {
+	paths := []string{layout.HeldHTML, layout.HeldHTML + ".gz", layout.HeldJSON}
+	for n := range d.shown {
+		releases, err := tx.PagesBelow(layout.Below(d.Prefix, layout.Legacy+"/"+string(n)))
+		if err != nil {
+			return err
+		}
+		paths = append(paths, releases...)
+	}
+	return s.noteGone(tx, paths)
+}
+
+// noteGone notes those of some paths where nothing is any more.
+func (s *site) noteGone(tx *catalog.Tx, paths []string) error {
 	for _, p := range paths {
 		if s.exists(p) {
 			continue

@@ -379,3 +379,18 @@ func TestARepairSignsNoFork(t *testing.T) {
 		t.Error("signed")
 	}
 }
+
+// A run that dies when it has taken pages away, and before it has noted that, leaves it
+// to the next.
+func TestTakenAwayAndNotNoted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.drop("a", "1.0", plain)
+	gone := w.drop("a", "1.1", plain)
+	w.build(0)
+	w.remove("drop/" + gone)
+	w.remove("site/pypi/a/1.1")
+	w.build(0)
+	w.checkLog()
+	w.verifies()
+}

@@ -298,6 +298,12 @@ func (s *site) publish(ctx context.Context) error {
 			if err := s.notePages(tx, d.batch); err != nil {
 				return err
 			}
+			if anew {
+				continue
+			}
+			if err := s.noteLeft(tx, d); err != nil {
+				return err
+			}
 		}
 		if list.outdated {
 			if err := errors.Join(s.notePages(tx, listed), tx.SetMeta(metaSnapshots, s.listRules(list))); err != nil {
