@@ -523,3 +523,25 @@ func TestHookIsToldOfManyProjects(t *testing.T) {
 		t.Errorf("%+v, %v", p, err)
 	}
 }
+
+// A log that nobody can sign is tried again by every build. The hook is not told.
+func TestHookIsNotToldOfALogThatIsNotPublished(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.hookScript(`cat > told`)
+	if _, err := NewKey(w.Config, "packages.example.org"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(w.path("state/keys/own"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w.drop("foo", "1.0", intaketest.Opts{})
+	w.build(3)
+	if w.hears("told") == nil {
+		t.Error("not told")
+	}
+	w.build(3)
+	if p := w.hears("told"); p != nil {
+		t.Errorf("nothing was published, and told %+v", p)
+	}
+}

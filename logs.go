@@ -64,18 +64,13 @@ func (s *site) notePages(tx *catalog.Tx, b *publish.Batch) error {
 		if _, err := tx.Published(p); err != nil {
 			return err
 		}
-		if !s.Gzip && compressible(p.Path) {
-			// A sibling that was there went with the page that it was one of.
-			if _, err := tx.Published(catalog.Page{Path: p.Path + ".gz"}); err != nil {
-				return err
-			}
-		}
 	}
 	return nil
 }
 
-// noteLost notes what was published once and is not there any more, though no batch took
-// it away: somebody may have given the site another folder.
+// noteLost notes what was published once and is not there any more, though no batch says
+// that it took it away: compressed siblings go with the pages that have none any more,
+// and somebody may have given the site another folder.
 func (s *site) noteLost(tx *catalog.Tx) error {
 	paths, err := tx.PagePaths()
 	if err != nil {

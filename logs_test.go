@@ -394,3 +394,21 @@ func TestTakenAwayAndNotNoted(t *testing.T) {
 	w.checkLog()
 	w.verifies()
 }
+
+// Compressed siblings that go are gone in the log too.
+func TestLogOfSiblingsThatGo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Gzip = true
+	w.index(Index{Name: "prod", Prefix: "prod", Inherits: []string{rootIndex}})
+	w.drop("a", "1.0", plain)
+	w.build(0)
+	w.checkLog()
+	w.Gzip = false
+	w.build(0)
+	if w.exists("site/simple/a/index.html.gz") {
+		t.Error("a sibling is left")
+	}
+	w.checkLog()
+	w.verifies()
+}

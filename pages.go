@@ -288,8 +288,18 @@ func (s *site) publish(ctx context.Context) error {
 		}
 	}
 	err = storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
-		if err := errors.Join(tx.Withheld(withheld), s.countForHook(tx)); err != nil {
+		if err := tx.Withheld(withheld); err != nil {
 			return err
+		}
+		size, err := tx.LogSize(catalog.Events)
+		if err != nil {
+			return err
+		}
+		// A log that could not be published is tried again by every run, and no news.
+		if len(work) > 0 || size < tx.Last() {
+			if err := s.countForHook(tx); err != nil {
+				return err
+			}
 		}
 		for _, d := range done {
 			if err := d.note(tx, s.pageRules(d.Site)); err != nil {

@@ -23,8 +23,8 @@ import (
 
 // A Batch is a set of pages that are published together. Nothing of it can be
 // seen before [Batch.Publish]. It holds some two hundred bytes of memory for
-// each project, whatever the size of the pages; a site of a million projects is
-// published in several batches, the pages that list others in the last.
+// each project and a hundred for each page, whatever its size; a site of a million
+// projects is published in several batches, the pages that list others in the last.
 //
 // Its methods may be called by several goroutines at once, Publish and Close
 // after all others have returned.
