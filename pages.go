@@ -570,9 +570,6 @@ type pageBatch struct {
 	hasSimple, hasPeople, hasLegacy, hasChanges bool
 
 	chronicle chronicle // of what changed
-
-	tally      tally
-	tallyShown string // of the statistics
 }
 
 func (s *site) newBatch(turn *publish.Turn, g *generate.Site, everything bool) *pageBatch {
