@@ -296,7 +296,7 @@ func (s *site) judge(ctx context.Context) (_ *judge, why string, err error) {
 		case gap != "":
 			why = fmt.Sprintf("what was not fetched is not known: %s", gap)
 		case since.After(j.now.Add(-time.Duration(r.NotFetched))):
-			why = fmt.Sprintf("what was not fetched for %s is not known: the access logs are read without a gap since %s UTC only", r.NotFetched, since.Format(time.DateTime))
+			why = fmt.Sprintf("what was not fetched for %s is not known: the access logs are read without a gap since %s UTC only", daysText(r.NotFetched), since.Format(time.DateTime))
 		default:
 			j.fetched = func(path string) int64 {
 				if f := n.Files[path]; f != nil {
@@ -409,7 +409,7 @@ func (j *judge) project(ctx context.Context, p *catalog.Project) (some []Unwante
 		case extra[f.Version]:
 			reason = fmt.Sprintf("not one of the newest %d versions", j.keep)
 		case j.fetched != nil && j.old(came) && j.old(time.Unix(j.fetched(f.Path), 0)):
-			reason = fmt.Sprintf("not fetched for %s", j.opts.Retention.NotFetched)
+			reason = "not fetched for " + daysText(j.opts.Retention.NotFetched)
 		}
 		if reason == "" {
 			continue
@@ -423,6 +423,15 @@ func (j *judge) project(ctx context.Context, p *catalog.Project) (some []Unwante
 		some = append(some, u)
 	}
 	return some, nil
+}
+
+// daysText writes a time as people ask for it here.
+func daysText(d Duration) string {
+	const day = 24 * time.Hour
+	if n := time.Duration(d) / day; time.Duration(d)%day == 0 {
+		return fmt.Sprintf("%d days", n)
+	}
+	return d.String()
 }
 
 // old reports whether a time is as long ago as nothing must have been fetched.

@@ -152,7 +152,7 @@ func TestNotFetched(t *testing.T) {
 	if d := before.differences(photograph(t, w.dir), w.dir); len(d) > 0 {
 		t.Errorf("a dry run wrote %q", d)
 	}
-	w.unwanted("two were fetched", w.collect(r), "foo-1.0-py3-none-any.whl announced: not fetched for 25w 5d", "foo-4.0-py3-none-any.whl announced: not fetched for 25w 5d")
+	w.unwanted("two were fetched", w.collect(r), "foo-1.0-py3-none-any.whl announced: not fetched for 180 days", "foo-4.0-py3-none-any.whl announced: not fetched for 180 days")
 	w.here("two were fetched", paths, "2.0", "3.0")
 	w.verifies()
 
@@ -166,7 +166,7 @@ func TestNotFetched(t *testing.T) {
 	}
 	w.remove("access.log.1")
 	setClock(t, strconv.Itoa(later+1))
-	w.unwanted("a second later", w.collect(r), "foo-2.0-py3-none-any.whl announced: not fetched for 25w 5d")
+	w.unwanted("a second later", w.collect(r), "foo-2.0-py3-none-any.whl announced: not fetched for 180 days")
 
 	// What came within the time is not judged by it.
 	came := time.Unix(later-long+100, 0)
@@ -264,7 +264,7 @@ func TestWhatStaysInAnyCase(t *testing.T) {
 		w.build(0)
 		setLater(t)
 		w.logs(fetchedAt(later-200*24*60*60, "x"), fetchedAt(later, "x"))
-		w.unwanted("local", w.collect(everything), "foo-1.0-py3-none-any.whl announced: not fetched for 14w 2d")
+		w.unwanted("local", w.collect(everything), "foo-1.0-py3-none-any.whl announced: not fetched for 100 days")
 	})
 }
 

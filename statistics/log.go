@@ -289,6 +289,10 @@ func (s *Statistics) readSeries(ctx context.Context, c *counter, name string, fi
 		}
 	}
 	since := x.coveredBy(files)
+	if c.bad > c.good {
+		c.problem("%s: most of its lines are not of a form that is known", name)
+		since = 0 // who knows what they say
+	}
 	if since == 0 {
 		since = c.now
 	}
@@ -296,7 +300,8 @@ func (s *Statistics) readSeries(ctx context.Context, c *counter, name string, fi
 		c.problem("%s: what was logged between %s and %s is missing", name, stamp(x.Until), stamp(since))
 	}
 	x.Since, x.Seen = since, c.now
-	x.Until, c.until = max(x.Until, c.until), 0
+	x.Until = max(x.Until, c.until)
+	c.until, c.good, c.bad = 0, 0, 0
 	for _, f := range files {
 		if f.log != nil {
 			f.log.Seen, x.Last = c.now, f.log.Head
@@ -322,6 +327,8 @@ type counter struct {
 	now     int64
 	reading *Reading
 	until   int64 // the time of the last line of the series
+	good    int64 // the lines of the series that are of a known form
+	bad     int64 // and the others
 	agents  map[string]client
 	paths   map[string]*counted // nil for one that is of no file
 
@@ -393,6 +400,7 @@ func (c *counter) read(ctx context.Context, f *logFile) error {
 		}
 		c.entry(&e)
 	}
+	c.bad += r.Bad()
 	c.reading.Bad += r.Bad()
 	c.reading.Lines += r.Bad()
 	if !errors.Is(err, io.EOF) {
@@ -450,6 +458,7 @@ func (c *counter) entry(e *accesslog.Entry) {
 		c.reading.Bad++
 		return
 	}
+	c.good++
 	c.until = max(c.until, e.Time)
 	if !e.Fetched() {
 		return

@@ -366,6 +366,21 @@ func TestGaps(t *testing.T) {
 		w.covered("gone", 9, -1, "*access.log*")
 		w.covered("not asked for", 9, 1, "access.log*")
 	})
+	t.Run("another form", func(t *testing.T) {
+		w := begin(t)
+		w.log("b.access.log", line(1, "bar-1.0.tar.gz"))
+		w.read(3, "*access.log*")
+		w.covered("both are read", 3, 1, "*access.log*")
+		w.log("b.access.log", strings.Repeat("{\"status\":200}\n", 3), line(4, "foo-1.0.tar.gz"))
+		w.log("access.log", line(5, "foo-1.0.tar.gz"))
+		if r := w.read(6, "*access.log*"); len(r.Problems) != 2 || r.Bad != 3 {
+			t.Errorf("%+v", r)
+		}
+		w.covered("most of one is not understood", 6, 6, "*access.log*")
+		w.log("b.access.log", "bad\n", line(7, "foo-1.0.tar.gz"), line(7, "foo-1.0.tar.gz"))
+		w.read(8, "*access.log*")
+		w.covered("some lines are", 8, 6, "*access.log*")
+	})
 	t.Run("logged elsewhere", func(t *testing.T) {
 		w := begin(t)
 		week := 7*24*60 + 1
