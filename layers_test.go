@@ -84,8 +84,7 @@ var layers = []row{
 	{"fallback", []string{".", "packaging", "layout", "catalog", "upload", "access", "serve"}},
 
 	// Programs.
-	{"cmd/nestgen", []string{".", "lockfile", "packaging", "upload", "access", "catalog", "policy", "plan", "serve", "fallback", "trust", "statistics", "internal/stricttoml", "internal/tame"}},
-	{"cmd/nestgen", []string{".", "monitor", "lockfile", "packaging", "upload", "access", "catalog", "policy", "plan", "serve", "fallback", "trust", "internal/stricttoml", "internal/tame"}},
+	{"cmd/nestgen", []string{".", "monitor", "lockfile", "packaging", "upload", "access", "catalog", "policy", "plan", "serve", "fallback", "trust", "statistics", "internal/stricttoml", "internal/tame"}},
 	{"cmd/nestgen-cgi", []string{".", "packaging", "access", "gateway", "fallback", "internal/confine"}},
 	{"examples/quickstart", nil},
 	{"internal/vectors", []string{"packaging", "lockfile", "allowlist", "catalog", "policy", "plan", "fetch", "intake", "generate"}},
