@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"nestgen/catalog"
 	"nestgen/layout"
@@ -149,9 +151,29 @@ func yankText(y catalog.Yank) string {
 }
 
 // same reports whether a page says what a record does. Of a text that was too long for a
-// record that has its digest, and what is no text came to be text in both.
+// record that has its digest. What is no text, or may stand in no page, came to be U+FFFD
+// in one as in the other, but not always as often.
 func same(recorded, served string) bool {
-	return recorded == served || strings.HasPrefix(recorded, "sha256:") && recorded == fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(served)))
+	return recorded == served || readable(recorded) == readable(served) ||
+		strings.HasPrefix(recorded, "sha256:") && recorded == fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(served)))
+}
+
+// readable gives a text with one U+FFFD for each run of characters that a page may not
+// have (HTML, 13.1.4) or that stand for what was none.
+func readable(s string) string {
+	var b strings.Builder
+	last := rune(0)
+	for _, r := range s {
+		control := unicode.IsControl(r) && !strings.ContainsRune("\t\n\r", r)
+		if control || r&0xfffe == 0xfffe || 0xfdd0 <= r && r <= 0xfdef {
+			r = utf8.RuneError
+		}
+		if r != utf8.RuneError || last != utf8.RuneError {
+			b.WriteRune(r)
+		}
+		last = r
+	}
+	return b.String()
 }
 
 // leadsTo gives the path of the tree that a link of a page leads to; ok is false for one

@@ -21,4 +21,7 @@ func ReadRoot(page []byte) ([]string, error) { return parseRoot(page) }
 
 func ReadRootHTML(page []byte) ([]string, error) { return rootNames(bytes.NewReader(page)) }
 
-var LeadsTo = leadsTo
+var (
+	LeadsTo = leadsTo
+	Same    = same
+)

@@ -2,7 +2,9 @@ package monitor_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -183,6 +185,30 @@ func TestLeadsTo(t *testing.T) {
 	} {
 		if to, ok := monitor.LeadsTo(tt.page, tt.link); ok != (tt.want != "") || to != tt.want {
 			t.Errorf("%s on %s leads to %q, %v", tt.link, tt.page, to, ok)
+		}
+	}
+}
+
+// A text is the same on a page as in a record, whatever both had to make of it.
+func TestSame(t *testing.T) {
+	long := strings.Repeat("long ", 1000)
+	for _, tt := range []struct {
+		recorded, served string
+		want             bool
+	}{
+		{"", "", true},
+		{"broken", "broken", true},
+		{"broken", "Broken", false},
+		{"two\nlines\r\n", "two\nlines\r\n", true},
+		{"a\x00\x01b\ufffe", "a\uFFFDb\uFFFD", true},
+		{"a\uFFFDb", "a\uFFFD\uFFFDb", true},
+		{"a\uFFFDb", "ab", false},
+		{fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(long))), long, true},
+		{fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(long))), long + " ", false},
+		{"sha256:", "", false},
+	} {
+		if got := monitor.Same(tt.recorded, tt.served); got != tt.want {
+			t.Errorf("%.40q and %.40q: %v", tt.recorded, tt.served, got)
 		}
 	}
 }
