@@ -87,6 +87,9 @@ func (s *site) catchUp(ctx context.Context) error {
 			if err := tx.Adopt(&records[i], trueNow(), time.Duration(s.Grace)); err != nil {
 				return err
 			}
+			if err := adoptBack(tx, &records[i].Event); err != nil {
+				return err
+			}
 			touched[records[i].Project] = true
 			if records[i].Verb == catalog.Rotation {
 				if err := tookRotation(tx, &records[i].Event); err != nil {

@@ -143,6 +143,12 @@ func (s *site) expire(ctx context.Context, g *Garbage) error {
 	if r.Keep == 0 && r.NotFetched == 0 {
 		return nil
 	}
+	if held, err := heldBack(ctx, s.catalog); err != nil || held != nil {
+		if held != nil {
+			g.NotJudged = "the site was rolled back to " + held.State() + ", and is held back"
+		}
+		return err
+	}
 	judge, why, err := s.judge(ctx)
 	if err != nil {
 		return err

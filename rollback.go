@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"nestgen/catalog"
@@ -436,8 +438,7 @@ func EndRollback(ctx context.Context, c Config, o Options, who string) (held *He
 			if _, err := tx.Note(catalog.Resume, cmp.Or(who, "somebody"), held.reason()); err != nil {
 				return err
 			}
-			// What went has to be found again, wherever it comes from.
-			return errors.Join(tx.SetMeta(metaBack, ""), tx.SetMeta(metaBackRules, ""), tx.SetMeta(metaScan, ""), tx.SetMeta(metaFilters, "resumed"))
+			return goOn(tx)
 		})
 		if err != nil {
 			return storage(err)
@@ -447,12 +448,47 @@ func EndRollback(ctx context.Context, c Config, o Options, who string) (held *He
 	return held, err
 }
 
+// goOn notes that the site is no longer held back. What went has to be found again,
+// wherever it comes from.
+func goOn(tx *catalog.Tx) error {
+	return errors.Join(tx.SetMeta(metaBack, ""), tx.SetMeta(metaBackRules, ""), tx.SetMeta(metaScan, ""), tx.SetMeta(metaFilters, "resumed"))
+}
+
 // reason is what the history says.
 func (h HeldBack) reason() string {
 	if h.Tag != "" {
 		return fmt.Sprintf("%s serial %d", h.Tag, h.Serial)
 	}
 	return fmt.Sprintf("serial %d", h.Serial)
+}
+
+// adoptBack has the site held back, or no longer, as it was after an event that is taken
+// over from the published log.
+func adoptBack(tx *catalog.Tx, e *catalog.Event) error {
+	switch e.Verb {
+	case catalog.Resume:
+		return goOn(tx)
+	case catalog.Rollback:
+	default:
+		return nil
+	}
+	words := strings.Fields(e.Reason) // as [HeldBack.reason] writes it
+	held := HeldBack{Since: time.UnixMicro(e.Time).UTC().Format(time.RFC3339), By: e.Source}
+	if len(words) == 3 {
+		held.Tag, words = words[0], words[1:]
+	}
+	var err error
+	if len(words) == 2 {
+		held.Serial, err = strconv.ParseInt(words[1], 10, 64)
+	}
+	if err != nil || held.Serial < 1 {
+		return fmt.Errorf("event %d: %q does not say what the site was rolled back to", e.Serial, e.Reason)
+	}
+	state, err := json.Marshal(held)
+	if err != nil {
+		return err
+	}
+	return tx.SetMeta(metaBack, string(state))
 }
 
 // buildBack is the walk of a build while the site is held back: it takes out what

@@ -442,3 +442,52 @@ func TestARollbackThatDied(t *testing.T) {
 	w.lists(a1)
 	w.held()
 }
+
+// A catalog from a backup that was made before a rollback learns of it from the log.
+func TestARollbackOutlivesABackup(t *testing.T) {
+	w := newWorld(t)
+	w.drop("a", "1.0", intaketest.Opts{})
+	w.build(0)
+	first := w.serial()
+	w.snapshot("good", 0)
+	w.drop("a", "2.0", intaketest.Opts{})
+	w.build(0)
+	restore := w.backUp()
+	for _, r := range []RollbackRequest{{Serial: first, Who: "alice"}, {Tag: "good", Who: "alice"}} {
+		if _, err := Rollback(t.Context(), w.Config, Options{}, r); err != nil {
+			t.Fatal(err)
+		}
+		was, err := RolledBack(t.Context(), w.Config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		restore()
+		w.build(3)
+		w.lists(a1)
+		now, err := RolledBack(t.Context(), w.Config)
+		if err != nil || now == nil || now.Serial != was.Serial || now.Tag != was.Tag || now.By != "alice" {
+			t.Errorf("held back: %+v, %v, want %+v", now, err, was)
+		}
+		w.held()
+		w.resume()
+		restore()
+		w.build(0)
+		w.lists(a1, a2)
+		if now, err := RolledBack(t.Context(), w.Config); err != nil || now != nil {
+			t.Errorf("after the end: %+v, %v", now, err)
+		}
+		restore = w.backUp()
+	}
+}
+
+// While a site is held back no rule of gc takes anything out of the index.
+func TestRetentionWhileRolledBack(t *testing.T) {
+	w := newWorld(t)
+	w.drop("a", "1.0", intaketest.Opts{})
+	w.build(0)
+	w.rollback(w.serial())
+	g, err := GC(t.Context(), w.Config, Options{Retention: Retention{Keep: 1}})
+	if err != nil || !strings.Contains(g.NotJudged, "rolled back to serial") {
+		t.Errorf("%+v, %v", g, err)
+	}
+}
