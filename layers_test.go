@@ -53,6 +53,7 @@ var layers = []row{
 	{"provenance", []string{"internal/strictjson", "internal/tame"}},
 	{"catalog", []string{"packaging", "layout", "advisory", "provenance"}},
 	{"record", []string{"packaging", "layout", "provenance", "catalog", "tilelog"}},
+	{"transit", []string{"packaging", "catalog", "tilelog"}},
 	{"policy", []string{"packaging", "catalog", "internal/stricttoml"}},
 	{"accesslog", []string{"layout", "internal/strictjson"}},
 	{"statistics", []string{"packaging", "accesslog"}},
@@ -72,7 +73,7 @@ var layers = []row{
 
 	// The walk.
 	{".", []string{
-		"packaging", "templates", "layout", "allowlist", "lockfile", "advisory", "provenance", "catalog", "record", "policy", "tilelog", "trust",
+		"packaging", "templates", "layout", "allowlist", "lockfile", "advisory", "provenance", "catalog", "record", "transit", "policy", "tilelog", "trust", "bundle",
 		"target", "resolve", "plan", "drop", "fetch", "intake", "generate", "publish", "demand", "statistics", "internal/killsweep/sweep", "internal/stricttoml", "internal/secret", "internal/tame",
 	}},
 

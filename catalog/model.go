@@ -3,6 +3,7 @@ package catalog
 import (
 	"encoding/hex"
 	"fmt"
+	"strings"
 
 	"nestgen/advisory"
 	"nestgen/packaging"
@@ -17,7 +18,7 @@ type Project struct {
 	Display string
 
 	// Owner is the source that the name belongs to: [Local], or the name of
-	// an upstream.
+	// an upstream, or of another site.
 	Owner string
 
 	Status Status
@@ -106,7 +107,9 @@ type File struct {
 	// (PEP 740). It is zero if that has none, or nobody has looked.
 	Publisher provenance.Publisher
 
-	// Source is where the bytes came from: [Local], or the name of an upstream.
+	// Source is where the bytes came from: [Local], or the name of an upstream. Of a
+	// file that another site gave it is the name of that site, a colon, and where it
+	// came from there: "packages.example.org:local".
 	Source string
 
 	// URL is the file's address at its upstream; empty for a local file.
@@ -115,8 +118,14 @@ type File struct {
 
 // Public reports whether the file came from an upstream, so that what the world
 // knows of its project is about it. What was put here, or is named by its address,
-// may have the name of another project.
-func (f *File) Public() bool { return f.Source != Local && f.Source != Direct }
+// may have the name of another project; so may what was put into the index of another
+// site, from which it was imported.
+func (f *File) Public() bool { return isPublic(f.Source) }
+
+func isPublic(source string) bool {
+	of := source[strings.LastIndexByte(source, ':')+1:]
+	return of != Local && of != Direct
+}
 
 // Held is how many bytes of the file are here.
 func (f *File) Held() int64 {

@@ -33,6 +33,7 @@ var additions = []struct {
 		tilesTable,
 		pagesTable, pageLogTable,
 		snapshotsTable, frozenTable, lackingTable,
+		exportsTable, exportedTable, originsTable, streamsTable, importedTable,
 	}},
 }
 
