@@ -173,6 +173,7 @@ Begin with:
 		newShow(&s),
 		newLog(&s),
 		newPromote(&s),
+		newExport(&s),
 		newDiff(&s),
 		newSnapshot(&s),
 		newRollback(&s),
