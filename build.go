@@ -132,6 +132,9 @@ func (s *site) build(ctx context.Context) (*Report, error) {
 	if err := s.scanDrop(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.readImports(ctx); err != nil {
+		return nil, err
+	}
 	if err := s.narrow(ctx); err != nil {
 		return nil, err
 	}
@@ -144,6 +147,9 @@ func (s *site) build(ctx context.Context) (*Report, error) {
 		}
 	}
 	if err := s.withdraw(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.keepImported(ctx); err != nil {
 		return nil, err
 	}
 	if !s.opts.DryRun {
@@ -197,6 +203,8 @@ type site struct {
 	// foreseen is what a dry run has read of advisories and the catalog does not
 	// have yet.
 	foreseen map[packaging.Name][]advisory.Record
+
+	imports map[packaging.Name]string // projects that belong to other sites, by these
 
 	only   map[packaging.Name]bool       // the projects that the run is about; nil for all
 	joined bool                          // builds come and go beside it: see Live

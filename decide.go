@@ -287,6 +287,10 @@ func (s *site) decideLocal(ctx context.Context, n packaging.Name, owner string, 
 		s.local.snippets[n] = slices.DeleteFunc(slices.Clone(entries), func(e drop.Entry) bool { return e.Kind != drop.Snippet })
 	}
 	d.Project = plan.Decide(in)
+	if in.Current != nil && s.ofOtherSite(n) {
+		// What is said of it, keepImported sees to.
+		d.Status, d.Note, d.relink = in.Current.Status, in.Current.Note, false
+	}
 	d.Problems = append(told, d.Problems...)
 	if len(d.Problems) > 0 {
 		s.local.told[n] = true
@@ -517,7 +521,15 @@ func (s *site) upstreamProjects(owners map[packaging.Name]string) []packaging.Na
 			set[n] = true
 		}
 	}
+	maps.DeleteFunc(set, func(n packaging.Name, _ bool) bool { return s.ofOtherSite(n) })
 	return slices.Sorted(maps.Keys(set))
+}
+
+// ofOtherSite reports whether a project was imported, and no exception in the settings
+// gives it to somebody else.
+func (s *site) ofOtherSite(n packaging.Name) bool {
+	local, _ := s.sources(n, s.imports[n], false)
+	return s.imports[n] != "" && !local
 }
 
 // A prospect is a project of an upstream before anything is decided about it: all
@@ -549,6 +561,8 @@ func (s *site) prospect(ctx context.Context, n packaging.Name, owner string, lea
 	}
 	_, p.upstream = s.sources(n, p.owner, s.isDropped(n))
 	switch {
+	case s.ofOtherSite(n):
+		p.in.Source = p.owner // what there is of it is here
 	case !p.upstream:
 		p.told = ownOnly(&p.in)
 	case s.mayBeDropped(n, p.owner):

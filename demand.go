@@ -246,8 +246,11 @@ func (l *Live) ours(ctx context.Context, n packaging.Name, owner string) (bool, 
 	case "upstream", "both":
 		return false, nil
 	}
+	if owner == catalog.Local {
+		return true, nil
+	}
 	if owner != "" {
-		return owner == catalog.Local, nil
+		return l.catalog.IsImported(ctx, n) // what there is of it is here
 	}
 	found, err := drop.Has(ctx, l.config.Drop, n)
 	if err != nil {

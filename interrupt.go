@@ -19,3 +19,16 @@ func (r untilDone) ReadAt(p []byte, off int64) (int, error) {
 	}
 	return r.ReaderAt.ReadAt(p, off)
 }
+
+// An untilDoneReader is an untilDone for what is read from its beginning to its end.
+type untilDoneReader struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r untilDoneReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
+}

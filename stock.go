@@ -105,6 +105,9 @@ type whole struct {
 }
 
 func (w *whole) of(ctx context.Context, n packaging.Name) ([]plan.Available, error) {
+	if w.s.ofOtherSite(n) {
+		return (&own{w.s, w.reader, ""}).of(ctx, n)
+	}
 	o, err := w.s.prospects.of(n, func() (*prospect, error) {
 		return w.s.prospect(ctx, n, w.owners[n], w.leaving[n], true)
 	})

@@ -221,6 +221,12 @@ func (c *Catalog) ImportedNames(ctx context.Context) (map[packaging.Name]string,
 	return names, rows.Err()
 }
 
+// OriginNames gives the projects that another site has said something of, in the order
+// of their names.
+func (c *Catalog) OriginNames(ctx context.Context, origin string) ([]packaging.Name, error) {
+	return projectNames(ctx, c.db, "SELECT project FROM imported WHERE origin = ? ORDER BY project", origin)
+}
+
 // IsImported reports whether a project belongs to another site.
 func (c *Catalog) IsImported(ctx context.Context, n packaging.Name) (bool, error) {
 	var one int

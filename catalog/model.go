@@ -120,9 +120,11 @@ type File struct {
 // knows of its project is about it. What was put here, or is named by its address,
 // may have the name of another project; so may what was put into the index of another
 // site, from which it was imported.
-func (f *File) Public() bool { return isPublic(f.Source) }
+func (f *File) Public() bool { return IsPublic(f.Source) }
 
-func isPublic(source string) bool {
+// IsPublic reports whether a source is an upstream, of this site or of another: see
+// [File.Public].
+func IsPublic(source string) bool {
 	of := source[strings.LastIndexByte(source, ':')+1:]
 	return of != Local && of != Direct
 }

@@ -52,3 +52,40 @@ func has(ctx context.Context, dir string, n packaging.Name, depth int) (bool, er
 	}
 	return false, nil
 }
+
+// Names gives the projects that the drop folders hold files of that by their names may
+// be distributions. It looks at nothing but names, as [Has] does.
+func Names(ctx context.Context, dirs []string) (map[packaging.Name]bool, error) {
+	names := map[packaging.Name]bool{}
+	for _, dir := range dirs {
+		if err := addNames(ctx, names, dir, 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return names, nil
+}
+
+func addNames(ctx context.Context, names map[packaging.Name]bool, dir string, depth int) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if e.IsDir() && name[0] != '.' && depth < maxDepth {
+			if err := addNames(ctx, names, filepath.Join(dir, name), depth+1); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+			continue
+		}
+		if isDistribution([]byte(name)) {
+			if f, err := packaging.ParseFilename(name, ""); err == nil {
+				names[f.Project] = true
+			}
+		}
+	}
+	return nil
+}

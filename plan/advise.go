@@ -29,7 +29,7 @@ type Advice struct {
 
 // about reports whether the advice is about files from a source.
 func (a *Advice) about(source string) bool {
-	return a != nil && source != "" && source != catalog.Local && source != catalog.Direct &&
+	return a != nil && source != "" && catalog.IsPublic(source) &&
 		(len(a.Upstreams) == 0 || slices.Contains(a.Upstreams, source))
 }
 

@@ -174,6 +174,7 @@ Begin with:
 		newLog(&s),
 		newPromote(&s),
 		newExport(&s),
+		newImport(&s),
 		newDiff(&s),
 		newSnapshot(&s),
 		newRollback(&s),

@@ -1,0 +1,287 @@
+package nestgen
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"nestgen/catalog"
+	"nestgen/intake"
+	"nestgen/internal/secret"
+	"nestgen/plan"
+)
+
+// A project that was imported belongs to the site that it came from. The catalog keeps
+// what that site says of it; what the index lists is that, but for what the policy and
+// the advisories here have against it. Upstreams are not asked for it, no drop folder
+// gives files of it, and no line of the allowlist has it stay or go.
+
+// A reconciled is what has to change so that the index lists a project as another site
+// has it.
+type reconciled struct {
+	catalog.Imported
+	current *catalog.Project // nil for one that is not here
+
+	put      []catalog.File
+	is       map[string]bool // those of them that are listed already
+	leave    []plan.Withdrawal
+	standing catalog.Standing
+	restated bool
+	links    []catalog.Link
+	relink   bool
+	display  string
+
+	lacking []catalog.File // would be listed, if their bytes were here
+	blocked []catalog.File // would be listed, if nothing here forbade it
+}
+
+// changes reports whether there is anything to do.
+func (r *reconciled) changes() bool {
+	return len(r.put)+len(r.leave) > 0 || r.restated || r.relink || r.current != nil && r.current.Display != r.display
+}
+
+// vanishes reports whether all files of a project leave the index that are not
+// forbidden.
+func (r *reconciled) vanishes() bool {
+	if r.current == nil || len(r.current.Files) == 0 || len(r.leave) < len(r.current.Files) {
+		return false
+	}
+	return len(r.put) == 0 && slices.ContainsFunc(r.leave, func(w plan.Withdrawal) bool { return !w.Blocked })
+}
+
+// reconcile finds out what has to change of a project. have says of a file whether its
+// bytes are here, or come.
+func (s *site) reconcile(ctx context.Context, of catalog.Imported, reason string, have func(*catalog.File) (bool, error)) (*reconciled, error) {
+	n := of.Name
+	r := &reconciled{Imported: of, is: map[string]bool{}}
+	current, err := s.catalog.Project(ctx, n)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		current = &catalog.Project{Name: n, Display: string(n)}
+	case err != nil:
+		return nil, storage(err)
+	default:
+		r.current = current
+	}
+	advice, err := s.advice(ctx, n, r.current)
+	if err != nil {
+		return nil, err
+	}
+	left := make(map[string]catalog.File, len(current.Files))
+	for _, f := range current.Files {
+		left[f.Filename] = f
+	}
+	var files []catalog.File
+	for _, f := range of.Files {
+		if f.Announced {
+			continue // it comes when its bytes do
+		}
+		old, listed := left[f.Filename]
+		if s.forbidden(f, advice) {
+			r.blocked = append(r.blocked, f)
+			if listed {
+				delete(left, f.Filename)
+				r.leave = append(r.leave, plan.Withdrawal{File: old, Reason: "the policy or an advisory blocks it", Blocked: true})
+			}
+			continue
+		}
+		if !listed || old.SHA256 != f.SHA256 {
+			here, err := have(&f)
+			if err != nil {
+				return nil, err
+			}
+			if !here {
+				r.lacking = append(r.lacking, f)
+				if listed {
+					delete(left, f.Filename)
+					files = append(files, old) // what is here stays
+				}
+				continue
+			}
+		}
+		delete(left, f.Filename)
+		f.Yanked = s.yank(&f, advice)
+		files = append(files, f)
+		if listed && old == f {
+			continue
+		}
+		r.put, r.is[f.Filename] = append(r.put, f), listed
+	}
+	for _, name := range slices.Sorted(maps.Keys(left)) {
+		r.leave = append(r.leave, plan.Withdrawal{File: left[name], Reason: reason})
+	}
+	r.links = slices.DeleteFunc(slices.Clone(of.Links), func(l catalog.Link) bool { return s.refusesLink(l) })
+	r.relink = !sameLinkSet(current.Links, r.links)
+	r.standing = catalog.Standing{Status: s.intent.policy.Status(n, of.Status), Note: cmp.Or(s.intent.policy.Note(n), of.Note)}
+	if r.current == nil && len(files) == 0 && len(r.links) == 0 && of.Status == (catalog.Status{}) {
+		r.standing = catalog.Standing{} // nothing of it is here
+	}
+	r.restated = r.standing != catalog.Standing{Status: current.Status, Note: current.Note}
+	catalog.SortFiles(files)
+	r.display = catalog.SpellingOf(n, r.links, files)
+	return r, nil
+}
+
+func sameLinkSet(a, b []catalog.Link) bool {
+	set := make(map[catalog.Link]bool, len(a))
+	for _, l := range a {
+		set[l] = true
+	}
+	return len(a) == len(b) && !slices.ContainsFunc(b, func(l catalog.Link) bool { return !set[l] })
+}
+
+// linkSchemes are what the address of a development link may begin with, after the
+// name of a version control system and a plus sign.
+var linkSchemes = []string{"http", "https", "git", "ssh", "svn", "bzr", "lp", "sftp"}
+
+// refusesLink reports whether a development link of another site is not listed here.
+func (s *site) refusesLink(l catalog.Link) bool {
+	u, err := url.Parse(l.URL)
+	if err != nil {
+		return true
+	}
+	scheme := u.Scheme[strings.LastIndexByte(u.Scheme, '+')+1:]
+	if _, has := secret.Address(l.URL); has && s.LinkPasswords == "refuse" {
+		return true
+	}
+	return !slices.Contains(linkSchemes, scheme)
+}
+
+// recordImported notes in the catalog what has to change of a project, and what the
+// other site says of it.
+func (s *site) recordImported(tx *catalog.Tx, r *reconciled, why string) error {
+	n := r.Name
+	owner, err := tx.Owner(n)
+	if err != nil {
+		return err
+	}
+	if owner != "" && owner != r.Origin {
+		return &fault{ErrIncomplete, errors.New(string(n) + ": the name has gone to " + owner + " while this run was at work"), "run it again"}
+	}
+	if r.changes() {
+		if err := tx.Claim(n, r.display, r.Origin); err != nil {
+			return err
+		}
+	}
+	for _, f := range r.put {
+		if err := tx.Put(f, why); err != nil {
+			return err
+		}
+	}
+	for _, w := range r.leave {
+		if err := tx.Withdraw(n, w.File.Filename, w.Reason, trueNow(), time.Duration(s.Grace)); err != nil {
+			return err
+		}
+		if w.Blocked {
+			if err := tx.Withhold(w.File.Path); err != nil {
+				return err
+			}
+		}
+	}
+	if r.restated {
+		if err := tx.SetStatus(n, r.standing.Status, r.standing.Note, r.Origin); err != nil {
+			return err
+		}
+	}
+	if r.relink {
+		return tx.SetLinks(n, r.links)
+	}
+	return nil
+}
+
+// report puts what changes of a project into the report.
+func (s *site) reportImported(r *reconciled, why string) {
+	for _, f := range r.put {
+		if r.is[f.Filename] {
+			s.report.Changed.add(f, []string{why})
+		} else {
+			s.report.Added.add(f, []string{why})
+		}
+	}
+	for _, w := range r.leave {
+		s.report.Withdrawn.add(w.File, []string{w.Reason})
+	}
+	if r.relink {
+		s.report.Relinked++
+	}
+}
+
+// readImports finds out what was imported.
+func (s *site) readImports(ctx context.Context) (err error) {
+	s.imports, err = s.catalog.ImportedNames(ctx)
+	return storage(err)
+}
+
+// keepImported has the projects that were imported listed as the policy and the
+// advisories want them now.
+func (s *site) keepImported(ctx context.Context) error {
+	var changed []*reconciled
+	for _, n := range slices.Sorted(maps.Keys(s.imports)) {
+		if s.only != nil && !s.only[n] {
+			continue
+		}
+		if !s.ofOtherSite(n) {
+			continue // the settings have another mind of it
+		}
+		of, err := s.catalog.Imported(ctx, s.imports[n], n)
+		if err != nil {
+			return storage(err)
+		}
+		r, err := s.reconcile(ctx, of, "the policy here has it so", func(f *catalog.File) (bool, error) { return s.hasStored(f) })
+		if err != nil {
+			return err
+		}
+		if r.changes() {
+			changed = append(changed, r)
+		}
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	if !s.opts.DryRun {
+		err := s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
+			for _, r := range changed {
+				if err := s.recordImported(tx, r, "the policy here lets it in"); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return storage(err)
+		}
+	}
+	for _, r := range changed {
+		s.reportImported(r, "the policy")
+	}
+	return nil
+}
+
+// hasStored reports whether the store has the bytes of a file, be they withheld.
+func (s *site) hasStored(f *catalog.File) (bool, error) {
+	file, err := s.openStored(f.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, storage(err)
+	}
+	defer file.Close()
+	return isFile(file, f)
+}
+
+func isFile(file *os.File, f *catalog.File) (bool, error) {
+	fi, err := file.Stat()
+	if err != nil || fi.Size() != f.Size {
+		return false, storage(err)
+	}
+	sums, err := intake.Digest(file)
+	return err == nil && sums.SHA256 == f.SHA256 && sums.BLAKE2b == f.BLAKE2b, storage(err)
+}
