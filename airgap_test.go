@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"nestgen/bundle"
+	"nestgen/catalog"
 	"nestgen/intake/intaketest"
 )
 
@@ -275,4 +276,294 @@ func TestTenRounds(t *testing.T) {
 func wheelData(name, version string) []byte {
 	_, data := intaketest.Wheel(name, version, plain)
 	return data
+}
+
+// What is missing after a gap is named, and nothing else is lost: --force takes the
+// rest, and the next bundle from the acknowledgement on has all of it.
+func TestAGapThatIsForced(t *testing.T) {
+	t.Parallel()
+	g := newGap(t)
+	g.near.write("policy.toml", "")
+	g.near.drop("a", "1.0", plain)
+	g.near.drop("b", "1.0", plain)
+	goes := g.near.drop("c", "1.0", plain)
+	g.near.drop("c", "2.0", plain)
+	g.near.build(0)
+	g.far.imports(0, g.export(ExportOptions{})...)
+	lost := g.near.drop("a", "2.0", plain)
+	g.near.remove("drop/" + goes)
+	g.near.write("policy.toml", "[[yank]]\nproject = \"b\"\nversions = \"==1.0\"\n")
+	g.near.build(0)
+	late := g.export(ExportOptions{})
+	comes := g.near.drop("d", "1.0", plain)
+	g.near.build(0)
+	files := g.export(ExportOptions{})
+	g.far.refusesBundle(ErrSettings, "are missing", files...)
+	done, err := Import(t.Context(), g.far.Config, Options{}, ImportOptions{Force: true}, files...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(done.Missing, []string{lost}) || !slices.Equal(done.Unsure, []string{"a", "b", "c"}) || done.Report.Status != 3 {
+		t.Errorf("missing %q, unsure %q, status %d:\n%s", done.Missing, done.Unsure, done.Report.Status, problemText(done.Report))
+	}
+	g.far.lists("a-1.0-py3-none-any.whl", "b-1.0-py3-none-any.whl", "c-2.0-py3-none-any.whl", comes)
+
+	// A bundle that goes on from there is taken in, and the gap is not forgotten.
+	g.near.drop("e", "1.0", plain)
+	g.near.build(0)
+	if done, err = Import(t.Context(), g.far.Config, Options{}, ImportOptions{}, g.export(ExportOptions{})...); err != nil || done.Report.Status != 3 || len(done.Missing) != 1 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	// Nor is it by the bundle that was late: what it says of a is older than what is here of d.
+	if done, err = Import(t.Context(), g.far.Config, Options{}, ImportOptions{}, late...); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Acknowledge(t.Context(), g.near.Config, Options{}, done.Ack); err != nil {
+		t.Fatal(err)
+	}
+	again := g.export(ExportOptions{})
+	if done = g.far.imports(0, again...); len(done.Missing)+len(done.Unsure) > 0 {
+		t.Errorf("still missing: %+v", done)
+	}
+	g.same()
+	if done = g.far.imports(0, again...); !done.Nothing {
+		t.Errorf("news: %+v", done)
+	}
+}
+
+// What was imported is exported again, and the third site is as the first.
+func TestAChainOfSites(t *testing.T) {
+	t.Parallel()
+	g := newGap(t)
+	third := newWorld(t)
+	link(t, g.far, "middle.example", third)
+	g.near.write("policy.toml", "")
+	g.near.drop("a", "1.0", plain)
+	goes := g.near.drop("b", "1.0", plain)
+	g.near.drop("b", "2.0", plain)
+	for round := range 3 {
+		g.near.build(0)
+		g.far.imports(0, g.export(ExportOptions{})...)
+		third.imports(0, exported(t, g.far, g.stick, ExportOptions{Tag: "third"})...)
+		if d := differ(t, g.near, third); len(d) > 0 {
+			t.Fatalf("round %d: first and third differ in %q", round, d)
+		}
+		g.near.drop("c", []string{"1.0", "2.0", "3.0"}[round], plain)
+		if round == 0 {
+			g.near.remove("drop/" + goes)
+			g.near.write("policy.toml", "[[yank]]\nproject = \"a\"\nversions = \"==1.0\"\nreason = \"old\"\n")
+		}
+	}
+	s, err := catalog.OpenReadOnly(third.catalogFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	p, err := s.Project(t.Context(), "a")
+	if err != nil || p.Owner != "middle.example" || p.Files[0].Source != "middle.example:local" || p.Files[0].Public() {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+// A key that was rotated is followed from the one that is trusted, and remembered.
+func TestARotatedKeyIsFollowed(t *testing.T) {
+	t.Parallel()
+	g := newGap(t)
+	g.near.drop("a", "1.0", plain)
+	g.near.build(0)
+	g.far.imports(0, g.export(ExportOptions{})...)
+	for _, v := range []string{"2.0", "3.0"} {
+		if _, err := RotateKey(t.Context(), g.near.Config, Options{}); err != nil {
+			t.Fatal(err)
+		}
+		g.near.drop("a", v, plain)
+		g.near.build(0)
+	}
+	files := g.export(ExportOptions{})
+	if done, err := Import(t.Context(), g.far.Config, Options{DryRun: true}, ImportOptions{}, files...); err != nil || done.Report.Added.Count != 2 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	before, err := g.far.Keys().Trusted()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.far.imports(0, files...)
+	g.same()
+	after, err := g.far.Keys().Trusted()
+	own, oerr := g.near.Keys().Own()
+	if err = errors.Join(err, oerr); err != nil || len(after) != 1 || after[0].Verifier != own.Verifier || before[0].Verifier == own.Verifier {
+		t.Errorf("trusted before %v, after %v, %v", before, after, err)
+	}
+}
+
+// A bundle of somebody whom nobody trusts is not looked into; the way out is printed.
+func TestAnUnknownKeyIsRefused(t *testing.T) {
+	t.Parallel()
+	near, far := newWorld(t), newWorld(t)
+	near.drop("a", "1.0", plain)
+	near.build(0)
+	files := exported(t, near, t.TempDir(), ExportOptions{})
+	own, err := near.Keys().Own() // the first export, or the build, has made it
+	if err != nil {
+		t.Fatal(err)
+	}
+	far.drop("mine", "1.0", plain)
+	far.build(0)
+	far.refusesBundle(ErrAlarm, own.Key().Fingerprint(), files...)
+	_, err = Import(t.Context(), far.Config, Options{}, ImportOptions{}, files...)
+	if want := "nestgen key trust '" + own.Verifier + "'"; !strings.Contains(Hint(err), want) {
+		t.Errorf("hint %q, want %q", Hint(err), want)
+	}
+	near.refusesBundle(ErrAlarm, "this site itself", files...)
+	if _, err := far.Keys().Trust(own.Verifier); err != nil {
+		t.Fatal(err)
+	}
+	far.imports(0, files...)
+	far.lists("a-1.0-py3-none-any.whl", "mine-1.0-py3-none-any.whl")
+}
+
+// The far side has projects of its own, an upstream, a policy: all of that stays.
+func TestTheFarSideHasTheLastWord(t *testing.T) {
+	t.Parallel()
+	g := newGap(t)
+	for _, n := range []string{"mine", "dropped", "reserved-x", "asked", "shared", "excepted"} {
+		g.near.drop(n, "1.0", intaketest.Opts{Summary: "of the near side"})
+	}
+	blocked := g.near.drop("shared", "2.0", plain)
+	g.near.build(0)
+	mine := g.far.drop("mine", "9.0", plain)
+	g.far.Reserved = []string{"reserved-*"}
+	g.far.Projects = []ProjectConfig{{Name: "excepted", Sources: "local"}}
+	g.far.write("policy.toml", "[[block]]\nproject = \"shared\"\nversions = \"==2.0\"\nreason = \"it bites\"\n[[yank]]\nproject = \"shared\"\nversions = \"==1.0\"\nreason = \"see the wiki\"\n")
+	g.far.build(0)
+	g.far.drop("dropped", "9.0", plain)
+	g.far.write("allowlist.txt", "asked\n")
+	files := g.export(ExportOptions{})
+	done := g.far.imports(3, files...)
+	for _, n := range []string{"mine", "dropped", "reserved-x", "asked", "excepted"} {
+		g.far.tells(done.Report, "incomplete", n+": not taken from near.example")
+	}
+	g.far.lists(mine, "shared-1.0-py3-none-any.whl")
+	if y := g.far.page("shared").Files[0].Yanked; y != "see the wiki" {
+		t.Errorf("yanked %v", y)
+	}
+	// What nobody is to have did not even come into the store.
+	if found, _ := filepath.Glob(g.far.path("site/packages/*/*/*/" + blocked)); len(found) > 0 {
+		t.Errorf("blocked, and in the store: %q", found)
+	}
+	g.far.write("allowlist.txt", "")
+	g.far.remove("drop/dropped-9.0-py3-none-any.whl")
+
+	// A build leaves what was imported alone, and takes nothing of its own under such
+	// a name.
+	g.far.write("policy.toml", "")
+	g.far.drop("shared", "3.0", plain)
+	r, err := Build(t.Context(), g.far.Config, Options{})
+	if err != nil || r.Status != 3 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	g.far.tells(r, "incomplete", "the name shared belongs to near.example")
+	g.far.lists(mine, "shared-1.0-py3-none-any.whl")
+	if y := g.far.page("shared").Files[0].Yanked; y != nil && y != false {
+		t.Errorf("yanked %v, though nobody says so any more", y)
+	}
+	g.far.remove("drop/shared-3.0-py3-none-any.whl")
+	g.far.build(0)
+
+	// Now that nothing is blocked, the bundle brings it.
+	g.far.Reserved, g.far.Projects = nil, nil
+	g.far.imports(3, files...) // mine is still not theirs
+	g.far.lists(mine, "shared-1.0-py3-none-any.whl", blocked, "dropped-1.0-py3-none-any.whl", "reserved_x-1.0-py3-none-any.whl", "asked-1.0-py3-none-any.whl", "excepted-1.0-py3-none-any.whl")
+}
+
+// A bundle by which most would vanish waits for somebody to say that it is meant.
+func TestTheBrakeOfAnImport(t *testing.T) {
+	t.Parallel()
+	g := newGap(t)
+	var names []string
+	for _, n := range []string{"a", "b", "c", "d"} {
+		names = append(names, g.near.drop(n, "1.0", plain))
+	}
+	g.near.build(0)
+	g.far.imports(0, g.export(ExportOptions{})...)
+	for _, n := range names[1:] {
+		g.near.remove("drop/" + n)
+	}
+	g.near.build(0, Options{AllowRemovals: true})
+	files := g.export(ExportOptions{})
+	g.far.refusesBundle(ErrAlarm, "3 of 4 projects", files...)
+	if _, err := Import(t.Context(), g.far.Config, Options{AllowRemovals: true}, ImportOptions{}, files...); err != nil {
+		t.Fatal(err)
+	}
+	g.same()
+}
+
+// A bundle of some projects has all that these may need, and of the others no more
+// than the hashes of what became of them.
+func TestABundleOfSomeProjects(t *testing.T) {
+	t.Parallel()
+	g := newGap(t)
+	g.near.drop("app", "1.0", intaketest.Opts{RequiresDist: []string{"lib>=1", `other; sys_platform == "win32"`}})
+	g.near.drop("lib", "1.0", intaketest.Opts{RequiresDist: []string{"base"}})
+	g.near.drop("base", "1.0", plain)
+	g.near.drop("other", "1.0", plain)
+	g.near.drop("secret", "1.0", plain)
+	g.near.build(0)
+	some := ExportOptions{Tag: "some", Projects: []string{"App"}}
+	files := g.export(some)
+	data, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(data), "secret") {
+		t.Error("the bundle speaks of a project that it is not about")
+	}
+	g.far.imports(0, files...)
+	want := []string{"app-1.0-py3-none-any.whl", "lib-1.0-py3-none-any.whl", "base-1.0-py3-none-any.whl", "other-1.0-py3-none-any.whl"}
+	g.far.lists(want...)
+
+	// The next one goes on; when more is needed, it begins anew.
+	g.near.drop("base", "2.0", plain)
+	g.near.drop("secret", "2.0", plain)
+	g.near.build(0)
+	g.far.imports(0, g.export(some)...)
+	want = append(want, "base-2.0-py3-none-any.whl")
+	g.far.lists(want...)
+	g.near.drop("base", "3.0", intaketest.Opts{RequiresDist: []string{"secret"}})
+	g.near.build(0)
+	g.far.imports(0, g.export(some)...)
+	g.far.lists(append(want, "base-3.0-py3-none-any.whl", "secret-1.0-py3-none-any.whl", "secret-2.0-py3-none-any.whl")...)
+	g.same()
+}
+
+// A history that was rewritten, as by a catalog from a backup, is not taken.
+func TestARewrittenHistoryIsRefused(t *testing.T) {
+	t.Parallel()
+	g := newGap(t)
+	g.near.drop("a", "1.0", plain)
+	g.near.build(0)
+	backup, err := os.ReadFile(g.near.catalogFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.near.drop("a", "2.0", plain)
+	g.near.build(0)
+	g.far.imports(0, g.export(ExportOptions{})...)
+
+	// Other things happen on the near side in place of those.
+	for _, f := range []string{"catalog.db-wal", "catalog.db-shm"} {
+		g.near.remove("state/" + f)
+	}
+	g.near.write("state/catalog.db", string(backup))
+	g.near.remove("site/log")
+	g.near.remove("drop/a-2.0-py3-none-any.whl")
+	for _, v := range []string{"3.0", "4.0", "5.0"} {
+		g.near.drop("a", v, plain)
+	}
+	if _, err := Build(t.Context(), g.near.Config, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	all := int64(0)
+	files := g.export(ExportOptions{Since: &all})
+	g.far.refusesBundle(ErrAlarm, "the history of near.example is another", files...)
 }

@@ -186,6 +186,9 @@ type scene struct {
 	// held says that builds change nothing after it, and say so.
 	held bool
 
+	// same is a site that this one is the same as in the end; empty for none.
+	same string
+
 	// short scenes are tried at a few points by every test run.
 	short bool
 }
@@ -342,6 +345,22 @@ text = "be careful"
 			setup: gone,
 		},
 		{
+			name: "first import", now: today, args: []string{"import", "-q", "bundle.tar"}, short: true,
+			setup: func(s stage) error { return errors.Join(s.write("nestgen.toml", settings), s.bundled()) },
+			same:  "near/site",
+		},
+		{
+			name: "import", now: today, args: []string{"import", "-q", "--allow-removals", "second.tar"}, short: true,
+			setup: func(s stage) error {
+				err := errors.Join(s.write("nestgen.toml", settings), s.bundled())
+				if err == nil {
+					_, err = s.nestgen(today, "import", "bundle.tar")
+				}
+				return errors.Join(err, s.bundledAgain())
+			},
+			same: "near/site",
+		},
+		{
 			name: "deletion after the grace", now: today + grace + 1, args: []string{"build", "-q"},
 			setup: withdrawn,
 		},
@@ -362,6 +381,92 @@ text = "be careful"
 			check: noWorse,
 		},
 	}
+}
+
+// bundled makes another site, whose key this one trusts, and a bundle of all that it
+// has.
+func (s stage) bundled() error {
+	near := stage{s.path("near")}
+	err := near.dropSite()
+	if err == nil {
+		_, err = near.nestgen(today, "build")
+	}
+	if err == nil {
+		_, err = s.nestgen(today, "export", "-c", "near/nestgen.toml", "--tag", "far", "--to", "bundle.tar")
+	}
+	if err != nil {
+		return err
+	}
+	key, err := s.nestgen(today, "key", "show", "--json", "-c", "near/nestgen.toml")
+	if err != nil {
+		return err
+	}
+	_, key, _ = strings.Cut(key, `"key":`)
+	key, _, _ = strings.Cut(strings.TrimLeft(key, ` "`), `"`)
+	// Two sites of one machine would have the same name otherwise; they do not mind.
+	_, err = s.nestgen(today, "key", "trust", key)
+	return err
+}
+
+// bundledAgain changes the other site, and makes a bundle of that.
+func (s stage) bundledAgain() error {
+	near := stage{s.path("near")}
+	err := errors.Join(
+		near.put("drop", wheel("alpha", "1.2"), wheel("lambda", "1.0")),
+		near.remove("drop/"+egg("beta", "0.3").name, "drop/"+sdist("delta", "4.0").name, "drop/"+sdist("alpha", "1.1").name),
+		near.write("policy.toml", "[[yank]]\nproject = \"alpha\"\nversions = \"==1.0\"\n[[status]]\nproject = \"epsilon\"\nstatus = \"deprecated\"\n"),
+	)
+	if err == nil {
+		_, err = near.nestgen(today, "build", "--allow-removals")
+	}
+	if err == nil {
+		_, err = s.nestgen(today, "export", "-c", "near/nestgen.toml", "--tag", "far", "--to", "second.tar")
+	}
+	return err
+}
+
+// sameSites compares byte by byte what two sites list. What only one of them has in its
+// store still, has left the index.
+func sameSites(near, far string) error {
+	for _, shelf := range []string{"simple", "flat", "easy", "pypi", "packages"} {
+		for _, way := range [][2]string{{near, far}, {far, near}} {
+			err := filepath.WalkDir(filepath.Join(way[0], shelf), func(path string, d fs.DirEntry, err error) error {
+				if err != nil || d.IsDir() {
+					return err
+				}
+				rel, err := filepath.Rel(way[0], path)
+				if err != nil {
+					return err
+				}
+				a, err := os.ReadFile(path)
+				if err != nil {
+					return err
+				}
+				b, err := os.ReadFile(filepath.Join(way[1], rel))
+				if errors.Is(err, fs.ErrNotExist) && shelf == "packages" && !lists(near, path) {
+					return nil
+				}
+				if err == nil && !bytes.Equal(a, b) {
+					err = fmt.Errorf("%s: near and far have other bytes", rel)
+				}
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// lists reports whether a site lists a file of its store.
+func lists(site, path string) bool {
+	page, err := os.ReadFile(filepath.Join(site, "flat", "index.html"))
+	name := filepath.Base(path)
+	for _, ending := range []string{".metadata", ".asc", ".provenance"} {
+		name = strings.TrimSuffix(name, ending)
+	}
+	return err != nil || bytes.Contains(page, []byte(name))
 }
 
 // forbidding is a policy by which files are to be had by nobody.
@@ -577,6 +682,11 @@ func (c scene) final() func(dir string) error {
 		for _, left := range []string{"state/stage", "state/partial"} {
 			if inside, err := os.ReadDir(s.path(left)); err == nil && len(inside) > 0 {
 				return fmt.Errorf("%s: %s is left over", left, inside[0].Name())
+			}
+		}
+		if c.same != "" {
+			if err := sameSites(s.path(c.same), s.path("site")); err != nil {
+				return err
 			}
 		}
 		got, err := s.nestgen(c.now, "list", "--json")
