@@ -8,7 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -85,9 +85,9 @@ func Import(ctx context.Context, c Config, o Options, i ImportOptions, files ...
 		s.reportFault(err)
 	}
 	if m.bundle != nil {
-		err = errors.Join(err, m.bundle.Close())
+		err = errors.Join(err, storage(m.bundle.Close()))
 	}
-	return m.done, errors.Join(err, s.close())
+	return m.done, errors.Join(err, storage(s.close()))
 }
 
 // An importer takes in one bundle.
@@ -199,12 +199,11 @@ func (m *importer) openBundle(ctx context.Context, files []string) error {
 	}
 	o := bundle.VerifyOptions{}
 	if m.tree != nil {
-		if o.Temp, err = m.tree.TempPath(); err == nil {
-			err = os.Mkdir(o.Temp, 0o700)
-		}
+		path, err := m.tree.TempPath()
 		if err != nil {
 			return storage(err)
 		}
+		o.Temp = filepath.Dir(path)
 	}
 	m.progress.Stage("verifying", m.bundle.Size())
 	var before int64

@@ -346,13 +346,13 @@ text = "be careful"
 		},
 		{
 			name: "first import", now: today, args: []string{"import", "-q", "bundle.tar"}, short: true,
-			setup: func(s stage) error { return errors.Join(s.write("nestgen.toml", settings), s.bundled()) },
+			setup: func(s stage) error { return errors.Join(s.write("nestgen.toml", settings, "drop/.keep", ""), s.bundled()) },
 			same:  "near/site",
 		},
 		{
 			name: "import", now: today, args: []string{"import", "-q", "--allow-removals", "second.tar"}, short: true,
 			setup: func(s stage) error {
-				err := errors.Join(s.write("nestgen.toml", settings), s.bundled())
+				err := errors.Join(s.write("nestgen.toml", settings, "drop/.keep", ""), s.bundled())
 				if err == nil {
 					_, err = s.nestgen(today, "import", "bundle.tar")
 				}
