@@ -389,6 +389,38 @@ func TestAnImportThatIsStopped(t *testing.T) {
 	g.far.lists("a-1.0-py3-none-any.whl", "b-1.0-py3-none-any.whl", "c-1.0-py3-none-any.whl", "mine-1.0-py3-none-any.whl")
 }
 
+// What was lost of the store comes back with a bundle that has it, and the hook hears of
+// what an import publishes.
+func TestAnImportBringsBackWhatWasLost(t *testing.T) {
+	t.Parallel()
+	g := newGap(t)
+	g.near.drop("a", "1.0", plain)
+	g.near.drop("b", "1.0", plain)
+	g.near.build(0)
+	files := g.export(ExportOptions{})
+	g.far.hookScript("cat > told")
+	g.far.imports(0, files...)
+	if p := g.far.hears("told"); p == nil || len(p.Projects) != 2 {
+		t.Errorf("the hook was told %+v", p)
+	}
+	stored, err := filepath.Glob(g.far.path("site/packages/*/*/*/a-1.0-py3-none-any.whl"))
+	if err != nil || len(stored) != 1 {
+		t.Fatal(stored, err)
+	}
+	if err := os.RemoveAll(filepath.Dir(stored[0])); err != nil {
+		t.Fatal(err)
+	}
+	v, err := Verify(t.Context(), g.far.Config, Options{}, true)
+	if err != nil || v.Whole() {
+		t.Fatalf("Verify: %+v, %v", v, err)
+	}
+	g.far.imports(0, files...)
+	g.same()
+	if v, err = Verify(t.Context(), g.far.Config, Options{}, false); err != nil || len(v.Findings) > 0 {
+		t.Errorf("Verify: %+v, %v", v, err)
+	}
+}
+
 // A stopper ends a run after so many steps.
 type stopper struct {
 	left int

@@ -84,10 +84,18 @@ func Import(ctx context.Context, c Config, o Options, i ImportOptions, files ...
 	if err != nil {
 		s.reportFault(err)
 	}
+	var report *Report
+	if m.done != nil {
+		report = m.done.Report
+	}
+	tell := s.hook(report)
 	if m.bundle != nil {
 		err = errors.Join(err, storage(m.bundle.Close()))
 	}
-	return m.done, errors.Join(err, storage(s.close()))
+	if err = errors.Join(err, storage(s.close())); err == nil {
+		tell(ctx)
+	}
+	return m.done, err
 }
 
 // An importer takes in one bundle.
@@ -121,6 +129,9 @@ func (m *importer) run(ctx context.Context, files []string) error {
 		return err
 	}
 	if err := m.site.begin(ctx); err != nil {
+		return err
+	}
+	if err := m.beginHook(ctx); err != nil {
 		return err
 	}
 	if err := m.readIntent(ctx); err != nil {
@@ -398,6 +409,28 @@ func (m *importer) decide(ctx context.Context) error {
 			return err
 		}
 		m.changes = append(m.changes, r)
+		if err := m.recover(w, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recover takes the bytes of files that are listed, and whose bytes were lost.
+func (m *importer) recover(w *follow, r *reconciled) error {
+	if r.current == nil {
+		return nil
+	}
+	for i := range r.Files {
+		f := &r.Files[i]
+		old, listed := listedAs(r.current, f.Filename)
+		if f.Announced || !listed || old.SHA256 != f.SHA256 || m.exists(f.Path) || m.isWithheld(f.Path) ||
+			slices.ContainsFunc(r.blocked, func(b catalog.File) bool { return b.Filename == f.Filename }) {
+			continue
+		}
+		if _, err := m.has(w, f); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -714,7 +747,7 @@ func (m *importer) tell() {
 	for _, name := range d.Unsure {
 		m.report.problem(plan.Incomplete, name, "take the acknowledgement back; the next export has it", "what became of it in the serials that are missing is not known here")
 	}
-	d.Nothing = !m.news && changes == 0 && len(m.report.Problems) == 0
+	d.Nothing = !m.news && changes == 0 && len(m.take) == 0 && len(m.report.Problems) == 0
 }
 
 // listsAlready reports whether the index here lists a file.

@@ -493,6 +493,9 @@ func (s *site) sourceOf(name, address string) (*fetch.Source, error) {
 		if list := s.upstream.of(name); len(list) == 1 {
 			return list[0], nil
 		}
+		if site, _, is := strings.Cut(name, ":"); is {
+			return nil, fmt.Errorf("it was imported from %s: take a bundle in once more that has it", site)
+		}
 		return nil, fmt.Errorf("the upstream %q is not in the settings", name)
 	}
 	return s.upstream.directOf(s, address)
