@@ -536,6 +536,26 @@ func TestABundleOfSomeProjects(t *testing.T) {
 	g.same()
 }
 
+// What the index was at a serial can be exported, also what it has lost since.
+func TestAnExportOfWhatWas(t *testing.T) {
+	t.Parallel()
+	g := newGap(t)
+	goes := g.near.drop("a", "1.0", plain)
+	stays := g.near.drop("b", "1.0", plain)
+	then := g.near.build(0).Serial
+	g.near.remove("drop/" + goes)
+	g.near.drop("b", "2.0", plain)
+	g.near.build(0)
+	g.far.imports(0, g.export(ExportOptions{Tag: "then", Until: &then})...)
+	g.far.lists(goes, stays)
+	late := then + 100
+	if _, err := Export(t.Context(), g.near.Config, Options{}, ExportOptions{Tag: "then", To: g.stick, Until: &late}); !errors.Is(err, ErrSettings) {
+		t.Errorf("Export of what will be: %v", err)
+	}
+	g.far.imports(0, g.export(ExportOptions{Tag: "then"})...) // it goes on from there
+	g.same()
+}
+
 // A history that was rewritten, as by a catalog from a backup, is not taken.
 func TestARewrittenHistoryIsRefused(t *testing.T) {
 	t.Parallel()

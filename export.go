@@ -42,6 +42,10 @@ type ExportOptions struct {
 	// the stream ended.
 	Since *int64
 
+	// Until is the serial with which it ends, to export the index as it was then; nil
+	// for the last one.
+	Until *int64
+
 	// Projects are all that the bundle is about, with everything in the index that
 	// they may need. If empty, it is about all.
 	Projects []string
@@ -288,6 +292,12 @@ func (x *exporter) begin(ctx context.Context) error {
 	if err := x.mustGoOn(ctx); err != nil {
 		return err
 	}
+	if x.Until != nil {
+		if *x.Until < 0 || *x.Until > d.To {
+			return &fault{ErrSettings, fmt.Errorf("--until %d: the last serial is %d", *x.Until, d.To), ""}
+		}
+		d.To = *x.Until
+	}
 	begins, err := x.catalog.Begins(ctx)
 	if err != nil {
 		return err
@@ -338,10 +348,13 @@ func (x *exporter) key() (err error) {
 // mustGoOn refuses to sign a log that does not begin with what was signed before: the
 // catalog comes from a backup.
 func (x *exporter) mustGoOn(ctx context.Context) error {
-	d := x.done
-	newer := &fault{ErrAlarm, fmt.Errorf("the stream %s was exported up to serial %d, and the catalog knows %d events: it comes from a backup", x.Tag, x.last.Last, d.To),
+	size, err := x.catalog.Serial(ctx)
+	if err != nil {
+		return err
+	}
+	newer := &fault{ErrAlarm, fmt.Errorf("the stream %s was exported up to serial %d, and the catalog knows %d events: it comes from a backup", x.Tag, x.last.Last, size),
 		`put the newest catalog back; the other side takes nothing of a history that is another than before`}
-	if x.last.Last > d.To {
+	if x.last.Last > size {
 		return newer
 	}
 	signed, err := x.readCheckpoint()
@@ -349,7 +362,7 @@ func (x *exporter) mustGoOn(ctx context.Context) error {
 		return nil //nolint:nilerr // none is published
 	}
 	now := checkpoint{}
-	now.Size = d.To
+	now.Size = size
 	if now.pages.Size, err = x.catalog.LogSize(ctx, catalog.Pages); err != nil {
 		return err
 	}

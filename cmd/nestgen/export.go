@@ -34,6 +34,7 @@ site comes to trust it.
 	f := cmd.Flags()
 	tag := f.String("tag", "", "the `TAG` of the destination: letters, digits, dots and dashes")
 	since := f.Int64("since", 0, "begin after this `SERIAL`, not where the last export of the tag ended")
+	until := f.Int64("until", 0, "end with this `SERIAL`: export the index as it was then")
 	all := f.Bool("all", false, "export everything, for an empty site: --since 0")
 	to := f.String("to", "", "the `FILE` to write, or a folder (default TAG-FROM-TO.tar in the current one)")
 	split := f.String("split", "", "make several files of this `SIZE` at most: 700MB, 4GB")
@@ -51,6 +52,9 @@ site comes to trust it.
 		e := nestgen.ExportOptions{Tag: *tag, Projects: *projects, To: *to, Zstd: *zstd}
 		if f.Changed("since") || *all {
 			e.Since = since
+		}
+		if f.Changed("until") {
+			e.Until = until
 		}
 		if *split != "" {
 			var size nestgen.Size
