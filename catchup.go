@@ -87,14 +87,9 @@ func (s *site) catchUp(ctx context.Context) error {
 			if err := tx.Adopt(&records[i], trueNow(), time.Duration(s.Grace)); err != nil {
 				return err
 			}
-			if err := adoptBack(tx, &records[i].Event); err != nil {
-				return err
-			}
 			touched[records[i].Project] = true
-			if records[i].Verb == catalog.Rotation {
-				if err := tookRotation(tx, &records[i].Event); err != nil {
-					return err
-				}
+			if err := tookOver(tx, &records[i].Event); err != nil {
+				return err
 			}
 		}
 		delete(touched, "")
@@ -119,6 +114,19 @@ func (s *site) catchUp(ctx context.Context) error {
 	if n := len(records); n > 0 {
 		s.warn(s.catalogFile(), "this is what a catalog from a backup is like; promotions and snapshots since then are not made again",
 			"the catalog ended with event %d, and the published log goes on: %d events were taken over from there", serial, n)
+	}
+	return nil
+}
+
+// tookOver notes what an event that was taken over stands for besides the index.
+func tookOver(tx *catalog.Tx, e *catalog.Event) error {
+	switch e.Verb {
+	case catalog.Rotation:
+		return tookRotation(tx, e)
+	case catalog.Rollback:
+		return tookRollback(tx, e)
+	case catalog.Resume:
+		return goOn(tx)
 	}
 	return nil
 }

@@ -162,3 +162,33 @@ func TestAbridgedRecordsAreTakenOver(t *testing.T) {
 	}
 	w.verifies()
 }
+
+// A site stays rolled back when its catalog comes from a backup of before that.
+func TestARollbackThatWasTakenOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.drop("a", "1.0", plain)
+	w.build(0)
+	w.drop("a", "2.0", plain)
+	w.build(0)
+	restore := w.backUp()
+	if _, err := Rollback(t.Context(), w.Config, Options{}, RollbackRequest{Serial: 1, Who: "alice"}); err != nil {
+		t.Fatal(err)
+	}
+	back := w.backUp()
+	n := w.serial()
+	restore()
+	w.held()
+	w.lists(a1)
+	if held, err := RolledBack(t.Context(), w.Config); err != nil || held == nil || held.Serial != 1 || held.By != "alice" || w.serial() != n {
+		t.Errorf("%+v, %v; serial %d", held, err, w.serial())
+	}
+	w.checkLog()
+	if _, err := EndRollback(t.Context(), w.Config, Options{}, "bob"); err != nil {
+		t.Fatal(err)
+	}
+	back()
+	w.build(0)
+	w.lists(a1, a2)
+	w.checkLog()
+}

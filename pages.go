@@ -296,7 +296,7 @@ func (s *site) publish(ctx context.Context) error {
 			return err
 		}
 		// A log that could not be published is tried again by every run, and no news.
-		if len(work) > 0 || size < tx.Last() {
+		if len(work) > 0 || list.outdated || size < tx.Last() {
 			if err := s.countForHook(tx); err != nil {
 				return err
 			}

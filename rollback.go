@@ -462,33 +462,20 @@ func (h HeldBack) reason() string {
 	return fmt.Sprintf("serial %d", h.Serial)
 }
 
-// adoptBack has the site held back, or no longer, as it was after an event that is taken
-// over from the published log.
-func adoptBack(tx *catalog.Tx, e *catalog.Event) error {
-	switch e.Verb {
-	case catalog.Resume:
-		return goOn(tx)
-	case catalog.Rollback:
-	default:
-		return nil
-	}
-	words := strings.Fields(e.Reason) // as [HeldBack.reason] writes it
-	held := HeldBack{Since: time.UnixMicro(e.Time).UTC().Format(time.RFC3339), By: e.Source}
-	if len(words) == 3 {
-		held.Tag, words = words[0], words[1:]
-	}
+// tookRollback holds the site back as the event of a rollback says, which was taken over.
+func tookRollback(tx *catalog.Tx, e *catalog.Event) error {
+	h := HeldBack{Since: time.UnixMicro(e.Time).UTC().Format(time.RFC3339), By: e.Source}
+	tag, serial, _ := strings.Cut(e.Reason, "serial ")
+	h.Tag = strings.TrimSuffix(tag, " ")
 	var err error
-	if len(words) == 2 {
-		held.Serial, err = strconv.ParseInt(words[1], 10, 64)
+	if h.Serial, err = strconv.ParseInt(serial, 10, 64); err != nil || h.reason() != e.Reason {
+		return fmt.Errorf("event %d: %q is no state that an index was rolled back to", e.Serial, e.Reason)
 	}
-	if err != nil || held.Serial < 1 {
-		return fmt.Errorf("event %d: %q does not say what the site was rolled back to", e.Serial, e.Reason)
-	}
-	state, err := json.Marshal(held)
+	state, err := json.Marshal(h)
 	if err != nil {
 		return err
 	}
-	return tx.SetMeta(metaBack, string(state))
+	return errors.Join(tx.SetMeta(metaBack, string(state)), tx.SetMeta(metaBackRules, ""))
 }
 
 // buildBack is the walk of a build while the site is held back: it takes out what

@@ -346,8 +346,10 @@ text = "be careful"
 		},
 		{
 			name: "first import", now: today, args: []string{"import", "-q", "bundle.tar"}, short: true,
-			setup: func(s stage) error { return errors.Join(s.write("nestgen.toml", settings, "drop/.keep", ""), s.bundled()) },
-			same:  "near/site",
+			setup: func(s stage) error {
+				return errors.Join(s.write("nestgen.toml", settings, "drop/.keep", ""), s.bundled())
+			},
+			same: "near/site",
 		},
 		{
 			name: "import", now: today, args: []string{"import", "-q", "--allow-removals", "second.tar"}, short: true,
