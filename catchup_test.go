@@ -1,6 +1,7 @@
 package nestgen
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -191,4 +192,21 @@ func TestARollbackThatWasTakenOver(t *testing.T) {
 	w.build(0)
 	w.lists(a1, a2)
 	w.checkLog()
+}
+
+// A site of which the whole state is lost begins anew, with another key and another log.
+func TestALogThatBeginsAnew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i := range 3 {
+		w.drop("a", fmt.Sprint(i), plain)
+	}
+	gone := w.drop("b", "1", plain)
+	w.build(0)
+	w.remove("state")
+	w.remove("drop/" + gone)
+	w.build(0, Options{AllowRemovals: true})
+	w.checkLog()
+	w.build(0)
+	w.verifies()
 }

@@ -273,22 +273,21 @@ func (s *site) ownVerifiers() (note.Verifiers, error) {
 // that there is anew, then the checkpoint. What keeps them from being published is told
 // in the report, and done is false then.
 func (s *site) publishLogs(ctx context.Context, turn *publish.Turn, anew bool) (done bool, err error) {
-	b := turn.Batch()
-	defer b.Close()
 	if !s.PublishLog {
-		if !s.exists(layout.Log) {
-			return true, nil
-		}
-		if err := b.RemoveFolder(layout.Log); err != nil {
-			return false, storage(err)
-		}
-		_, err := b.Publish(ctx)
-		return err == nil, storage(err)
+		return true, s.removeLog(ctx, turn)
 	}
 	before, err := s.readCheckpoint()
 	_, unproven := errors.AsType[*unprovenError](err)
 	if isStorage(err) {
 		return false, storage(err) // what is there may be more than the catalog knows
+	}
+	if unproven && !s.seenBefore && s.opts.AllowRemovals {
+		// Somebody has said that the site begins anew, and it has no key that the log of
+		// the former one counts for.
+		if err := s.removeLog(ctx, turn); err != nil {
+			return false, err
+		}
+		before, unproven = checkpoint{}, false
 	}
 	own, err := s.ownKey()
 	if isStorage(err) {
@@ -316,6 +315,8 @@ func (s *site) publishLogs(ctx context.Context, turn *publish.Turn, anew bool) (
 	if unproven || anew {
 		before = checkpoint{} // nobody knows what the tiles are
 	}
+	b := turn.Batch()
+	defer b.Close()
 	err = s.putLog(ctx, b, catalog.Events, layout.EventTile, before.Size, now.Size)
 	if err == nil {
 		err = s.putLog(ctx, b, catalog.Pages, layout.PageTile, before.pages.Size, now.pages.Size)
@@ -340,6 +341,20 @@ func (s *site) publishLogs(ctx context.Context, turn *publish.Turn, anew bool) (
 	}
 	_, err = b.Publish(ctx)
 	return err == nil, storage(err)
+}
+
+// removeLog has all go that is published of the logs.
+func (s *site) removeLog(ctx context.Context, turn *publish.Turn) error {
+	if !s.exists(layout.Log) {
+		return nil
+	}
+	b := turn.Batch()
+	defer b.Close()
+	if err := b.RemoveFolder(layout.Log); err != nil {
+		return storage(err)
+	}
+	_, err := b.Publish(ctx)
+	return storage(err)
 }
 
 // putKeys stages the statements by which the key of the site came to be another.
