@@ -121,6 +121,7 @@ func (s *site) takeSnapshots(ctx context.Context) error {
 		if err != nil {
 			return storage(err)
 		}
+		s.log.Info("a snapshot is due", "tag", tag, "rule", r.String(), "serial", serial)
 	}
 	return s.retireSnapshots(ctx)
 }

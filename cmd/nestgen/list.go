@@ -30,7 +30,7 @@ yet: its project and name, when it may, and what holds it.
 		Args: cobra.NoArgs,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print one JSON object a line")
-	index := cmd.Flags().String("index", "/", "the `NAME` of an [[index]]; / is the site's own")
+	index := cmd.Flags().String("index", "/", "the `NAME` of an [[index]], or snapshots/TAG; / is the site's own")
 	held := cmd.Flags().Bool("held", false, "list what may not come in yet")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := s.load()

@@ -193,8 +193,8 @@ func newDiff(s *settings) *cobra.Command {
 		Short: "Compare two indexes of the site",
 		Long: `Print a line for every file that the index B lists and A does not (+), that A lists
 and B does not (-), and of which they say different things (~). An index goes by
-its name in the settings; / is the site's own. It reads the catalog and works while
-a build runs.
+its name in the settings, a snapshot by snapshots/TAG; / is the site's own. It reads
+the catalog and works while a build runs.
 
 Exit status: 0 if they list the same, 10 if not, else as below.
 ` + exitHelp,
