@@ -412,3 +412,29 @@ func TestLogOfSiblingsThatGo(t *testing.T) {
 	w.checkLog()
 	w.verifies()
 }
+
+// What a run left of a smaller log that died after it had signed a larger one is nothing
+// to be mended, unless it says something else.
+func TestFormerTiles(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.drop("a", "1.0", plain)
+	w.build(0)
+	files := map[string]string{}
+	for _, name := range []string{"tile/0/000.p/1", "tile/entries/000.p/1"} {
+		files["site/log/"+name] = w.read("site/log/" + name)
+	}
+	w.drop("b", "1.0", plain)
+	w.build(0)
+	for name, data := range files {
+		w.write(name, data)
+	}
+	w.verifies()
+	for name, data := range files {
+		w.write(name, "x"+data[1:])
+		if v := w.verify(false); len(v.Findings) != 1 || "site/"+v.Findings[0].Path != name {
+			t.Errorf("%s: %+v", name, v.Findings)
+		}
+		w.write(name, data)
+	}
+}
