@@ -21,8 +21,11 @@ func (t *Tx) Adopt(r *Record, now time.Time, grace time.Duration) error {
 	}
 	if r.Project != "" {
 		owner := Local
-		if r.File != nil {
+		switch {
+		case r.File != nil:
 			owner = r.File.Source
+		case r.Standing != nil && r.Source != "policy":
+			owner = r.Source // which has no files of it, and says why
 		}
 		if err := t.q.exec(t.ctx, "INSERT OR IGNORE INTO projects VALUES (?, ?, ?, '', '', '', 0, 0, 0, 0, 0, x'')", r.Project, r.Project, owner); err != nil {
 			return err

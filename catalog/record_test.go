@@ -155,3 +155,58 @@ func TestPages(t *testing.T) {
 		return err
 	})
 }
+
+// A name that was taken over has the owner that it had: also one of which an upstream
+// has said nothing but that it is quarantined.
+func TestAdoptedNamesHaveTheirOwners(t *testing.T) {
+	ctx := context.Background()
+	var all [2]*Catalog
+	for i := range all {
+		c, err := OpenEmpty()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		all[i] = c
+	}
+	from, to := all[0], all[1]
+	update(t, from, func(tx *Tx) error {
+		for n, owner := range map[packaging.Name]string{"far": "up", "near": Local, "quarantined": "up", "linked": Local, "stated": Local} {
+			if err := tx.Claim(n, string(n), owner); err != nil {
+				return err
+			}
+		}
+		for n, source := range map[packaging.Name]string{"far": "up", "near": Local} {
+			f := aFile(n, string(n)+"-1.tar.gz", "1", 1)
+			f.Source = source
+			if err := tx.Put(f, ""); err != nil {
+				return err
+			}
+		}
+		if err := tx.SetLinks("linked", manyLinks("linked", 3)); err != nil {
+			return err
+		}
+		if err := tx.SetStatus("stated", Status{Archived, ""}, "", "policy"); err != nil {
+			return err
+		}
+		return tx.SetStatus("quarantined", Status{Quarantined, ""}, "", "up")
+	})
+	update(t, to, func(tx *Tx) error {
+		for r, err := range from.Records(ctx, 0, 1<<62) {
+			if err != nil {
+				return err
+			}
+			if err := tx.Adopt(&r, time.Unix(9, 0), time.Hour); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	want, err := from.Owners(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := to.Owners(ctx); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, %v; want %v", got, err, want)
+	}
+}
