@@ -616,18 +616,32 @@ func (s *site) showFrozen(ctx context.Context, view string, some []*catalog.Proj
 			if err != nil {
 				return err
 			}
+			for _, f := range p.forbidden {
+				// Nobody is to have it, also those who know its address.
+				if changed || s.exists(f.Path) {
+					if err := tx.Withhold(f.Path); err != nil {
+						return err
+					}
+				}
+			}
 			if !changed {
 				continue
 			}
-			for _, f := range p.forbidden {
-				// Nobody is to have it, also those who know its address.
-				if err := tx.Withhold(f.Path); err != nil {
-					return err
-				}
+			if err := tx.Withheld(pathsOf(p.Files)); err != nil { // what a run that died was to put away
+				return err
 			}
 		}
 		return nil
 	}))
+}
+
+// pathsOf gives the places of files in the store.
+func pathsOf(files []catalog.File) []string {
+	paths := make([]string, len(files))
+	for i := range files {
+		paths[i] = files[i].Path
+	}
+	return paths
 }
 
 // DropSnapshots drops snapshots, whose index is gone when it returns. The grace of what

@@ -244,6 +244,41 @@ func TestThePolicyReachesASnapshot(t *testing.T) {
 	}
 }
 
+// What is blocked is served by nobody, also where only a snapshot has it; and what a run
+// was to put away that died, and may be had again, stays where it is.
+func TestBlockedInASnapshotAlone(t *testing.T) {
+	for _, dies := range []bool{false, true} {
+		w := newWorld(t)
+		w.write("policy.toml", "")
+		mine := w.drop("mine", "1.0", intaketest.Opts{})
+		w.drop("other", "1.0", intaketest.Opts{})
+		w.build(0)
+		first := w.serial()
+		if dies {
+			w.snapshot("one", 0)
+		}
+		w.remove("drop/" + mine)
+		w.build(0, Options{AllowRemovals: true})
+		w.write("policy.toml", "[[block]]\nproject = \"mine\"\nreason = \"evil\"\n")
+		if dies {
+			err := w.atWork(t.Context(), Options{}, func(s *site) error { return s.updateViews(t.Context()) })
+			if err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			w.snapshot("one", first)
+			w.listsIn("snapshots/one", "other-1.0-py3-none-any.whl")
+			if w.hasBytes(mine) {
+				t.Error("what is blocked is served")
+			}
+		}
+		w.write("policy.toml", "")
+		w.build(0)
+		w.listsIn("snapshots/one", mine, "other-1.0-py3-none-any.whl")
+		w.whole()
+	}
+}
+
 // What an upstream quarantines is quarantined in snapshots, also where the site asks
 // for it no more.
 func TestAQuarantineLastsInASnapshot(t *testing.T) {

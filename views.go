@@ -169,6 +169,9 @@ func (s *site) updateView(ctx context.Context, v *viewRun, serial int64) error {
 						return err
 					}
 				}
+				if err := tx.Withheld(pathsOf(p.Files)); err != nil { // what a run that died was to put away
+					return err
+				}
 			}
 			return nil
 		})
