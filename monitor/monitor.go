@@ -176,13 +176,14 @@ func (v *verification) attempt(ctx context.Context) error {
 	v.report.Events, v.report.Leaves = v.checkpoint.Size, v.pagesRoot.Size
 	v.progress.Stage("log", v.checkpoint.Size+v.pagesRoot.Size)
 	v.history = newHistory()
-	events, err := v.readLog(ctx, v.checkpoint, layout.EventTile, v.rememberedOf(catalog.Events), v.history.apply)
+	replay := v.history.replay()
+	events, err := v.readLog(ctx, v.checkpoint, layout.EventTile, v.rememberedOf(catalog.Events), replay.add, replay.end)
 	if err != nil {
 		return err
 	}
 	v.pages = map[string]catalog.Page{}
 	of := tilelog.Checkpoint{Origin: v.checkpoint.Origin, Size: v.pagesRoot.Size, Root: v.pagesRoot.Root}
-	pages, err := v.readLog(ctx, of, layout.PageTile, v.rememberedOf(catalog.Pages), v.takePage)
+	pages, err := v.readLog(ctx, of, layout.PageTile, v.rememberedOf(catalog.Pages), v.takePage, func() error { return nil })
 	if err != nil {
 		return err
 	}
@@ -361,7 +362,7 @@ func (v *verification) rememberedOf(log catalog.LogName) past {
 }
 
 // readLog proves one of the logs and replays it. It reports whether that is done.
-func (v *verification) readLog(ctx context.Context, c tilelog.Checkpoint, at func(string) string, before past, apply func(int64, []byte) error) (whole bool, err error) {
+func (v *verification) readLog(ctx context.Context, c tilelog.Checkpoint, at func(string) string, before past, add func(int64, []byte) error, end func() error) (whole bool, err error) {
 	g := growth{upTo: before.size}
 	fetch := func(ctx context.Context, path string) ([]byte, error) {
 		t, err := tilelog.ParseTile(path)
@@ -379,8 +380,11 @@ func (v *verification) readLog(ctx context.Context, c tilelog.Checkpoint, at fun
 		if err := g.add(leaf); err != nil {
 			return err
 		}
-		return apply(index, leaf)
+		return add(index, leaf)
 	})
+	if ended := end(); err == nil {
+		err = ended
+	}
 	var text string
 	kind, path := Log, layout.Log
 	switch {
