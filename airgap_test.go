@@ -556,6 +556,52 @@ func TestAnExportOfWhatWas(t *testing.T) {
 	g.same()
 }
 
+// A snapshot is exported as it stands, and what the policy forbids by now is not.
+func TestASnapshotIsExported(t *testing.T) {
+	t.Parallel()
+	g := newGap(t)
+	g.near.write("policy.toml", "")
+	goes := g.near.drop("a", "1.0", plain)
+	bad := g.near.drop("b", "1.0", plain)
+	var more []string
+	for _, n := range []string{"c", "d", "e", "f", "g"} {
+		more = append(more, g.near.drop(n, "1.0", plain))
+	}
+	g.near.build(0)
+	if _, err := CreateSnapshot(t.Context(), g.near.Config, Options{}, SnapshotRequest{Tag: "then"}); err != nil {
+		t.Fatal(err)
+	}
+	g.near.remove("drop/" + goes)
+	later := g.near.drop("b", "2.0", plain)
+	g.near.build(0)
+	g.far.imports(0, g.export(ExportOptions{Tag: "lab", Snapshot: "then"})...)
+	g.far.lists(slices.Concat(more, []string{goes, bad})...)
+	if _, err := Export(t.Context(), g.near.Config, Options{}, ExportOptions{Tag: "lab", To: g.stick, Snapshot: "never"}); !errors.Is(err, ErrSettings) || Hint(err) == "" {
+		t.Errorf("Export of a snapshot that is none: %v", err)
+	}
+	g.near.write("policy.toml", "[[block]]\nproject = \"b\"\nversions = \"==1.0\"\nreason = \"it bites\"\n")
+	g.near.build(0)
+	_, err := Export(t.Context(), g.near.Config, Options{}, ExportOptions{Tag: "other", To: g.stick, Snapshot: "then"})
+	if !errors.Is(err, ErrSettings) || !strings.Contains(err.Error(), bad) {
+		t.Errorf("Export of what nobody is to have: %v", err)
+	}
+	files := g.export(ExportOptions{Tag: "lab"})
+
+	// While the far side is held back nothing is taken in.
+	if _, err := Rollback(t.Context(), g.far.Config, Options{}, RollbackRequest{Serial: 1, Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	g.far.refusesBundle(ErrSettings, "held back", files...)
+	if _, err := EndRollback(t.Context(), g.far.Config, Options{}, "ann"); err != nil {
+		t.Fatal(err)
+	}
+	g.far.build(0) // what the rollback took is here again
+	g.far.lists(slices.Concat(more, []string{goes, bad})...)
+	g.far.imports(0, files...)
+	g.far.lists(slices.Concat(more, []string{later})...)
+	g.same()
+}
+
 // A history that was rewritten, as by a catalog from a backup, is not taken.
 func TestARewrittenHistoryIsRefused(t *testing.T) {
 	t.Parallel()

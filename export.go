@@ -46,6 +46,10 @@ type ExportOptions struct {
 	// for the last one.
 	Until *int64
 
+	// Snapshot is the name of one, to export the index as that has it; empty for the
+	// index as it is.
+	Snapshot string
+
 	// Projects are all that the bundle is about, with everything in the index that
 	// they may need. If empty, it is about all.
 	Projects []string
@@ -176,6 +180,7 @@ type exporter struct {
 	names   map[packaging.Name]bool
 	wanted  map[string]bool // files whose bytes came since, by name; nil for all
 	beside  map[string]bool // those of which something beside them may have come
+	closed  []string        // files that are listed, and that nobody is to have any more
 	members []bundle.Member
 	taken   map[string]bool // names of members that are files of the store
 	listing bytes.Buffer
@@ -291,6 +296,16 @@ func (x *exporter) begin(ctx context.Context) error {
 	}
 	if err := x.mustGoOn(ctx); err != nil {
 		return err
+	}
+	if x.Snapshot != "" {
+		snapshot, err := x.catalog.Snapshot(ctx, x.Snapshot)
+		if errors.Is(err, fs.ErrNotExist) {
+			return &fault{ErrSettings, err, `"nestgen snapshot list" has those that there are`}
+		}
+		if err != nil {
+			return err
+		}
+		x.Until = &snapshot.Serial
 	}
 	if x.Until != nil {
 		if *x.Until < 0 || *x.Until > d.To {
@@ -509,6 +524,10 @@ func (x *exporter) state(ctx context.Context) error {
 		return &fault{ErrStorage, fmt.Errorf("%d files are listed, and are not in the store any more: %s", len(missing), strings.Join(missing[:min(len(missing), 20)], ", ")),
 			`if a gc ran meanwhile, export again; else run "nestgen verify"`}
 	}
+	if len(x.closed) > 0 {
+		return &fault{ErrSettings, fmt.Errorf("%d files were listed at serial %d, and nobody is to have them any more: %s", len(x.closed), d.To, strings.Join(x.closed[:min(len(x.closed), 20)], ", ")),
+			"export the index as it is, or as it was at a later serial"}
+	}
 	x.add(listingMember, x.listing.Bytes())
 	return nil
 }
@@ -532,6 +551,10 @@ func (x *exporter) project(ctx context.Context, p *catalog.Project, missing *[]s
 		x.listing.Write(transit.AppendLine(x.listing.AvailableBuffer(), transit.Line{Project: p.Name, File: transit.File{Filename: f.Filename, SHA256: f.SHA256, Size: f.Size}}))
 		whole := x.wanted == nil || x.wanted[f.Filename]
 		if whole {
+			if p.Status.State != catalog.Quarantined && !x.exists(f.Path) && x.isWithheld(f.Path) {
+				x.closed = append(x.closed, f.Filename)
+				continue
+			}
 			if err := x.file(f.Path, f.SHA256, f.Size, missing); err != nil {
 				return err
 			}

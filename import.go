@@ -131,6 +131,12 @@ func (m *importer) run(ctx context.Context, files []string) error {
 	if err := m.site.begin(ctx); err != nil {
 		return err
 	}
+	if held, err := heldBack(ctx, m.catalog); err != nil || held != nil {
+		if err != nil {
+			return err
+		}
+		return &fault{ErrSettings, fmt.Errorf("the site is held back at %s; nothing was taken in", held.State()), `"nestgen rollback --end" has it go on; then take the bundle in`}
+	}
 	if err := m.beginHook(ctx); err != nil {
 		return err
 	}

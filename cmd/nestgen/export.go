@@ -35,6 +35,7 @@ site comes to trust it.
 	tag := f.String("tag", "", "the `TAG` of the destination: letters, digits, dots and dashes")
 	since := f.Int64("since", 0, "begin after this `SERIAL`, not where the last export of the tag ended")
 	until := f.Int64("until", 0, "end with this `SERIAL`: export the index as it was then")
+	snapshot := f.String("snapshot", "", "export the index as the snapshot `NAME` has it")
 	all := f.Bool("all", false, "export everything, for an empty site: --since 0")
 	to := f.String("to", "", "the `FILE` to write, or a folder (default TAG-FROM-TO.tar in the current one)")
 	split := f.String("split", "", "make several files of this `SIZE` at most: 700MB, 4GB")
@@ -45,11 +46,12 @@ site comes to trust it.
 	quiet := f.BoolP("quiet", "q", false, "print nothing when all is well")
 	asJSON := f.Bool("json", false, "print what was done as JSON")
 	cmd.MarkFlagsMutuallyExclusive("since", "all")
+	cmd.MarkFlagsMutuallyExclusive("until", "snapshot")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *tag == "" && *ack == "" {
 			return &usageError{fmt.Errorf("want --tag, whom the bundle is for")}
 		}
-		e := nestgen.ExportOptions{Tag: *tag, Projects: *projects, To: *to, Zstd: *zstd}
+		e := nestgen.ExportOptions{Tag: *tag, Snapshot: *snapshot, Projects: *projects, To: *to, Zstd: *zstd}
 		if f.Changed("since") || *all {
 			e.Since = since
 		}
