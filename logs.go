@@ -68,6 +68,16 @@ func (s *site) notePages(tx *catalog.Tx, b *publish.Batch) error {
 	return nil
 }
 
+// logPages has the log say at once what a batch has published and taken away.
+func (s *site) logPages(ctx context.Context, turn *publish.Turn, b *publish.Batch) error {
+	err := s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return errors.Join(s.notePages(tx, b), extendLogs(tx)) })
+	if err != nil {
+		return storage(err)
+	}
+	_, err = s.publishLogs(ctx, turn, false)
+	return err
+}
+
 // noteLost notes what was published once and is not there any more, though no batch says
 // that it took it away: compressed siblings go with the pages that have none any more,
 // and somebody may have given the site another folder.
@@ -193,6 +203,14 @@ func (s *site) logsBehind(ctx context.Context) (bool, error) {
 	if err != nil || size < serial {
 		return true, storage(err)
 	}
+	pages, err := s.catalog.LogSize(ctx, catalog.Pages)
+	if err != nil {
+		return false, storage(err)
+	}
+	leaves, err := s.catalog.PageLeaves(ctx)
+	if err != nil || pages < leaves {
+		return true, storage(err)
+	}
 	if !s.PublishLog {
 		return s.exists(layout.Log), nil
 	}
@@ -200,8 +218,7 @@ func (s *site) logsBehind(ctx context.Context) (bool, error) {
 	if err != nil {
 		return true, nil //nolint:nilerr // it is made anew
 	}
-	pages, err := s.catalog.LogSize(ctx, catalog.Pages)
-	return signed.Size != size || signed.pages.Size != pages, storage(err)
+	return signed.Size != size || signed.pages.Size != pages, nil
 }
 
 // A checkpoint is what the logs were when it was signed.

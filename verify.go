@@ -844,7 +844,7 @@ func (v *verifier) removeStrangers(ctx context.Context) error {
 	if _, err := b.Publish(ctx); err != nil {
 		return err
 	}
-	if err := v.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return v.notePages(tx, b) }); err != nil {
+	if err := v.logPages(ctx, turn, b); err != nil {
 		return err
 	}
 	for i := range v.found.Findings {

@@ -453,7 +453,7 @@ func (s *site) removeViewPages(ctx context.Context, prefix string) error {
 	if err != nil {
 		return storage(err)
 	}
-	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return s.notePages(tx, b) }))
+	return s.logPages(ctx, turn, b)
 }
 
 // viewPages gives what the settings say about the pages of a view.

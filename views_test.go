@@ -69,6 +69,7 @@ func (w *world) listsIn(prefix string, want ...string) {
 // whole checks that verify has nothing to find, and that a build has nothing to do.
 func (w *world) whole() {
 	w.Helper()
+	w.checkLog()
 	before := photograph(w, w.path("site"))
 	v, err := Verify(w.Context(), w.Config, Options{}, false)
 	if err != nil || len(v.Findings) > 0 {
@@ -408,6 +409,7 @@ func TestAnIndexGoes(t *testing.T) {
 	if w.exists("site/testing") {
 		t.Error("testing is still there")
 	}
+	w.checkLog()
 	w.listsIn("prod", first)
 
 	// Even so, what is blocked leaves at once.

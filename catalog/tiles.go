@@ -200,3 +200,12 @@ func pageLog(ctx context.Context, q querier, from, to int64) iter.Seq2[Page, err
 		}
 	}
 }
+
+// PageLeaves gives how many leaves the log of pages has, whether or not their hashes
+// are kept yet.
+func (c *Catalog) PageLeaves(ctx context.Context) (n int64, err error) {
+	if err = c.one.QueryRowContext(ctx, "SELECT coalesce(max(n) + 1, 0) FROM pagelog").Scan(&n); err != nil {
+		err = fmt.Errorf("read catalog: %w", err)
+	}
+	return n, err
+}
