@@ -102,7 +102,7 @@ nothing is done, and the files are named, unless --force goes back without them.
 
 // backing says in numbers what a rollback changes.
 func backing(d *nestgen.RollbackDone) string {
-	return fmt.Sprintf("%s differ; %s back, %d withdrawn, %d changed; %d other statuses, %d other links",
+	return fmt.Sprintf("%s with changes; %s back, %d withdrawn, %d changed; %d other statuses, %d other links",
 		count(int64(d.Projects), "project"), count(int64(d.Restored), "file"), d.Withdrawn, d.Changed, d.Restated, d.Relinked)
 }
 
@@ -152,7 +152,7 @@ func endRollback(cmd *cobra.Command, t *terminal, c nestgen.Config, who string, 
 	case held == nil:
 		_, err = fmt.Fprintln(t.out, "the site is not held back")
 	default:
-		_, err = fmt.Fprintf(t.out, "the site was rolled back to %s and is no longer held back; the next build goes on\n", held.State())
+		_, err = fmt.Fprintf(t.out, "the site was rolled back to %s, and is no longer held back; the next build goes on\n", held.State())
 	}
 	return err
 }
