@@ -44,10 +44,10 @@ func TestCounts(t *testing.T) {
 		if n := nothing["bytes of write calls"]; n < 0 || n > 16 {
 			t.Errorf("nothing to do, %d files: %d bytes of write calls, want 16 at most", files, n)
 		}
-		// The project's two pages, and the two that list every file; for a new
-		// name the two root pages as well.
-		check(t, rows, "one file added", "nestgen: known project", files, map[string]int64{"files": 1, "pages": 4})
-		check(t, rows, "one file added", "nestgen: new project", files, map[string]int64{"files": 1, "pages": 6})
+		// The project's two pages, the two that list every file and the two feeds;
+		// for a new name the two root pages as well.
+		check(t, rows, "one file added", "nestgen: known project", files, map[string]int64{"files": 1, "pages": 6})
+		check(t, rows, "one file added", "nestgen: new project", files, map[string]int64{"files": 1, "pages": 8})
 
 		projects := projectsOf(files, 0)
 		newest := int64(0)
@@ -151,7 +151,7 @@ func check(t *testing.T, rows []Row, bench, what string, files int, want map[str
 }
 
 // pagesOf gives how many pages each of the variants has.
-func pagesOf(files int) [4]int64 {
+func pagesOf(files int) [5]int64 {
 	var projects, aliases, releases int64
 	count := func(p *dataset.Project) {
 		projects++
@@ -165,7 +165,8 @@ func pagesOf(files int) [4]int64 {
 	simple := 2*projects + aliases + 2 // the root pages
 	flat := simple + 2                 // flat and easy
 	people := flat + projects + 1 + int64(len(templates.Default().Assets()))
-	return [4]int64{simple, flat, people, people + projects + releases}
+	legacy := people + projects + releases
+	return [5]int64{simple, flat, people, legacy, legacy + 3} // the page and the feeds of what changed
 }
 
 // A peer's command takes part like nestgen itself.

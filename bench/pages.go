@@ -21,9 +21,10 @@ import (
 // variants are the sets of pages that are timed, by their settings.
 var variants = []struct{ what, settings, target string }{
 	{"simple pages", simpleOnly, "100k: cpu <= 1.3, <= 64 MiB, <= 2.0 of floor"},
-	{"simple, flat, easy", "drop = [\"drop\"]\npeople = false\nlegacy_json = \"none\"\n", ""},
-	{"and pages for people", "drop = [\"drop\"]\nlegacy_json = \"none\"\n", ""},
-	{"and legacy JSON", "drop = [\"drop\"]\n", ""},
+	{"simple, flat, easy", "drop = [\"drop\"]\npeople = false\nlegacy_json = \"none\"\n" + noHistory, ""},
+	{"and pages for people", "drop = [\"drop\"]\nlegacy_json = \"none\"\n" + noHistory, ""},
+	{"and legacy JSON", "drop = [\"drop\"]\n" + noHistory, ""},
+	{"and the log, and what changed", "drop = [\"drop\"]\n", ""},
 }
 
 // pages measures making every page of a site from its catalog. The files

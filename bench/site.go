@@ -16,7 +16,10 @@ type site struct {
 }
 
 // The settings of a site that has the simple pages only.
-const simpleOnly = "drop = [\"drop\"]\npeople = false\nflat = false\nlegacy_json = \"none\"\n"
+const simpleOnly = "drop = [\"drop\"]\npeople = false\nflat = false\nlegacy_json = \"none\"\n" + noHistory
+
+// noHistory has nothing published of the past.
+const noHistory = "changes = \"none\"\nlog = false\n"
 
 // newSite makes a site with an empty drop folder.
 func (l *lab) newSite(name, settings string) (*site, error) {
