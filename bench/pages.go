@@ -49,7 +49,14 @@ func (l *lab) pages(ctx context.Context, files int) error {
 	}}
 	for _, v := range variants {
 		c := &contender{what: "nestgen: " + v.what, dir: s.dir, argv: func(int) []string { return s.command() }, target: v.target}
-		c.before = func(int) error { return errors.Join(s.configure(v.settings), s.setAside()) }
+		// What the turn before has published of other sets is noted as gone first.
+		c.before = func(int) error {
+			err := errors.Join(s.configure(v.settings), s.setAside())
+			if err == nil {
+				_, err = l.time(ctx, s.dir, 0, s.command()...)
+			}
+			return errors.Join(err, s.setAside())
+		}
 		c.after = func(usage) error {
 			r, err := s.report()
 			if err != nil {
