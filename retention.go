@@ -17,9 +17,9 @@ import (
 )
 
 // A Retention says what is not kept any longer. Its rules add to each other. They
-// are never about files of this site's own, about what a line of an allowlist asks
-// for or needs, about what another index or a snapshot lists, nor about what has come
-// within the grace period.
+// are never about files of this site's own, about what was imported, about what a line
+// of an allowlist asks for or needs, about what another index or a snapshot lists, nor
+// about what has come within the grace period.
 type Retention struct {
 	// UnwantedFor is how long ago the index must have withdrawn a file for its bytes
 	// to go, in the place of the grace. If zero, the grace.
@@ -321,6 +321,9 @@ func (s *site) judge(ctx context.Context) (_ *judge, why string, err error) {
 	if s.intent.faulty {
 		return nil, `what is asked for is not known, because an allowlist has errors: "nestgen plan" tells them`, nil
 	}
+	if err := s.readImports(ctx); err != nil {
+		return nil, "", err
+	}
 	needed, unknown, err := s.neededProjects(ctx)
 	if err != nil {
 		return nil, "", err
@@ -393,8 +396,8 @@ func (s *site) neededProjects(ctx context.Context) (needed map[packaging.Name]bo
 
 // project gives what of a project the rules are about.
 func (j *judge) project(ctx context.Context, p *catalog.Project) (some []Unwanted, err error) {
-	if j.needed[p.Name] || p.Status.State == catalog.Quarantined {
-		return nil, nil
+	if j.needed[p.Name] || j.imports[p.Name] != "" || p.Status.State == catalog.Quarantined {
+		return nil, nil // what another site lists is for that one to say
 	}
 	extra := j.extra(p)
 	for _, f := range p.Files {

@@ -176,6 +176,28 @@ func TestNotFetched(t *testing.T) {
 	w.unwanted("young", w.collect(r))
 }
 
+// What another site lists is for that one to say, and not for rules here.
+func TestWhatWasImportedStays(t *testing.T) {
+	near, _, _ := ondemand(t, "1.0", "2.0")
+	far := newWorld(t)
+	link(t, near, "near.example", far)
+	far.placed = near.placed
+	far.imports(0, exported(t, near, t.TempDir(), ExportOptions{})...)
+	setLater(t)
+	far.build(0)
+	far.AccessLogs = []string{far.path("access.log*")}
+	far.logs(fetchedAt(later-int64(time.Duration(days(181)).Seconds()), "simple/foo/"), fetchedAt(later-1, "simple/foo/"))
+	page := far.read("site/simple/foo/index.v1_json")
+	g := far.collect(Retention{Keep: 1, NotFetched: days(180)})
+	far.unwanted("imported", g)
+	if g.NotJudged != "" {
+		t.Error(g.NotJudged)
+	}
+	if now := far.read("site/simple/foo/index.v1_json"); now != page {
+		t.Errorf("another page:\n%s\n%s", now, page)
+	}
+}
+
 // Where the logs do not say it, nothing is judged by them; other rules are applied.
 func TestNotFetchedIsNotKnown(t *testing.T) {
 	w, _, paths := ondemand(t, "1.0", "2.0")

@@ -20,10 +20,10 @@ left behind, once the grace period is over. Builds delete withdrawn files by
 themselves; gc also walks the store.
 
 With --keep and --not-fetched it goes on to files that the index lists only
-because somebody asked for them once. Files of this site's own, what a line of an
-allowlist asks for or needs, and what another index lists stay in any case. What
-its upstream still has stays listed, and comes again when somebody asks; the rest
-leaves the index, and its bytes go after the grace.
+because somebody asked for them once. Files of this site's own, what was imported,
+what a line of an allowlist asks for or needs, and what another index or a snapshot
+lists stay in any case. What its upstream still has stays listed, and comes again
+when somebody asks; the rest leaves the index, and its bytes go after the grace.
 
 On a terminal gc only says what it would do, unless --yes is given. Elsewhere, as
 under cron, it does it, unless --dry-run is given. A dry run works beside a build,
