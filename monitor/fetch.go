@@ -11,6 +11,8 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -87,6 +89,9 @@ func (v *verification) receive(ctx context.Context, r request, t *task) (got rec
 	defer a.Close()
 	got.encoded = a.encoded
 	most := t.most()
+	for _, p := range v.pagesAt(r) {
+		most = max(most, p.Size) // it may have another form of the page there
+	}
 	if r.gzip && a.encoded {
 		most += t.plain.Size + 1<<10 // somebody may have compressed it anew
 	}
@@ -112,7 +117,7 @@ func (v *verification) receive(ctx context.Context, r request, t *task) (got rec
 	if _, err := io.Copy(io.Discard, body); err != nil {
 		return got, err
 	}
-	got.size, got.tooLong = counted.n, counted.n > most
+	got.size, got.tooLong = counted.n, counted.n > most || t.size < 0 && counted.n > t.limit
 	sum.Sum(got.sha256[:0])
 	if blake != nil {
 		blake.Sum(got.blake[:0])
@@ -160,7 +165,7 @@ func (v *verification) prove(ctx context.Context, t task) result {
 		v.large.Lock()
 		defer v.large.Unlock()
 	}
-	fault, absent := "", ""
+	fault, absent, forged := "", "", ""
 	unsent, again := false, false
 	for _, r := range v.source.ways(t.path) {
 		got, err := v.receive(ctx, r, &t)
@@ -176,11 +181,19 @@ func (v *verification) prove(ctx context.Context, t task) result {
 			res.unanswered = err.Error()
 			return res
 		}
+		ofIt, known := v.publishedAt(r, &got)
+		if forged == "" && known && !ofIt {
+			forged = fmt.Sprintf("what stands at /%s is no page that was published there", r.path)
+		}
 		if r.gzip && !got.encoded {
 			unsent = true // the server has its own mind about what it compresses
 			continue
 		}
 		if wrong := t.fault(&got); wrong != "" {
+			if fault == "" && ofIt && !got.encoded {
+				absent = fmt.Sprintf("another form of the page stands at /%s, and it has no other address", r.path)
+				continue
+			}
 			if fault == "" {
 				fault = wrong
 			}
@@ -189,6 +202,9 @@ func (v *verification) prove(ctx context.Context, t task) result {
 		}
 		if l, ok := v.source.(interface{ learn(string, request) }); ok {
 			l.learn(t.path, r)
+		}
+		if forged != "" {
+			return find(kind, forged) // installers ask for the folder, and not for its file
 		}
 		res.bytes = got.size
 		if _, isCopy := plainOf(t.path); t.page && isCopy && r.gzip {
@@ -215,6 +231,33 @@ func (v *verification) prove(ctx context.Context, t task) result {
 		return res
 	}
 	return find(kind, absent)
+}
+
+// pagesAt gives the pages that were published for a folder, of which a server has one
+// there or chooses one; none for what is no folder.
+func (v *verification) pagesAt(r request) (all []catalog.Page) {
+	if r.path != "" && !strings.HasSuffix(r.path, "/") {
+		return nil
+	}
+	for _, name := range []string{"index.html", "index.html.gz", "index.v1_json", "index.v1_json.gz"} {
+		if p, ok := v.pages[r.path+name]; ok {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// publishedAt reports whether what came for a folder is one of the pages that were published
+// for it, if that can be said: where none of them is HTML, a server of files may list what
+// it has.
+func (v *verification) publishedAt(r request, got *received) (is, known bool) {
+	all := v.pagesAt(r)
+	if _, known = v.pages[r.path+"index.html"]; len(all) == 0 || !known {
+		return false, false
+	}
+	return slices.ContainsFunc(all, func(p catalog.Page) bool {
+		return got.size == p.Size && got.sha256 == p.SHA256 || got.encoded && unpacksTo(got.data, p)
+	}), true
 }
 
 // unpacksTo reports whether a compressed page is another form of the page.

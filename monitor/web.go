@@ -40,21 +40,10 @@ type web struct {
 	patience time.Duration
 	pause    time.Duration // before the second try
 
-	// files says of each kind of page that the server has it at the path of its file,
-	// and not at its folder, as it turned out.
-	files [pageKinds]atomic.Bool
+	// copies says that the server has compressed copies as files of their own, as it turned
+	// out for pages that are no index of a folder.
+	copies atomic.Bool
 }
-
-// The kinds of pages that servers may have at their folder alone.
-const (
-	htmlPage = iota
-	jsonPage
-	htmlCopy // compressed
-	jsonCopy
-	otherCopy
-	otherPage
-	pageKinds
-)
 
 func newWeb(u *url.URL, o *Options) *web {
 	base := *u
@@ -104,7 +93,6 @@ func (w *web) checkRedirect(r *http.Request, via []*http.Request) error {
 // folders, and give what the request asks for. Plain ones have files.
 func (w *web) ways(p string) []request {
 	plain, isCopy := copyOf(p)
-	kind := kindOf(plain, isCopy)
 	file := request{path: p}
 	at := request{path: plain, gzip: isCopy}
 	switch dir, name := path.Split(plain); name {
@@ -112,20 +100,25 @@ func (w *web) ways(p string) []request {
 		at.path, at.accept = dir, htmlType
 	case "index.v1_json":
 		at.path, at.accept = dir, jsonType
+	default:
+		if w.copies.Load() {
+			return []request{file, at}
+		}
 	}
 	if at == file {
 		return []request{file}
 	}
-	if w.files[kind].Load() {
-		return []request{file, at}
-	}
+	// What installers ask for comes first, each time: a folder may lead to something else
+	// than the file in it.
 	return []request{at, file}
 }
 
 // learn notes by which way a page was had.
 func (w *web) learn(p string, r request) {
 	plain, isCopy := copyOf(p)
-	w.files[kindOf(plain, isCopy)].Store(r.path == p)
+	if base := path.Base(plain); isCopy && base != "index.html" && base != "index.v1_json" {
+		w.copies.Store(r.path == p)
+	}
 }
 
 // copyOf gives the page that a path is or has a compressed copy of. Of a file of the store
@@ -135,20 +128,6 @@ func copyOf(path string) (plain string, isCopy bool) {
 		return path, false
 	}
 	return plainOf(path)
-}
-
-func kindOf(plain string, isCopy bool) int {
-	kind := otherPage
-	switch path.Base(plain) {
-	case "index.html":
-		kind = htmlPage
-	case "index.v1_json":
-		kind = jsonPage
-	}
-	if !isCopy {
-		return kind
-	}
-	return map[int]int{htmlPage: htmlCopy, jsonPage: jsonCopy, otherPage: otherCopy}[kind]
 }
 
 // get implements [source]. It tries again what may pass.
