@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"nestgen/demand"
 	"nestgen/packaging"
 	"nestgen/plan"
+	"nestgen/statistics"
 )
 
 // A Retention says what is not kept any longer. Its rules add to each other. They
@@ -303,6 +305,8 @@ func (s *site) judge(ctx context.Context) (_ *judge, why string, err error) {
 			why = fmt.Sprintf("what was not fetched is not known: %s", gap)
 		case since.After(j.now.Add(-time.Duration(r.NotFetched))):
 			why = fmt.Sprintf("what was not fetched for %s is not known: the access logs are read without a gap since %s UTC only", daysText(r.NotFetched), since.Format(time.DateTime))
+		case !slices.ContainsFunc(slices.Collect(maps.Values(n.Files)), func(f *statistics.File) bool { return !j.old(time.Unix(f.Fetched, 0)) }):
+			why = fmt.Sprintf("what was not fetched for %s is not known: the access logs have no file in all of that time, as if they were those of another server", daysText(r.NotFetched))
 		default:
 			j.fetched = func(path string) int64 {
 				if f := n.Files[path]; f != nil {

@@ -16,6 +16,9 @@ import (
 	"nestgen/plan"
 )
 
+// otherFile is a file of which no site here has anything.
+const otherFile = "packages/01/23/456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef/other-1.0.tar.gz"
+
 // days gives a duration of so many days.
 func days(n int) Duration { return Duration(time.Duration(n) * 24 * time.Hour) }
 
@@ -160,7 +163,7 @@ func TestNotFetched(t *testing.T) {
 	if err := os.Rename(w.path("access.log"), w.path("access.log.1")); err != nil {
 		t.Fatal(err)
 	}
-	w.logs(fetchedAt(later-1, "x"))
+	w.logs(fetchedAt(later-1, otherFile))
 	if _, err := CountLogs(t.Context(), w.Config, nil, Options{}); err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +189,7 @@ func TestWhatWasImportedStays(t *testing.T) {
 	setLater(t)
 	far.build(0)
 	far.AccessLogs = []string{far.path("access.log*")}
-	far.logs(fetchedAt(later-int64(time.Duration(days(181)).Seconds()), "simple/foo/"), fetchedAt(later-1, "simple/foo/"))
+	far.logs(fetchedAt(later-int64(time.Duration(days(181)).Seconds()), "simple/foo/"), fetchedAt(later-1, otherFile))
 	page := far.read("site/simple/foo/index.v1_json")
 	g := far.collect(Retention{Keep: 1, NotFetched: days(180)})
 	far.unwanted("imported", g)
@@ -213,12 +216,15 @@ func TestNotFetchedIsNotKnown(t *testing.T) {
 		}
 	}
 	unknown("no log", "there is no access log")
-	w.logs(fetchedAt(later-long+1, "x"), fetchedAt(later, "x"))
+	w.logs(fetchedAt(later-long+1, otherFile), fetchedAt(later, otherFile))
 	unknown("a second too short", "since "+time.Unix(later-long+1, 0).UTC().Format(time.DateTime))
 	w.remove("state/statistics.json.gz")
-	w.logs(fetchedAt(later-long-1, "x"))
+	w.logs(fetchedAt(later-long-1, otherFile))
 	unknown("nothing for months", "log elsewhere")
-	w.logs(fetchedAt(later-long-1, "x"), fetchedAt(later, "x"))
+	w.remove("state/statistics.json.gz")
+	w.logs(fetchedAt(later-long-1, otherFile), fetchedAt(later-long, otherFile), fetchedAt(later, "simple/foo/"))
+	unknown("no file for months", "another server")
+	w.logs(fetchedAt(later-long-1, otherFile), fetchedAt(later, otherFile))
 	if g, err := GC(t.Context(), w.Config, Options{DryRun: true, Retention: r}); err != nil || g.NotJudged != "" || len(g.Unwanted) != 2 {
 		t.Errorf("long enough: %+v, %v", g, err)
 	}
@@ -227,7 +233,7 @@ func TestNotFetchedIsNotKnown(t *testing.T) {
 		t.Fatal(err)
 	}
 	setClock(t, strconv.Itoa(later+60))
-	w.logs(fetchedAt(later+30, "x"))
+	w.logs(fetchedAt(later+30, otherFile))
 	unknown("a log that was lost", "since "+time.Unix(later+30, 0).UTC().Format(time.DateTime))
 	r.Keep = 1
 	g := w.collect(r)
@@ -256,7 +262,7 @@ func TestWhatStaysInAnyCase(t *testing.T) {
 			keep(w)
 			w.build(map[bool]int{true: 3}[about == "a list cannot be read"])
 			setLater(t)
-			w.logs(fetchedAt(later-200*24*60*60, "x"), fetchedAt(later, "x"))
+			w.logs(fetchedAt(later-200*24*60*60, otherFile), fetchedAt(later, otherFile))
 			g := w.collect(everything)
 			w.unwanted(about, g)
 			if (g.NotJudged != "") != (about == "a list cannot be read") {
@@ -285,7 +291,7 @@ func TestWhatStaysInAnyCase(t *testing.T) {
 		}
 		w.build(0)
 		setLater(t)
-		w.logs(fetchedAt(later-200*24*60*60, "x"), fetchedAt(later, "x"))
+		w.logs(fetchedAt(later-200*24*60*60, otherFile), fetchedAt(later, otherFile))
 		w.unwanted("local", w.collect(everything), "foo-1.0-py3-none-any.whl announced: not fetched for 100 days")
 	})
 }
