@@ -51,7 +51,7 @@ func GC(ctx context.Context, c Config, o Options) (*Garbage, error) {
 		return nil, err
 	}
 	var g *Garbage
-	if err = errors.Join(s.mustHaveBuilt(), s.mustBePublished(ctx)); err == nil {
+	if err = errors.Join(s.mustHaveBuilt(), s.mustBePublished(ctx), s.mustHaveSnapshots(ctx)); err == nil {
 		g, err = s.gc(ctx)
 	}
 	return g, errors.Join(err, s.close())
@@ -73,6 +73,21 @@ func (s *site) mustHaveBuilt() error {
 		return nil
 	}
 	return &fault{ErrSettings, fmt.Errorf("%s: the catalog knows of no file", s.State), `run "nestgen build" first, or put the state folder back`}
+}
+
+// mustHaveSnapshots refuses a site with a snapshot that a run has left which died before all
+// of it was there: what that is to have is not pinned yet, and may be due.
+func (s *site) mustHaveSnapshots(ctx context.Context) error {
+	all, err := s.catalog.Snapshots(ctx)
+	if err != nil {
+		return storage(err)
+	}
+	for _, t := range all {
+		if t.State == catalog.SnapshotBegun {
+			return &fault{ErrIncomplete, fmt.Errorf("the run that made the snapshot %s has died; nothing was deleted", t.Tag), `run "nestgen build" first, which makes the rest of it`}
+		}
+	}
+	return nil
 }
 
 func (s *site) gc(ctx context.Context) (*Garbage, error) {

@@ -515,6 +515,39 @@ func TestSnapshotsThatWereBegun(t *testing.T) {
 	}
 }
 
+// What a snapshot is to have that a run has left half made is not deleted before the next
+// run has made the rest, even if it is due.
+func TestGCBesideASnapshotThatWasBegun(t *testing.T) {
+	w := newWorld(t)
+	goes := w.drop("a", "1.0", intaketest.Opts{})
+	w.drop("a", "2.0", intaketest.Opts{})
+	w.build(0)
+	path, serial := w.pathOf("a", goes), w.serial()
+	w.remove("drop/" + goes)
+	w.build(0)
+	err := w.atWork(t.Context(), Options{}, func(s *site) error {
+		return s.beginSnapshot(t.Context(), SnapshotRequest{Tag: "new"}, serial)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	setLater(t)
+	for _, dry := range []bool{true, false} {
+		if _, err := GC(t.Context(), w.Config, Options{DryRun: dry}); !errors.Is(err, ErrIncomplete) || Hint(err) == "" {
+			t.Errorf("gc: %v", err)
+		}
+	}
+	if !w.exists("site/" + path) {
+		t.Fatal("gc deleted what the snapshot is to have")
+	}
+	w.build(0)
+	if g := w.collect(Retention{}); len(g.Paths) > 0 || !w.exists("site/"+path) {
+		t.Errorf("gc deleted %q", g.Paths)
+	}
+	w.listsIn("snapshots/new", goes, "a-2.0-py3-none-any.whl")
+	w.whole()
+}
+
 // Verify finds what is wrong in a snapshot, mends it, and removes what is left of one
 // that is no more.
 func TestVerifySnapshots(t *testing.T) {
