@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"nestgen/catalog"
 	"nestgen/generate"
@@ -172,6 +174,9 @@ type SnapshotDone struct {
 func CreateSnapshot(ctx context.Context, c Config, o Options, r SnapshotRequest) (*SnapshotDone, error) {
 	if err := CheckTag(r.Tag); err != nil {
 		return nil, &fault{ErrSettings, err, ""}
+	}
+	if strings.ContainsFunc(r.Note, unicode.IsControl) || !utf8.ValidString(r.Note) {
+		return nil, &fault{ErrSettings, fmt.Errorf("note %q: want one line of text", r.Note), ""}
 	}
 	var done *SnapshotDone
 	err := c.atWork(ctx, o, func(s *site) (err error) {

@@ -357,6 +357,7 @@ func TestSnapshotsThatCannotBe(t *testing.T) {
 		{SnapshotRequest{Tag: "now"}, "want a name"},
 		{SnapshotRequest{Tag: "simple"}, "want a name"},
 		{SnapshotRequest{Tag: ""}, "want a name"},
+		{SnapshotRequest{Tag: "x", Note: "two\nlines"}, "want one line"},
 	} {
 		if _, err := CreateSnapshot(t.Context(), w.Config, Options{}, tt.r); !errors.Is(err, ErrSettings) || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: %v, want %q", tt.r, err, tt.want)
