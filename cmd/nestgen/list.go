@@ -178,6 +178,9 @@ check it: nestgen verify --proof.
 		}
 		p, events, err := nestgen.Show(cmd.Context(), c, n)
 		if errors.Is(err, fs.ErrNotExist) {
+			if _, err := packaging.ParseFilename(args[0], ""); err == nil {
+				return &usageError{fmt.Errorf("%s: the index has never had a file of this name", args[0])}
+			}
 			return &usageError{fmt.Errorf("%s: the index has never had a project of this name", n)}
 		}
 		if err != nil {
