@@ -430,7 +430,7 @@ func (m *importer) recover(w *follow, r *reconciled) error {
 	for i := range r.Files {
 		f := &r.Files[i]
 		old, listed := listedAs(r.current, f.Filename)
-		if f.Announced || !listed || old.SHA256 != f.SHA256 || m.exists(f.Path) || m.isWithheld(f.Path) ||
+		if f.Announced || !listed || old.SHA256 != f.SHA256 || old.Path != f.Path || m.exists(f.Path) || m.isWithheld(f.Path) ||
 			slices.ContainsFunc(r.blocked, func(b catalog.File) bool { return b.Filename == f.Filename }) {
 			continue
 		}
@@ -441,8 +441,7 @@ func (m *importer) recover(w *follow, r *reconciled) error {
 	return nil
 }
 
-// checkNames keeps out files whose names stand for other bytes here, or are listed at
-// another place.
+// checkNames keeps out files whose names stand for other bytes here.
 func (m *importer) checkNames(ctx context.Context, p *catalog.Project, w *follow) error {
 	names := make([]string, len(p.Files))
 	for i := range p.Files {
@@ -452,19 +451,10 @@ func (m *importer) checkNames(ctx context.Context, p *catalog.Project, w *follow
 	if err != nil {
 		return storage(err)
 	}
-	current, err := m.catalog.Project(ctx, p.Name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return storage(err)
-	}
 	for i := range p.Files {
 		f := &p.Files[i]
-		seen, is := first[f.Filename]
-		old, listed := listedAs(current, f.Filename)
-		switch {
-		case is && seen != f.SHA256 && !f.Announced:
+		if seen, is := first[f.Filename]; is && seen != f.SHA256 && !f.Announced {
 			m.keepOut(w, f, plan.Alarm, "sha256 %s, but %s was first seen here with sha256 %s", f.SHA256, f.Filename, seen)
-		case listed && old.Path != f.Path:
-			m.keepOut(w, f, plan.Alarm, "it is listed here at %s, and there at %s", old.Path, f.Path)
 		}
 	}
 	return nil
@@ -574,30 +564,15 @@ func (m *importer) inspectTaken(ctx context.Context, t *taken) error {
 	}
 	defer r.Close()
 	f := &t.file
-	how := intake.Mirrored
-	if !f.Public() {
-		how = intake.Drop
-	}
-	facts, err := intake.Inspect(untilDone{ctx, r}, f.Size, f.Filename, f.Project, how)
+	facts, err := intake.Inspect(untilDone{ctx, r}, f.Size, f.Filename, f.Project, strictness(f))
 	if reason := rejection(err); reason != nil {
 		return &gateError{reason}
 	}
 	if err != nil {
 		return refusedBundle(err)
 	}
-	switch {
-	case facts.Filename.Project != f.Project:
-		return rejected("it is a file of %s, not of %s", facts.Filename.Project, f.Project)
-	case facts.Filename.Version != f.Version || facts.Filename.Kind != f.Kind:
-		return rejected("it is a %s of version %s, and its record says a %s of version %s", facts.Filename.Kind, facts.Filename.Version, f.Kind, f.Version)
-	case f.Spelling != "" && packaging.NormalizeName(f.Spelling) != f.Project:
-		return rejected("%q does not spell the name of the project", f.Spelling)
-	}
-	if _, err := packaging.ParseSpecifiers(f.RequiresPython); err != nil {
-		return &gateError{err}
-	}
 	if !f.Metadata.IsZero() && sha256.Sum256(facts.Metadata) != f.Metadata {
-		return rejected("what the bundle has as its metadata is not what the file itself holds")
+		return &gateError{errOtherMetadata}
 	}
 	for _, c := range companionsOf(f) {
 		is, err := m.bundle.Stat(memberName(c.path, c.sum))
@@ -732,6 +707,10 @@ func (m *importer) tell() {
 			if !r.listsAlready(f) {
 				m.report.problem(plan.Warning, f.Filename, "", "not taken from %s: the policy or an advisory blocks it", d.Origin)
 			}
+		}
+		for i := range r.untrue {
+			u := &r.untrue[i]
+			m.keepOut(w, &u.File, plan.Incomplete, "rejected: %v", u.why)
 		}
 		for _, f := range r.lacking {
 			if w.out[f.Filename] {

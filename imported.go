@@ -3,7 +3,9 @@ package nestgen
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"net/url"
@@ -15,6 +17,7 @@ import (
 	"nestgen/catalog"
 	"nestgen/intake"
 	"nestgen/internal/secret"
+	"nestgen/packaging"
 	"nestgen/plan"
 )
 
@@ -40,6 +43,13 @@ type reconciled struct {
 
 	lacking []catalog.File // would be listed, if their bytes were here
 	blocked []catalog.File // would be listed, if nothing here forbade it
+	untrue  []untrue       // would be listed, if the other site said of it what it is
+}
+
+// An untrue is a file of which another site says what the file does not.
+type untrue struct {
+	catalog.File
+	why error
 }
 
 // changes reports whether there is anything to do.
@@ -92,6 +102,18 @@ func (s *site) reconcile(ctx context.Context, of catalog.Imported, reason string
 			}
 			continue
 		}
+		why, err := s.misstated(&f, old, listed)
+		if err != nil {
+			return nil, err
+		}
+		if why != nil {
+			r.untrue = append(r.untrue, untrue{f, why})
+			if listed {
+				delete(left, f.Filename)
+				files = append(files, old)
+			}
+			continue
+		}
 		if !listed || old.SHA256 != f.SHA256 {
 			here, err := have(&f)
 			if err != nil {
@@ -129,6 +151,60 @@ func (s *site) reconcile(ctx context.Context, of catalog.Imported, reason string
 	return r, nil
 }
 
+// misstated says what another site says of a file that is not so. Of bytes that are
+// still to come, what they hold is looked at when they do.
+func (s *site) misstated(f *catalog.File, old catalog.File, listed bool) (why, err error) {
+	name, err := packaging.ParseFilename(f.Filename, f.Project)
+	if err != nil {
+		return err, nil
+	}
+	switch {
+	case name.Version != f.Version || name.Kind != f.Kind:
+		return fmt.Errorf("it is a %s of version %s, and its record says a %s of version %s", name.Kind, name.Version, f.Kind, f.Version), nil
+	case f.Spelling != "" && packaging.NormalizeName(f.Spelling) != f.Project:
+		return fmt.Errorf("%q does not spell the name of the project", f.Spelling), nil
+	case listed && old.Path != f.Path:
+		return fmt.Errorf("it is listed here at %s, and there at %s", old.Path, f.Path), nil
+	}
+	if _, err := packaging.ParseSpecifiers(f.RequiresPython); err != nil {
+		return err, nil
+	}
+	if f.Metadata.IsZero() || listed && old.Metadata == f.Metadata {
+		return nil, nil
+	}
+	file, err := s.openStored(f.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, storage(err)
+	}
+	defer file.Close()
+	fi, err := file.Stat()
+	if err != nil {
+		return nil, storage(err)
+	}
+	facts, err := intake.Inspect(file, fi.Size(), f.Filename, f.Project, strictness(f))
+	if reason := rejection(err); reason != nil {
+		return reason, nil
+	}
+	if err == nil && sha256.Sum256(facts.Metadata) != f.Metadata {
+		return errOtherMetadata, nil
+	}
+	return nil, storage(err)
+}
+
+// errOtherMetadata is what is wrong with a file whose metadata another site makes up.
+var errOtherMetadata = errors.New("what the bundle has as its metadata is not what the file itself holds")
+
+// strictness is how a file of another site is looked at: as it was there.
+func strictness(f *catalog.File) intake.Strictness {
+	if f.Public() {
+		return intake.Mirrored
+	}
+	return intake.Drop
+}
+
 func sameLinkSet(a, b []catalog.Link) bool {
 	set := make(map[catalog.Link]bool, len(a))
 	for _, l := range a {
@@ -144,7 +220,7 @@ var linkSchemes = []string{"http", "https", "git", "ssh", "svn", "bzr", "lp", "s
 // refusesLink reports whether a development link of another site is not listed here.
 func (s *site) refusesLink(l catalog.Link) bool {
 	u, err := url.Parse(l.URL)
-	if err != nil {
+	if err != nil || l.Egg != "" && packaging.NormalizeName(l.Egg) != l.Project {
 		return true
 	}
 	scheme := u.Scheme[strings.LastIndexByte(u.Scheme, '+')+1:]

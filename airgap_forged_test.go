@@ -1,0 +1,120 @@
+package nestgen
+
+import (
+	"crypto/sha256"
+	"os"
+	"strings"
+	"testing"
+
+	"nestgen/catalog"
+	"nestgen/intake/intaketest"
+	"nestgen/layout"
+	"nestgen/transit"
+)
+
+// say has the bundle say something more of a file that it has, and lists no more.
+func (f *forger) say(verb catalog.Verb, file catalog.File) {
+	e := catalog.Event{Serial: int64(len(f.records) + 1), Verb: verb, Project: file.Project, Filename: file.Filename, SHA256: file.SHA256, Source: catalog.Local}
+	f.records = append(f.records, catalog.Record{Event: e, File: &file})
+	f.lines = []transit.Line{
+		{Project: file.Project, Last: e.Serial},
+		{Project: file.Project, File: transit.File{Filename: file.Filename, SHA256: file.SHA256, Size: file.Size}},
+	}
+}
+
+// What is here already is not taken on the word of a record either: it says the same of
+// a file as the file itself, and has no file of another project.
+func TestRecordsDoNotLieAboutWhatIsHere(t *testing.T) {
+	t.Parallel()
+	forged := []byte("Metadata-Version: 2.1\nName: a\nVersion: 1.0\nRequires-Dist: evil\n")
+	for _, tt := range []struct {
+		name  string
+		forge func(f *forger, file *catalog.File)
+		tell  string
+	}{
+		{"metadata", func(f *forger, file *catalog.File) {
+			file.Metadata = sha256.Sum256(forged)
+			f.files[layout.CoreMetadata(file.Path)] = forged
+		}, "metadata"},
+		{"version", func(_ *forger, file *catalog.File) { file.Version = "99" }, "version"},
+		{"Python", func(_ *forger, file *catalog.File) { file.RequiresPython = "<script>" }, "<script>"},
+		{"spelling", func(_ *forger, file *catalog.File) { file.Spelling = "requests" }, "spell"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			g := newGap(t)
+			f := &forger{gap: g, files: map[string][]byte{}}
+			name, data := intaketest.Wheel("a", "1.0", plain)
+			file := *f.add("a", name, data)
+			g.far.imports(0, f.write())
+			before := published(t, g.far)
+			tt.forge(f, &file)
+			f.say(catalog.Change, file)
+			done, err := Import(t.Context(), g.far.Config, Options{}, ImportOptions{}, f.write())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if done.Report.Status == 0 || !strings.Contains(problemText(done.Report), tt.tell) {
+				t.Errorf("status %d:\n%s", done.Report.Status, problemText(done.Report))
+			}
+			for name, data := range published(t, g.far) {
+				if before[name] != data && !strings.HasPrefix(name, "index.html") {
+					t.Errorf("%s is now\n%s", name, data)
+				}
+			}
+		})
+	}
+}
+
+// A file that is blocked here does not come back as one of a project that the other
+// site has made up.
+func TestAForgerListsNoFileOfAnotherProject(t *testing.T) {
+	t.Parallel()
+	g := newGap(t)
+	mine := g.far.drop("mine", "1.0", plain)
+	g.far.write("policy.toml", "")
+	g.far.build(0)
+	g.far.write("policy.toml", "[[block]]\nproject = \"mine\"\nreason = \"no\"\n")
+	g.far.build(0)
+	f := &forger{gap: g, files: map[string][]byte{}}
+	data, err := os.ReadFile(g.far.path("drop/" + mine))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := *f.add("mine", mine, data)
+	f.records, f.files = nil, map[string][]byte{}
+	file.Project = "evil"
+	f.say(catalog.Add, file)
+	done, err := Import(t.Context(), g.far.Config, Options{}, ImportOptions{}, f.write())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done.Report.Status == 0 {
+		t.Errorf("nothing is told")
+	}
+	g.far.lists()
+	for name := range published(t, g.far) {
+		if strings.HasSuffix(name, mine) {
+			t.Errorf("it is served: %s", name)
+		}
+	}
+}
+
+// A development link is found by the name behind "#egg=", which is that of its project.
+func TestAForgerLinksNoOtherName(t *testing.T) {
+	t.Parallel()
+	g := newGap(t)
+	f := &forger{gap: g, files: map[string][]byte{}}
+	name, data := intaketest.Wheel("a", "1.0", plain)
+	f.add("a", name, data)
+	f.records = append(f.records, catalog.Record{Event: catalog.Event{Serial: 2, Verb: catalog.Relink, Project: "a"}, Links: []catalog.Link{
+		{Project: "a", URL: "git+https://forge.example/evil", Egg: "requests"},
+		{Project: "a", URL: "git+https://forge.example/a", Egg: "A"},
+	}})
+	f.lines[0].Last = 2
+	g.far.imports(0, f.write())
+	easy := g.far.read("site/easy/index.html")
+	if strings.Contains(easy, "requests") || !strings.Contains(easy, "forge.example/a") {
+		t.Errorf("easy_install finds\n%s", easy)
+	}
+}
