@@ -491,7 +491,10 @@ func TestTheBrakeOfAnImport(t *testing.T) {
 	}
 	g.near.build(0, Options{AllowRemovals: true})
 	files := g.export(ExportOptions{})
-	g.far.refusesBundle(ErrAlarm, "3 of 4 projects", files...)
+	refused := g.far.refusesBundle(ErrAlarm, "3 of 4 projects", files...)
+	if back, err := Acknowledge(t.Context(), g.near.Config, Options{DryRun: true}, refused.Ack); err != nil || back.Serial >= back.Before {
+		t.Errorf("what was refused is acknowledged: %+v, %v", back, err)
+	}
 	if _, err := Import(t.Context(), g.far.Config, Options{AllowRemovals: true}, ImportOptions{}, files...); err != nil {
 		t.Fatal(err)
 	}

@@ -754,6 +754,7 @@ func (m *importer) apply(ctx context.Context) error {
 	if err := m.note(ctx); err != nil {
 		return err
 	}
+	m.done.Ack = m.ack(m.stream())
 	if err := m.updateViews(ctx); err != nil {
 		return err
 	}

@@ -160,11 +160,9 @@ func (m *importer) checkGap() error {
 	s, whole := m.known()
 	after := m.stream()
 	m.news = after.Whole != s.Whole || after.Last != s.Last
-	if m.opts.DryRun || d.From > max(s.Last, whole) && !m.Force {
-		after = s
-		after.Whole = max(s.Whole, whole)
-	}
-	d.Ack = m.ack(after)
+	before := s
+	before.Whole = max(s.Whole, whole)
+	d.Ack = m.ack(before) // until the bundle is taken in
 	m.partial = d.From > whole
 	if d.From <= max(s.Last, whole) || m.Force {
 		return nil
