@@ -2,6 +2,7 @@ package nestgen
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -617,7 +618,7 @@ func TestARewrittenHistoryIsRefused(t *testing.T) {
 	}
 	g.near.drop("a", "2.0", plain)
 	g.near.build(0)
-	g.far.imports(0, g.export(ExportOptions{})...)
+	short := g.far.imports(0, g.export(ExportOptions{})...).To
 
 	// Other things happen on the near side in place of those.
 	for _, f := range []string{"catalog.db-wal", "catalog.db-shm"} {
@@ -635,4 +636,10 @@ func TestARewrittenHistoryIsRefused(t *testing.T) {
 	all := int64(0)
 	files := g.export(ExportOptions{Since: &all})
 	g.far.refusesBundle(ErrAlarm, "the history of near.example is another", files...)
+
+	// Nor is one taken that ends before there is anything to be held against.
+	for until := int64(1); until < short; until++ {
+		files := g.export(ExportOptions{Tag: "early", Since: &all, Until: &until, To: filepath.Join(g.stick, fmt.Sprint(until))})
+		g.far.refusesBundle(ErrSettings, "cannot be known", files...)
+	}
 }

@@ -108,10 +108,11 @@ type importer struct {
 
 	rotations [][]byte // by which the key came to be trusted; none if it was before
 
-	root    catalog.OriginRoot // what the log is at the end of the bundle
-	roots   []catalog.OriginRoot
-	streams []catalog.Stream
-	partial bool // something is missing between what is here and the bundle
+	edgeRoot catalog.OriginRoot // what the log is where the bundle begins
+	root     catalog.OriginRoot // and at its end
+	roots    []catalog.OriginRoot
+	streams  []catalog.Stream
+	partial  bool // something is missing between what is here and the bundle
 
 	projects map[packaging.Name]*follow
 	changes  []*reconciled
@@ -898,8 +899,13 @@ func (m *importer) note(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := tx.SetOriginRoot(d.Origin, m.root); err != nil {
-			return err
+		for _, r := range []catalog.OriginRoot{m.edgeRoot, m.root} {
+			if r.Size == 0 {
+				continue
+			}
+			if err := tx.SetOriginRoot(d.Origin, r); err != nil {
+				return err
+			}
 		}
 		if err := tx.SetStream(m.stream()); err != nil {
 			return err

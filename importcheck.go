@@ -95,6 +95,9 @@ func (m *importer) checkLog(ctx context.Context) error {
 	if err := m.checkEarlier(); err != nil {
 		return err
 	}
+	if err := m.checkLater(); err != nil {
+		return err
+	}
 	return m.readRecords(ctx, edge)
 }
 
@@ -237,6 +240,24 @@ func (m *importer) checkEarlier() error {
 	return nil
 }
 
+// checkLater refuses a bundle that ends where the log was already longer, unless it is
+// known what the log was there: whether what came later goes on from it, nobody can say.
+func (m *importer) checkLater() error {
+	if len(m.roots) == 0 {
+		return nil
+	}
+	latest := m.roots[len(m.roots)-1].Size
+	if m.done.To >= latest || slices.ContainsFunc(m.roots, func(r catalog.OriginRoot) bool { return r.Size == m.done.To }) {
+		return nil
+	}
+	if m.Force {
+		m.warn("", "", "that the history of %s which was taken in up to serial %d goes on from this bundle, which ends with %d, cannot be known", m.done.Origin, latest, m.done.To)
+		return nil
+	}
+	return &fault{ErrSettings, fmt.Errorf("the history of %s was taken in up to serial %d, and that this bundle, which ends with %d, is of the same cannot be known; nothing of it was taken in", m.done.Origin, latest, m.done.To),
+		"have that site export again, up to its last serial; if it was put back from a backup, its newest catalog is to be put back first; --force takes this bundle in as it is"}
+}
+
 // leavesAtOnce is how many leaves are hashed together.
 const leavesAtOnce = 4096
 
@@ -271,6 +292,11 @@ func (m *importer) readRecords(ctx context.Context, edge []tilelog.Hash) error {
 	}
 	if err := extend(); err != nil {
 		return err
+	}
+	if m.edgeRoot.Size = size; size > 0 {
+		if m.edgeRoot.Root, err = tilelog.EdgeRoot(size, edge); err != nil {
+			return bad("records: %w", err)
+		}
 	}
 	if d.To > d.From {
 		r, err := m.bundle.Open(recordsMember)
