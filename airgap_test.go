@@ -249,7 +249,7 @@ func TestTenRounds(t *testing.T) {
 	if len(done.Ack) == 0 {
 		t.Fatal("no acknowledgement")
 	}
-	back, err := Acknowledge(t.Context(), g.near.Config, Options{}, done.Ack)
+	back, err := Acknowledge(t.Context(), g.near.Config, Options{}, "", done.Ack)
 	if err != nil || back.Serial >= back.Before {
 		t.Fatalf("Acknowledge: %+v, %v", back, err)
 	}
@@ -319,7 +319,7 @@ func TestAGapThatIsForced(t *testing.T) {
 	if done, err = Import(t.Context(), g.far.Config, Options{}, ImportOptions{}, late...); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Acknowledge(t.Context(), g.near.Config, Options{}, done.Ack); err != nil {
+	if _, err := Acknowledge(t.Context(), g.near.Config, Options{}, "", done.Ack); err != nil {
 		t.Fatal(err)
 	}
 	again := g.export(ExportOptions{})
@@ -493,7 +493,7 @@ func TestTheBrakeOfAnImport(t *testing.T) {
 	g.near.build(0, Options{AllowRemovals: true})
 	files := g.export(ExportOptions{})
 	refused := g.far.refusesBundle(ErrAlarm, "3 of 4 projects", files...)
-	if back, err := Acknowledge(t.Context(), g.near.Config, Options{DryRun: true}, refused.Ack); err != nil || back.Serial >= back.Before {
+	if back, err := Acknowledge(t.Context(), g.near.Config, Options{DryRun: true}, "", refused.Ack); err != nil || back.Serial >= back.Before {
 		t.Errorf("what was refused is acknowledged: %+v, %v", back, err)
 	}
 	if _, err := Import(t.Context(), g.far.Config, Options{AllowRemovals: true}, ImportOptions{}, files...); err != nil {
@@ -555,6 +555,16 @@ func TestAnExportOfWhatWas(t *testing.T) {
 	late := then + 100
 	if _, err := Export(t.Context(), g.near.Config, Options{}, ExportOptions{Tag: "then", To: g.stick, Until: &late}); !errors.Is(err, ErrSettings) {
 		t.Errorf("Export of what will be: %v", err)
+	}
+	g.near.drop("c", "1.0", plain)
+	last := g.near.build(0).Serial
+	other := exported(t, g.near, t.TempDir(), ExportOptions{Tag: "other"})
+	if len(other) != 1 {
+		t.Fatal(other)
+	}
+	early := ExportOptions{Tag: "other", To: g.stick, Until: &then}
+	if _, err := Export(t.Context(), g.near.Config, Options{}, early); !errors.Is(err, ErrSettings) || !strings.Contains(err.Error(), fmt.Sprintf("other was exported up to serial %d", last)) || Hint(err) == "" {
+		t.Errorf("Export of less than was exported: %v", err)
 	}
 	g.far.imports(0, g.export(ExportOptions{Tag: "then"})...) // it goes on from there
 	g.same()

@@ -336,8 +336,12 @@ func (x *exporter) begin(ctx context.Context) error {
 	default:
 		d.From = x.last.Last
 	}
-	if d.From < 0 || d.From > d.To {
+	switch {
+	case d.From <= d.To && d.From >= 0:
+	case x.Since != nil:
 		return &fault{ErrSettings, fmt.Errorf("--since %d: the last serial is %d", d.From, d.To), ""}
+	default:
+		return &fault{ErrSettings, fmt.Errorf("the stream %s was exported up to serial %d, and this bundle would end with %d", x.Tag, d.From, d.To), "another --tag, with --all, has the index as it was then; no bundle takes a site back"}
 	}
 	return nil
 }
@@ -828,23 +832,26 @@ type Acknowledged struct {
 // Acknowledge takes in what the other side of a stream says that it has: the next
 // bundle begins there. The text has to know the log, which nobody does who was not
 // given it; what it could do at most is to have a bundle begin too late, and that the
-// other side finds out.
-func Acknowledge(ctx context.Context, c Config, o Options, text []byte) (*Acknowledged, error) {
+// other side finds out. A tag is the one that it has to be about; empty for any.
+func Acknowledge(ctx context.Context, c Config, o Options, tag string, text []byte) (*Acknowledged, error) {
 	s, err := c.openBeside(o)
 	if err != nil {
 		return nil, err
 	}
-	done, err := s.acknowledge(ctx, text)
+	done, err := s.acknowledge(ctx, tag, text)
 	return done, errors.Join(storage(err), s.close())
 }
 
-func (s *site) acknowledge(ctx context.Context, text []byte) (*Acknowledged, error) {
+func (s *site) acknowledge(ctx context.Context, tag string, text []byte) (*Acknowledged, error) {
 	refused := func(format string, args ...any) error {
 		return &fault{ErrSettings, fmt.Errorf(format, args...), "nothing was changed; the next bundle begins where it would have"}
 	}
 	a, err := transit.ParseAck(text)
 	if err != nil {
 		return nil, refused("%w", err)
+	}
+	if tag != "" && a.Tag != tag {
+		return nil, refused("it is about the tag %s, not about %s", a.Tag, tag)
 	}
 	own, err := s.Keys().Own()
 	if errors.Is(err, fs.ErrNotExist) {

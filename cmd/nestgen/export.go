@@ -76,15 +76,16 @@ site comes to trust it.
 			if err != nil {
 				return &usageError{err}
 			}
-			done, err := nestgen.Acknowledge(cmd.Context(), c, o, text)
+			done, err := nestgen.Acknowledge(cmd.Context(), c, o, *tag, text)
 			if err != nil {
 				return fmt.Errorf("%s: %w", *ack, err)
 			}
-			if *tag != "" && done.Tag != *tag {
-				return &usageError{fmt.Errorf("%s is about the tag %s, not about %s", *ack, done.Tag, *tag)}
-			}
 			if !*quiet && !*asJSON {
-				fmt.Fprintf(t.out, "%s has everything up to serial %d; the next export goes on from there\n", done.Tag, done.Serial)
+				next := "goes"
+				if *dry {
+					next = "would go"
+				}
+				fmt.Fprintf(t.out, "%s has everything up to serial %d; the next export %s on from there\n", done.Tag, done.Serial, next)
 			}
 			if *tag == "" {
 				if *asJSON {
