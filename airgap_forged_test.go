@@ -118,3 +118,22 @@ func TestAForgerLinksNoOtherName(t *testing.T) {
 		t.Errorf("easy_install finds\n%s", easy)
 	}
 }
+
+// What a stream about some projects did not tell is missing when it comes to be about
+// all, and the far side does not take it for here.
+func TestAStreamThatGrowsHidesNothing(t *testing.T) {
+	t.Parallel()
+	g := newGap(t)
+	g.near.drop("a", "1.0", plain)
+	g.near.drop("b", "1.0", plain)
+	g.near.build(0)
+	end := g.far.imports(0, g.export(ExportOptions{Projects: []string{"a"}})...).To
+	g.near.drop("c", "1.0", plain)
+	g.near.build(0)
+	done := g.far.refusesBundle(ErrSettings, "are missing", g.export(ExportOptions{Since: &end})...)
+	if back, err := Acknowledge(t.Context(), g.near.Config, Options{}, "", done.Ack); err != nil || back.Serial != 0 {
+		t.Fatalf("%+v, %v", back, err)
+	}
+	g.far.imports(0, g.export(ExportOptions{})...)
+	g.same()
+}

@@ -130,10 +130,15 @@ func unreadableMember(err error) error {
 	return err
 }
 
-// known gives how far the stream was taken in, or a stream that is about everything.
+// known gives how far the stream was taken in, or a stream that is about everything. One
+// that was about some projects has told nothing of the others, and begins anew when it
+// comes to be about all.
 func (m *importer) known() (s catalog.Stream, whole int64) {
 	s = catalog.Stream{Origin: m.done.Origin, Tag: m.done.Tag}
 	for _, o := range m.streams {
+		if o.Scope == scopeProjects && m.done.Scope == scopeAll {
+			continue
+		}
 		if o.Tag == m.done.Tag {
 			s = o
 		}
