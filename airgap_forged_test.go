@@ -1,11 +1,17 @@
 package nestgen
 
 import (
+	"context"
 	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
+	"nestgen/bundle"
 	"nestgen/catalog"
 	"nestgen/intake/intaketest"
 	"nestgen/layout"
@@ -136,4 +142,28 @@ func TestAStreamThatGrowsHidesNothing(t *testing.T) {
 	}
 	g.far.imports(0, g.export(ExportOptions{})...)
 	g.same()
+}
+
+// Whose fault it is that a bundle cannot be taken in, the exit status says.
+func TestTheStatusOfARefusal(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		err  error
+		want int
+	}{
+		{fmt.Errorf("state/tmp: %w: the bundle takes 9 bytes there", syscall.ENOSPC), 7},
+		{fmt.Errorf("wrapped: %w", &fs.PathError{Op: "write", Path: "001.tar", Err: syscall.ENOSPC}), 7},
+		{&fs.PathError{Op: "read", Path: "b.tar", Err: syscall.EIO}, 7},
+		{&fs.PathError{Op: "open", Path: "b.tar", Err: syscall.ENOENT}, 2},
+		{&fs.PathError{Op: "open", Path: "b.tar", Err: syscall.EACCES}, 2},
+		{&bundle.MissingPartsError{}, 2},
+		{&bundle.DamageError{}, 6},
+		{errors.New("the signature is another"), 6},
+		{context.Canceled, 130},
+	} {
+		err := refusedBundle(tt.err)
+		if got := Status(err); got != tt.want || tt.want != 130 && Hint(err) == "" {
+			t.Errorf("%v: status %d (%s), want %d", tt.err, got, Hint(err), tt.want)
+		}
+	}
 }

@@ -241,7 +241,7 @@ func (m *importer) openBundle(ctx context.Context, files []string) error {
 }
 
 // refusedBundle makes an alarm of what is wrong with a bundle, unless it is a part
-// that was not given, or the medium.
+// that was not given, the medium, or the disk here.
 func refusedBundle(err error) error {
 	var damage *bundle.DamageError
 	var missing *bundle.MissingPartsError
@@ -253,6 +253,10 @@ func refusedBundle(err error) error {
 		return &fault{ErrSettings, err, "name all parts; nothing was taken in"}
 	case errors.As(err, &damage):
 		return bad("%w", err)
+	case errors.Is(err, fs.ErrPermission):
+		return &fault{ErrSettings, err, "nothing was taken in"}
+	case isStorage(err):
+		return &fault{ErrStorage, err, "nothing was taken in; if the disk is full, make room, and if the medium cannot be read, copy the bundle to another, then run it again"}
 	case errors.As(err, &path):
 		return &fault{ErrSettings, err, "nothing was taken in"}
 	}
