@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -165,5 +166,40 @@ func TestTheStatusOfARefusal(t *testing.T) {
 		if got := Status(err); got != tt.want || tt.want != 130 && Hint(err) == "" {
 			t.Errorf("%v: status %d (%s), want %d", tt.err, got, Hint(err), tt.want)
 		}
+	}
+}
+
+// Bytes of the store that are not what they were leave no site, and no run is to blame
+// for it.
+func TestAnExportOfAlteredBytes(t *testing.T) {
+	t.Parallel()
+	g := newGap(t)
+	g.near.drop("a", "1.0", plain)
+	g.near.build(0)
+	stored, err := filepath.Glob(g.near.path("site/packages/*/*/*/a-1.0-py3-none-any.whl"))
+	if err != nil || len(stored) != 1 {
+		t.Fatal(stored, err)
+	}
+	data, err := os.ReadFile(stored[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)/2] ^= 1
+	if err = os.Remove(stored[0]); err == nil {
+		err = os.WriteFile(stored[0], data, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := ExportOptions{Tag: "far", To: g.stick}
+	if _, err := Export(t.Context(), g.near.Config, Options{}, e); !errors.Is(err, ErrAlarm) || Hint(err) == "" {
+		t.Errorf("Export: %v, status %d", err, Status(err))
+	}
+	if left, err := os.ReadDir(g.stick); len(left) > 0 || err != nil {
+		t.Errorf("left: %v, %v", left, err)
+	}
+	e.Split = 1000
+	if _, err := Export(t.Context(), g.near.Config, Options{}, e); !errors.Is(err, ErrSettings) {
+		t.Errorf("Export: %v, status %d", err, Status(err))
 	}
 }

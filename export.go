@@ -190,6 +190,9 @@ func (x *exporter) export(ctx context.Context) error {
 	if err := checkTag(x.Tag); err != nil {
 		return err
 	}
+	if x.Split != 0 && x.Split < bundle.MinSplit {
+		return &fault{ErrSettings, fmt.Errorf("--split %d: a part has at least %d bytes", x.Split, bundle.MinSplit), ""}
+	}
 	if err := x.begin(ctx); err != nil {
 		return err
 	}
@@ -236,6 +239,12 @@ func (x *exporter) export(ctx context.Context) error {
 	if err != nil {
 		if errors.Is(err, fs.ErrExist) {
 			return &fault{ErrSettings, err, "carry it over first, or name another file: nothing that was exported is written over"}
+		}
+		if errors.Is(err, bundle.ErrAltered) {
+			return &fault{ErrAlarm, fmt.Errorf("%w; nothing was exported", err), `run "nestgen verify"`}
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return &fault{ErrStorage, fmt.Errorf("%w; nothing was exported", err), `if a gc ran meanwhile, export again; else run "nestgen verify"`}
 		}
 		return err
 	}

@@ -341,7 +341,7 @@ func (w *writer) copy(to io.Writer, in io.Reader, i int, n int64) error {
 		}
 		got, err := io.ReadFull(in, w.buf[:min(n, int64(len(w.buf)))])
 		if err == io.EOF || err == io.ErrUnexpectedEOF {
-			return fmt.Errorf("member %s: it has fewer bytes than the %d announced: it changed meanwhile", name, w.layout.members[i].Size)
+			return fmt.Errorf("member %s: it has fewer bytes than the %d announced: %w", name, w.layout.members[i].Size, ErrAltered)
 		}
 		if err != nil {
 			return fmt.Errorf("member %s: %w", name, err)
@@ -358,6 +358,10 @@ func (w *writer) copy(to io.Writer, in io.Reader, i int, n int64) error {
 	return nil
 }
 
+// ErrAltered is matched by the errors of [Write] for a member whose bytes are not those
+// that were announced.
+var ErrAltered = errors.New("it is not as it was")
+
 // finish closes member i after its last byte and checks that it was the last, and
 // that all are those announced.
 func (w *writer) finish(in io.ReadCloser, i int, h hash.Hash) error {
@@ -368,7 +372,7 @@ func (w *writer) finish(in io.ReadCloser, i int, h hash.Hash) error {
 		return fmt.Errorf("member %s: %w", m.Name, err)
 	}
 	if n > 0 {
-		return fmt.Errorf("member %s: it has more bytes than the %d announced: it changed meanwhile", m.Name, m.Size)
+		return fmt.Errorf("member %s: it has more bytes than the %d announced: %w", m.Name, m.Size, ErrAltered)
 	}
 	if err != io.EOF {
 		return fmt.Errorf("member %s: %w", m.Name, err)
@@ -381,7 +385,7 @@ func (w *writer) finish(in io.ReadCloser, i int, h hash.Hash) error {
 
 func (w *writer) altered(i int) error {
 	m := &w.layout.members[i]
-	return fmt.Errorf("member %s: its bytes are not those announced: their SHA-256 is not %x", m.Name, m.SHA256)
+	return fmt.Errorf("member %s: its bytes are not those announced: their SHA-256 is not %x: %w", m.Name, m.SHA256, ErrAltered)
 }
 
 // A tarWriter writes an archive. Its first error stays.
