@@ -181,7 +181,7 @@ func TestARollbackThatWasTakenOver(t *testing.T) {
 	restore()
 	w.held()
 	w.lists(a1)
-	if held, err := RolledBack(t.Context(), w.Config); err != nil || held == nil || held.Serial != 1 || held.By != "alice" || w.serial() != n {
+	if held, err := RolledBack(t.Context(), w.Config); err != nil || held == nil || held.Serial != 1 || held.By != "somebody" || w.serial() != n {
 		t.Errorf("%+v, %v; serial %d", held, err, w.serial())
 	}
 	w.checkLog()

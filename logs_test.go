@@ -178,7 +178,6 @@ func TestABackupCatchesUpFromTheLog(t *testing.T) {
 	srv.SetFiles(up, wheel("up", "2.0", plain))
 	w.write("policy.toml", "[[yank]]\nproject = \"a\"\nreason = \"broken\"\n[[status]]\nproject = \"a\"\nstatus = \"archived\"\n")
 	w.drop("c", "1.0", intaketest.Opts{Spelling: "C"})
-	w.write("drop/c.git", "https://git.example/c.git\n")
 	w.remove("drop/" + gone)
 	before := w.build(0).Serial
 	w.checkLog()

@@ -464,7 +464,7 @@ func (h HeldBack) reason() string {
 
 // tookRollback holds the site back as the event of a rollback says, which was taken over.
 func tookRollback(tx *catalog.Tx, e *catalog.Event) error {
-	h := HeldBack{Since: time.UnixMicro(e.Time).UTC().Format(time.RFC3339), By: e.Source}
+	h := HeldBack{Since: time.UnixMicro(e.Time).UTC().Format(time.RFC3339), By: cmp.Or(e.Source, "somebody")}
 	tag, serial, _ := strings.Cut(e.Reason, "serial ")
 	h.Tag = strings.TrimSuffix(tag, " ")
 	var err error

@@ -329,9 +329,9 @@ func TestRemembered(t *testing.T) {
 		site tree
 	}{
 		{"the site is put back", f.first},
-		{"the history is another of the same length", f.forge(t, f.tree, func(h *history, _ tree) { h.events[0].Reason = "another" })},
+		{"the history is another of the same length", f.forge(t, f.tree, func(h *history, _ tree) { h.events[0].Time-- })},
 		{"another history is longer", f.forge(t, f.tree, func(h *history, _ tree) {
-			h.events[0].Reason = "another"
+			h.events[0].Time--
 			longer(h, 300)
 		})},
 		{"the history is shorter", f.forge(t, f.tree, func(h *history, _ tree) { h.events = h.events[:2] })},

@@ -25,8 +25,10 @@ const maxText = 1 << 10
 // ErrForm is matched by the errors for bytes that are no leaf.
 var ErrForm = errors.New("not a record as nestgen writes it")
 
-// The forms of JSON. What is empty is left out. The address of a file at its upstream
-// is nobody else's business and not part of a record.
+// The forms of JSON. What is empty is left out. A log is public and forgets nothing, so
+// that what is nobody else's business is not part of a record: where an upstream has a
+// file, which line of which list or folder is behind one, and who has made a snapshot,
+// promoted a file or rolled the index back.
 type (
 	event struct {
 		Serial   int64          `json:"serial"`
@@ -86,7 +88,6 @@ type (
 		URL     string `json:"url"`
 		Egg     string `json:"egg,omitempty"`
 		Version string `json:"version,omitempty"`
-		Source  string `json:"source,omitempty"`
 	}
 )
 
@@ -122,8 +123,8 @@ func (e *Encoder) marshal(v *event) ([]byte, error) {
 	return bytes.TrimSuffix(e.buf.Bytes(), []byte("\n")), nil
 }
 
-// Decode reads a leaf of the log of events. What it gives is as the log has it: of
-// files it does not say where their upstreams have them.
+// Decode reads a leaf of the log of events. What it gives is as the log has it, without
+// what is not part of a record.
 func Decode(leaf []byte) (catalog.Record, error) {
 	var e event
 	if len(leaf) > MaxSize {
@@ -149,6 +150,12 @@ func eventOf(r *catalog.Record) *event {
 		Serial: r.Serial, Time: formatTime(r.Time), Verb: r.Verb, Project: r.Project, Filename: r.Filename,
 		SHA256: digits(r.SHA256), Source: r.Source, Reason: r.Reason,
 	}
+	switch r.Verb {
+	case catalog.Add, catalog.Restore, catalog.Arrive, catalog.Change:
+		e.Reason = ""
+	case catalog.Promotion, catalog.Demotion, catalog.Snapshot, catalog.Drop, catalog.Rollback, catalog.Resume:
+		e.Source = ""
+	}
 	if r.File != nil {
 		e.File = fileOf(r.File)
 	}
@@ -156,7 +163,7 @@ func eventOf(r *catalog.Record) *event {
 		e.Standing = &standing{s.Status.State, s.Status.Reason, s.Note}
 	}
 	for _, l := range r.Links {
-		e.Links = append(e.Links, link{l.URL, l.Egg, l.Version, l.Source})
+		e.Links = append(e.Links, link{l.URL, l.Egg, l.Version})
 	}
 	e.texts(mend)
 	return e
@@ -209,7 +216,7 @@ func (e *event) record() (r catalog.Record, err error) {
 		r.Standing = &catalog.Standing{Status: catalog.Status{State: s.State, Reason: s.Reason}, Note: s.Note}
 	}
 	for _, l := range e.Links {
-		r.Links = append(r.Links, catalog.Link{Project: e.Project, URL: l.URL, Egg: l.Egg, Version: l.Version, Source: l.Source})
+		r.Links = append(r.Links, catalog.Link{Project: e.Project, URL: l.URL, Egg: l.Egg, Version: l.Version})
 	}
 	return r, nil
 }
@@ -269,7 +276,6 @@ func (e *event) texts(do func(*string)) {
 		do(&l.URL)
 		do(&l.Egg)
 		do(&l.Version)
-		do(&l.Source)
 	}
 	f := e.File
 	if f == nil {

@@ -35,7 +35,7 @@ func anEvent(serial int64, verb catalog.Verb) catalog.Event {
 
 var records = map[string]catalog.Record{
 	`{"serial":1,"time":"2026-11-22T00:12:32.123456Z","verb":"add","project":"foo","filename":"foo-1.0-py3-none-any.whl",` +
-		`"sha256":"0100000000000000000000000000000000000000000000000000000000000000","source":"pypi","reason":"allow.txt:3","file":{` +
+		`"sha256":"0100000000000000000000000000000000000000000000000000000000000000","source":"pypi","file":{` +
 		`"path":"packages/02/00/000000000000000000000000000000000000000000000000000000000000/foo-1.0-py3-none-any.whl","version":"1.0",` +
 		`"kind":"bdist_wheel","size":123,"sha256":"0100000000000000000000000000000000000000000000000000000000000000",` +
 		`"blake2b_256":"0200000000000000000000000000000000000000000000000000000000000000","requires_python":">=3.8, <4",` +
@@ -45,14 +45,14 @@ var records = map[string]catalog.Record{
 		`"provenance_sha256":"0500000000000000000000000000000000000000000000000000000000000000",` +
 		`"publisher":{"kind":"GitHub","repository":"a/b","workflow":"release.yml"},"spelling":"Foo","source":"pypi"}}`: func() catalog.Record {
 		e := anEvent(1, catalog.Add)
-		e.Filename, e.SHA256, e.Reason = "foo-1.0-py3-none-any.whl", catalog.Digest{1}, "allow.txt:3"
+		e.Filename, e.SHA256 = "foo-1.0-py3-none-any.whl", catalog.Digest{1}
 		return catalog.Record{Event: e, File: aFile()}
 	}(),
 	`{"serial":2,"time":"2026-11-22T00:12:32.123456Z","verb":"status","project":"foo","source":"pypi","standing":{"state":"archived","reason":"over"}}`: {
 		Event: anEvent(2, catalog.Mark), Standing: &catalog.Standing{Status: catalog.Status{State: catalog.Archived, Reason: "over"}},
 	},
-	`{"serial":3,"time":"2026-11-22T00:12:32.123456Z","verb":"links","project":"foo","source":"pypi","links":[{"url":"https://example.org/a?b&c","egg":"foo","version":"1","source":"x.links"}]}`: {
-		Event: anEvent(3, catalog.Relink), Links: []catalog.Link{{Project: "foo", URL: "https://example.org/a?b&c", Egg: "foo", Version: "1", Source: "x.links"}},
+	`{"serial":3,"time":"2026-11-22T00:12:32.123456Z","verb":"links","project":"foo","source":"pypi","links":[{"url":"https://example.org/a?b&c","egg":"foo","version":"1"}]}`: {
+		Event: anEvent(3, catalog.Relink), Links: []catalog.Link{{Project: "foo", URL: "https://example.org/a?b&c", Egg: "foo", Version: "1"}},
 	},
 	`{"serial":4,"time":"2026-11-22T00:12:32.123456Z","verb":"snapshot","reason":"before"}`: {
 		Event: catalog.Event{Serial: 4, Time: moment, Verb: catalog.Snapshot, Reason: "before"},

@@ -39,7 +39,7 @@ Either everything that is named is promoted or nothing.
 	remove := f.Bool("remove", false, "take promotions back: TARGET... INDEX")
 	dry := f.BoolP("dry-run", "n", false, "say what would be done, and do nothing")
 	reason := f.String("reason", "", "why, for the history")
-	by := f.String("by", "", "who does it, for the history, which the log publishes (default: your user name)")
+	by := f.String("by", "", "who does it, for the history (default: your user name)")
 	asJSON := f.Bool("json", false, "print what was done as JSON")
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		indexes := 2

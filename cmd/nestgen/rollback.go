@@ -40,7 +40,7 @@ nothing is done, and the files are named, unless --force goes back without them.
 	dry := f.BoolP("dry-run", "n", false, "list what would be done, and do nothing")
 	force := f.Bool("force", false, "go back without the files whose bytes are gone")
 	end := f.Bool("end", false, "let builds and requests go on")
-	by := f.String("by", "", "who does it, for the history, which the log publishes (default: your user name)")
+	by := f.String("by", "", "who does it, for the history (default: your user name)")
 	asJSON := f.Bool("json", false, "print what was done as JSON")
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		switch {

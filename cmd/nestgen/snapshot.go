@@ -48,7 +48,7 @@ the files are named, unless --force makes it without them.
 	f := cmd.Flags()
 	serial := f.Int64("serial", 0, "the `SERIAL` whose state it is (default: the last)")
 	note := f.String("note", "", "a `TEXT` for people")
-	by := f.String("by", "", "who makes it, for the history, which the log publishes (default: your user name)")
+	by := f.String("by", "", "who makes it, for the history (default: your user name)")
 	force := f.Bool("force", false, "make it without the files whose bytes are gone")
 	asJSON := f.Bool("json", false, "print what was made as JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -170,7 +170,7 @@ dropped.
 ` + exitHelp,
 		Args: cobra.MinimumNArgs(1),
 	}
-	by := cmd.Flags().String("by", "", "who drops them, for the history, which the log publishes (default: your user name)")
+	by := cmd.Flags().String("by", "", "who drops them, for the history (default: your user name)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := s.load()
 		if err != nil {
