@@ -31,7 +31,13 @@ type index struct {
 	url    string
 
 	requests, notModified, fetched atomic.Int64
-	open, most                     atomic.Int64 // connections, now and at once
+
+	// Of the connections count those that brought a request since the counts were set
+	// back: what a process that ended has left may close after that.
+	conns      sync.Mutex // held to use the others
+	run        int
+	in         map[net.Conn]int // the run that a connection counts in
+	open, most int64            // of this run: now, and at once
 }
 
 // A distance is how far away an upstream is, and what it says of its files.
@@ -47,7 +53,7 @@ type page struct {
 
 // newIndex serves projects; dir has the files that can be fetched.
 func newIndex(projects []*dataset.Project, dir string, d distance) (*index, error) {
-	x := &index{pages: make(map[string]page, len(projects)), distance: d}
+	x := &index{pages: make(map[string]page, len(projects)), distance: d, run: 1, in: map[net.Conn]int{}}
 	x.files = http.StripPrefix("/files/", http.FileServer(http.Dir(dir)))
 	for _, p := range projects {
 		body, err := dataset.Page(p, "../../files/", d.metadata)
@@ -68,14 +74,21 @@ func newIndex(projects []*dataset.Project, dir string, d distance) (*index, erro
 }
 
 // connection counts those that are open.
-func (x *index) connection(_ net.Conn, s http.ConnState) {
+func (x *index) connection(c net.Conn, s http.ConnState) {
+	x.conns.Lock()
+	defer x.conns.Unlock()
 	switch s {
-	case http.StateNew:
-		n := x.open.Add(1)
-		for most := x.most.Load(); n > most && !x.most.CompareAndSwap(most, n); most = x.most.Load() {
+	case http.StateActive:
+		if x.in[c] != x.run {
+			x.in[c] = x.run
+			x.open++
+			x.most = max(x.most, x.open)
 		}
 	case http.StateClosed, http.StateHijacked:
-		x.open.Add(-1)
+		if x.in[c] == x.run {
+			x.open--
+		}
+		delete(x.in, c)
 	}
 }
 
@@ -112,13 +125,18 @@ func (x *index) begin() {
 	for _, n := range []*atomic.Int64{&x.requests, &x.notModified, &x.fetched} {
 		n.Store(0)
 	}
-	x.most.Store(x.open.Load())
+	x.conns.Lock()
+	defer x.conns.Unlock()
+	x.run++
+	x.open, x.most = 0, 0
 }
 
 func (x *index) counts() map[string]int64 {
+	x.conns.Lock()
+	defer x.conns.Unlock()
 	return map[string]int64{
 		"requests": x.requests.Load(), "not modified": x.notModified.Load(),
-		"connections": x.most.Load(), "files": x.fetched.Load(),
+		"connections": x.most, "files": x.fetched.Load(),
 	}
 }
 
