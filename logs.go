@@ -216,7 +216,7 @@ func (s *site) logsBehind(ctx context.Context) (bool, error) {
 	}
 	signed, err := s.readCheckpoint()
 	if err != nil {
-		return true, nil //nolint:nilerr // it is made anew
+		return true, nil // it is made anew
 	}
 	return signed.Size != size || signed.pages.Size != pages, nil
 }
