@@ -88,7 +88,7 @@ func (s *site) mustBePublished(ctx context.Context) error {
 	if err != nil || !everything && !behind {
 		return storage(err)
 	}
-	return &fault{ErrAlarm, fmt.Errorf("%s: the pages are not those that the catalog has published last; nothing was deleted", s.Site),
+	return &fault{ErrAlarm, fmt.Errorf("%s: the pages are not those that the catalog has published last; nothing was changed", s.Site),
 		`run "nestgen build" first`}
 }
 

@@ -105,8 +105,21 @@ func (s *site) tally(ctx context.Context, g *generate.Site) (t tally, err error)
 	if t.Statistics, err = generate.ParseStatistics([]byte(document)); err != nil {
 		return tally{}, nil // a newer nestgen wrote it; the next "stats --publish" writes it anew
 	}
+	// They lead to the pages of projects, and some of these may have gone since.
+	var names []packaging.Name
+	for _, r := range t.Projects {
+		names = append(names, packaging.Name(r.Name))
+	}
+	states, err := s.catalog.States(ctx, names)
+	if err != nil {
+		return tally{}, storage(err)
+	}
+	t.Projects = slices.DeleteFunc(t.Projects, func(r generate.StatisticsRow) bool {
+		state, listed := states[packaging.Name(r.Name)]
+		return !listed || state == catalog.Quarantined
+	})
 	g.Statistics = true
-	t.digest = fmt.Sprintf("%x", sha256.Sum256([]byte(document)))
+	t.digest = fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%+v", *t.Statistics)))
 	return t, nil
 }
 

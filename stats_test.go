@@ -113,6 +113,16 @@ func TestStatisticsArePublished(t *testing.T) {
 	if !w.exists("site/" + layout.StatsHTML) {
 		t.Error("with the setting they come back")
 	}
+	if !strings.Contains(w.read("site/"+layout.StatsHTML), `href="../project/mine/"`) {
+		t.Error("the page does not lead to a project")
+	}
+	w.remove("drop/mine-1.0-py3-none-any.whl")
+	w.drop("other", "1.0", plain)
+	w.build(0)
+	if now := w.read("site/" + layout.StatsHTML); strings.Contains(now, "mine") || !strings.Contains(now, "3.12") {
+		t.Errorf("a project has gone, and the page leads there:\n%s", now)
+	}
+	w.verifies()
 }
 
 // A damaged file of statistics is told, and nothing else is the worse for it.

@@ -8,6 +8,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -478,6 +479,25 @@ func checkEasyInstall(t *testing.T, about string, page []byte) {
 	}
 }
 
+// checkBars holds a picture to what those of the statistics are of: bars, and texts that
+// say what they are. Nothing that came from outside has a place in one.
+func checkBars(t *testing.T, about string, svg *html.Node) {
+	t.Helper()
+	for e := range svg.Descendants() {
+		if e.Type != html.ElementNode {
+			continue
+		}
+		if !slices.Contains([]string{"g", "title", "rect"}, e.Data) {
+			t.Errorf("%s: <%s> in a picture", about, e.Data)
+		}
+		for _, a := range e.Attr {
+			if n, err := strconv.Atoi(a.Val); (err != nil || n < 0 || n > 300) && (a.Key != "class" || a.Val != "ground") {
+				t.Errorf("%s: <%s %s=%q> in a picture", about, e.Data, a.Key, a.Val)
+			}
+		}
+	}
+}
+
 // checkPeople says that a page for people works under a strict policy and
 // leads nowhere that it should not.
 func checkPeople(t *testing.T, about string, page []byte) {
@@ -491,7 +511,7 @@ func checkPeople(t *testing.T, about string, page []byte) {
 			if src, _ := attr(e, "src"); !strings.HasSuffix(src, "static/site.js") || e.FirstChild != nil {
 				t.Errorf("%s: <script> other than the site's own", about)
 			}
-		case "style", "iframe", "object", "embed", "base", "svg", "math", "template", "noscript", "applet", "frame", "video", "audio":
+		case "style", "iframe", "object", "embed", "base", "math", "template", "noscript", "applet", "frame", "video", "audio":
 			t.Errorf("%s: <%s>", about, e.Data)
 		case "meta":
 			if equiv, ok := attr(e, "http-equiv"); ok && equiv != "Content-Security-Policy" {
@@ -501,6 +521,8 @@ func checkPeople(t *testing.T, about string, page []byte) {
 			if _, ok := attr(e, "alt"); !ok {
 				t.Errorf("%s: <img> without alt", about)
 			}
+		case "svg":
+			checkBars(t, about, e)
 		case "h1":
 			h1++
 		}

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"nestgen/layout"
+	"nestgen/packaging"
 	"nestgen/templates"
 )
 
@@ -62,22 +64,47 @@ type StatisticsPage struct {
 	// beginning.
 	Month, Ever StatisticsLine
 
-	Tables []StatisticsTable
+	// Days are these 30 days, the oldest first; there are none if nothing was
+	// downloaded.
+	Days []StatisticsDay
+
+	// Projects is what of, and Others who: versions of Python, clients, systems.
+	// A table without lines is not among them.
+	Projects StatisticsTable
+	Others   []StatisticsTable
+}
+
+// A StatisticsDay is a bar of the picture of the days.
+type StatisticsDay struct {
+	Date, Downloads string
+
+	// X is where the bar begins; a bar and the gap behind it are 10 wide. Y is its
+	// upper end and Height how far it is from there to the ground, at 100.
+	X, Y, Height int
 }
 
 // A StatisticsTable is one table of that page.
 type StatisticsTable struct {
 	ID, Title string
 	Lines     []StatisticsLine
+	More      int // lines that it does not show
 }
 
-// A StatisticsLine is a line of a table, for people.
+// A StatisticsLine is a line of a table, for people. Link leads to the page of the
+// project that it is about, if it is about one, and Share is how much it is of the
+// largest line, in percent.
 type StatisticsLine struct {
 	Name, Downloads, Sent string
+	Link                  string
+	Share                 int
 }
 
-// statisticsLines is how many lines a table shows to people.
-const statisticsLines = 100
+// statisticsLines is how many lines a table shows to people, and statisticsDays how
+// many days.
+const (
+	statisticsLines = 50
+	statisticsDays  = 30
+)
 
 // JSON gives the document for programs.
 func (d *Statistics) JSON() ([]byte, error) {
@@ -127,22 +154,41 @@ func (s *Site) statisticsHTML(d *Statistics) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &StatisticsPage{Shared: shared, Until: clean(d.Until), Month: statisticsLine(d.Month), Ever: statisticsLine(d.Ever)}
-	for _, t := range []struct {
-		id, title string
-		rows      []StatisticsRow
-	}{{"projects", "Projects", d.Projects}, {"pythons", "Versions of Python", d.Pythons}, {"clients", "Clients", d.Clients}, {"systems", "Systems", d.Systems}} {
-		table := StatisticsTable{ID: t.id, Title: t.title}
-		for _, r := range t.rows[:min(len(t.rows), statisticsLines)] {
-			table.Lines = append(table.Lines, statisticsLine(r))
+	v := &StatisticsPage{
+		Shared: shared, Until: clean(d.Until), Month: statisticsLine(d.Month), Ever: statisticsLine(d.Ever),
+		Days: statisticsBars(d.Until, d.Days), Projects: statisticsTable("projects", "Projects", d.Projects),
+	}
+	for i := range v.Projects.Lines {
+		if n, err := packaging.ParseName(d.Projects[i].Name); err == nil {
+			v.Projects.Lines[i].Link = v.Index + v.ProjectFolder + "/" + string(n) + "/"
 		}
-		if len(table.Lines) > 0 {
-			v.Tables = append(v.Tables, table)
+	}
+	for _, t := range []StatisticsTable{
+		statisticsTable("pythons", "Versions of Python", d.Pythons),
+		statisticsTable("clients", "Clients", d.Clients),
+		statisticsTable("systems", "Systems", d.Systems),
+	} {
+		if len(t.Lines) > 0 {
+			v.Others = append(v.Others, t)
 		}
 	}
 	var w bytes.Buffer
 	err = s.templates().Execute(&w, templates.Statistics, v)
 	return w.Bytes(), err
+}
+
+func statisticsTable(id, title string, rows []StatisticsRow) StatisticsTable {
+	t := StatisticsTable{ID: id, Title: title, More: max(len(rows)-statisticsLines, 0)}
+	var most int64 = 1
+	for _, r := range rows {
+		most = max(most, r.Downloads)
+	}
+	for _, r := range rows[:len(rows)-t.More] {
+		l := statisticsLine(r)
+		l.Share = int(100 * float64(r.Downloads) / float64(most))
+		t.Lines = append(t.Lines, l)
+	}
+	return t
 }
 
 func statisticsLine(r StatisticsRow) StatisticsLine {
@@ -151,4 +197,32 @@ func statisticsLine(r StatisticsRow) StatisticsLine {
 		l.Name = "not said"
 	}
 	return l
+}
+
+// statisticsBars gives the days up to one. Those that nothing is known of have no
+// height.
+func statisticsBars(until string, known []StatisticsRow) (days []StatisticsDay) {
+	last, err := time.Parse(time.DateOnly, until)
+	if err != nil {
+		return nil
+	}
+	counts := map[string]int64{}
+	for _, r := range known {
+		counts[r.Name] = r.Downloads
+	}
+	var most int64 = 1
+	for i := range statisticsDays {
+		date := last.AddDate(0, 0, i+1-statisticsDays).Format(time.DateOnly)
+		days = append(days, StatisticsDay{Date: date, Downloads: countText(int(counts[date])), X: 10 * i})
+		most = max(most, counts[date])
+	}
+	for i := range days {
+		d := &days[i]
+		n := counts[d.Date]
+		if d.Height = int(100 * float64(n) / float64(most)); n > 0 {
+			d.Height = max(d.Height, 1)
+		}
+		d.Y = 100 - d.Height
+	}
+	return days
 }
