@@ -22,8 +22,7 @@ advisory, the version that fixes it, and whether that one is here. It reads what
 the last build has read of the dump in [advisories], and works while a build
 runs. Projects of this site's own are never listed.
 
-Exit status: 0 if nothing is affected, 3 if something is; the others as below.
-` + exitHelp,
+Exit status: 0 if nothing is affected, 3 if something is; the others as below.`,
 		Args: cobra.NoArgs,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print a JSON object")

@@ -26,8 +26,7 @@ report is also written to report.json in the state folder.
 
 --package, --latest and --since make a run of less than everything, for when a
 whole one would take too long: what they leave aside stays as it is, and the
-next whole run does the rest.
-` + exitHelp,
+next whole run does the rest.`,
 		Args: cobra.NoArgs,
 	}
 	f := cmd.Flags()

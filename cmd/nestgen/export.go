@@ -23,8 +23,7 @@ Each destination has a tag. Where a bundle was lost, the other site says so; tak
 its acknowledgement back with --ack, and the next bundle has what was lost.
 
 The first export makes the key of the site, and prints the line by which the other
-site comes to trust it.
-` + exitHelp,
+site comes to trust it.`,
 		Example: `  nestgen export --tag site-b --to /media/usb/
   nestgen export --tag site-b --split 4GB --zstd
   nestgen export --tag lab --project numpy --project pandas

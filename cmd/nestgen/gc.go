@@ -30,8 +30,7 @@ under cron, it does it, unless --dry-run is given. A dry run works beside a buil
 and finds what gc would have deleted at the moment when it began.
 
 Exit status: 3 if a rule could not be applied, as when the access logs do not go
-back far enough; the others as below.
-` + exitHelp,
+back far enough; the others as below.`,
 		Args: cobra.NoArgs,
 	}
 	f := cmd.Flags()

@@ -22,8 +22,7 @@ all of it is listed at once, or nothing. A run that is interrupted is run again.
 
 Names that belong to this site, or to one of its upstreams, stay as they are, and
 the policy here has the last word; what was not taken for that is told, with exit
-status 3. A bundle that does not begin where the last one ended is refused.
-` + exitHelp,
+status 3. A bundle that does not begin where the last one ended is refused.`,
 		Example: `  nestgen import --dry-run /media/usb/site-b-40-60.tar
   nestgen import --ack /media/usb/site-b.ack /media/usb/site-b-40-60.*.tar`,
 		Args: cobra.MinimumNArgs(1),

@@ -20,8 +20,7 @@ func newInit() *cobra.Command {
 		Short: "Make the commented settings of a new site in an empty folder",
 		Long: `Write nestgen.toml, allowlist.txt and policy.toml, with comments, and an empty
 drop folder into DIR (default: the current folder), which is made if it is not
-there. A folder that holds anything already is refused.
-` + exitHelp,
+there. A folder that holds anything already is refused.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := "."

@@ -24,8 +24,7 @@ compare by telephone.
 
 The keys are in the folder keys in the state: "own" is secret, and nobody but the
 user of the site may read it; "trusted" has the keys of others, one a line, and
-may be edited.
-` + exitHelp,
+may be edited.`,
 		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -70,8 +69,7 @@ to sign makes one if there is none, with the name that stands for --name.
 NAME stands in everything that is signed and does not change any more: the host
 name of the site, with a path where one host has several sites. It has ASCII
 letters, digits and the signs . : / - _ alone. Without --name it is taken from
-the setting "base_url", or else it is the name of this machine.
-` + exitHelp,
+the setting "base_url", or else it is the name of this machine.`,
 		Example: `  nestgen key new
   nestgen key new --name packages.example.org/pypi`,
 		Args: cobra.NoArgs,
@@ -108,8 +106,7 @@ func newKeyShow(s *settings) *cobra.Command {
 		Use:   "show",
 		Short: "Print the key of the site, for others to trust",
 		Long: `Print the half of the site's key that others get, as one line for their "nestgen
-key trust", and its fingerprint to the standard error.
-` + exitHelp,
+key trust", and its fingerprint to the standard error.`,
 		Args: cobra.NoArgs,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print the key as JSON")
@@ -133,8 +130,7 @@ func newKeyTrust(s *settings) *cobra.Command {
 		Short: "Trust the key of another site",
 		Long: `Add a key to those whose signatures this site takes. LINE is what "nestgen key
 show" prints there, and may have a # and a comment behind it. Compare the
-fingerprint with somebody there before, not by the way that the line came.
-` + exitHelp,
+fingerprint with somebody there before, not by the way that the line came.`,
 		Example: `  nestgen key trust 'packages.example.org+a2c4e6f8+AQ... # by telephone, Ann'`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -166,8 +162,7 @@ func newKeyDistrust(s *settings) *cobra.Command {
 		Short: "Trust keys of other sites no longer",
 		Long: `Take keys out of those whose signatures this site takes. KEY is a name, for all
 keys of that name, or a hash, NAME+HASH, or a whole line, for one. What came in
-under a key before stays. If one of several is not there, none is removed.
-` + exitHelp,
+under a key before stays. If one of several is not there, none is removed.`,
 		Example: `  nestgen key distrust packages.example.org`,
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -198,8 +193,7 @@ func newKeyList(s *settings) *cobra.Command {
 		Short: "List the keys of others that the site trusts",
 		Long: `Print a line for every key that the site trusts: its name, its hash, its
 fingerprint, and the comment behind it. The site's own key is what "nestgen key
-show" prints.
-` + exitHelp,
+show" prints.`,
 		Args: cobra.NoArgs,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print one JSON object a line")
@@ -248,8 +242,7 @@ one by themselves. The change is an event in the history of the site.
 
 If the old key may be known to somebody, rotating is not enough: whoever has it
 can sign such a statement as well. Have the others distrust it, and trust the
-new one by hand.
-` + exitHelp,
+new one by hand.`,
 		Args: cobra.NoArgs,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print the new key as JSON")

@@ -25,8 +25,7 @@ many files it has, their size, and where they come from; with --index, of anothe
 index of the site. It reads the catalog and works while a build runs.
 
 With --held, print a line for every file that is asked for and may not come in
-yet: its project and name, when it may, and what holds it.
-` + exitHelp,
+yet: its project and name, when it may, and what holds it.`,
 		Args: cobra.NoArgs,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print one JSON object a line")
@@ -155,8 +154,7 @@ and where they came from, its development links, and its history.
 For the name of a distribution file, print that file, its history, and the proof
 that the published log of the site has the event by which the index lists it now,
 or by which it left. With --json the proof has all that somebody elsewhere needs to
-check it: nestgen verify --proof.
-` + exitHelp,
+check it: nestgen verify --proof.`,
 		Args: cobra.ExactArgs(1),
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print a JSON object")

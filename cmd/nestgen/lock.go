@@ -26,8 +26,7 @@ All lines have to install together. Where only those of one list do, name it wit
 --list. Files are named by base_url if the settings have it, and else by paths
 relative to the lock file.
 
-Exit status: 3 if there is no such set of versions, else as below.
-` + exitHelp,
+Exit status: 3 if there is no such set of versions, else as below.`,
 	}
 	f := cmd.Flags()
 	output := f.StringP("output", "o", "-", "`FILE` for the lock; - is the standard output")

@@ -37,8 +37,7 @@ SINCE and UNTIL are the serial of an event, a day (2026-11-21), a moment
 What is printed begins after the event, with the day, or at the moment, and ends
 with the event, with the day, or before the moment.
 
-Verbs: ` + verbList() + `.
-` + exitHelp,
+Verbs: ` + verbList() + `.`,
 		Example: `  nestgen log requests
   nestgen log --since 7d --verb withdraw,yank
   nestgen log --json --since 1234`,

@@ -65,8 +65,8 @@ const (
 	exitAlarm       = 6
 )
 
-const exitHelp = `
-Exit status:
+// exitHelp is the end of every command's help.
+const exitHelp = `Exit status:
   0  all is well
   1  a fault of nestgen itself
   2  wrong usage or settings; nothing was done
@@ -76,7 +76,8 @@ Exit status:
   6  an alarm: bytes that changed, a quarantine, or a removal that looks like an
      accident; the site is safe
   7  the disk or the file system failed; the site is safe
-  130  interrupted; what is published stands, and the next run goes on from there`
+  130  interrupted; what is published stands, and the next run goes on from there
+`
 
 // A statusError ends the program with a status after everything there is to
 // say has been said.
@@ -147,8 +148,7 @@ Begin with:
   nestgen init my-index
   cd my-index
   nestgen build
-  nestgen serve
-` + exitHelp,
+  nestgen serve`,
 		Version:           nestgen.Version(),
 		SilenceErrors:     true,
 		SilenceUsage:      true,
@@ -157,37 +157,28 @@ Begin with:
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.SetHelpTemplate(root.HelpTemplate() + "\n" + exitHelp)
+	cobra.EnableCommandSorting = false // they stand in the order in which one comes to need them
 	var s settings
 	s.flags(root)
-	for _, c := range []*cobra.Command{
-		newInit(),
-		newBuild(&s),
-		newPlan(&s),
-		newServe(&s),
-		newVerify(&s),
-		newProve(&s),
-		newLock(&s),
-		newGC(&s),
-		newStats(&s),
-		newList(&s),
-		newShow(&s),
-		newLog(&s),
-		newPromote(&s),
-		newExport(&s),
-		newImport(&s),
-		newDiff(&s),
-		newSnapshot(&s),
-		newRollback(&s),
-		newAudit(&s),
-		newYank(&s),
-		newUnyank(&s),
-		newAllow(&s),
-		newToken(&s),
-		newKey(&s),
-		newMan(),
+	for _, g := range []struct {
+		title    string
+		commands []*cobra.Command
+	}{
+		{"The site:", []*cobra.Command{newInit(), newBuild(&s), newPlan(&s), newServe(&s), newVerify(&s), newGC(&s)}},
+		{"What it has:", []*cobra.Command{newList(&s), newShow(&s), newLog(&s), newDiff(&s), newProve(&s), newLock(&s), newAudit(&s), newStats(&s)}},
+		{"What it may have:", []*cobra.Command{newAllow(&s), newYank(&s), newUnyank(&s), newPromote(&s), newToken(&s)}},
+		{"Its past, and other sites:", []*cobra.Command{newSnapshot(&s), newRollback(&s), newExport(&s), newImport(&s), newKey(&s)}},
+		{"", []*cobra.Command{newMan()}},
 	} {
-		faultsOfUsage(c)
-		root.AddCommand(c)
+		if g.title != "" {
+			root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
+		}
+		for _, c := range g.commands {
+			faultsOfUsage(c)
+			c.GroupID = g.title
+			root.AddCommand(c)
+		}
 	}
 	return root
 }

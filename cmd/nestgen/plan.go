@@ -25,8 +25,7 @@ fetched and nothing is changed.
 
 Exit status: 0 if nothing would change, 10 if something would, else as below: 6
 if the build would take nothing out of the index, because so many removals look
-like an accident.
-` + exitHelp,
+like an accident.`,
 	}
 	f := cmd.Flags()
 	offline := f.Bool("offline", false, "ask no upstream")

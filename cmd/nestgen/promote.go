@@ -27,7 +27,7 @@ it again. FROM may be / for the site's own index. What changes is published at
 once, and the history of each project says who did it, and why.
 
 Either everything that is named is promoted or nothing.
-` + targetHelp + exitHelp,
+` + targetHelp,
 		Example: `  nestgen promote foo==1.2 testing prod --reason "passed all tests"
   nestgen promote -r release.txt testing prod
   nestgen promote --all-files --dry-run testing prod
@@ -196,8 +196,7 @@ and B does not (-), and of which they say different things (~). An index goes by
 its name in the settings, a snapshot by snapshots/TAG; / is the site's own. It reads
 the catalog and works while a build runs.
 
-Exit status: 0 if they list the same, 10 if not, else as below.
-` + exitHelp,
+Exit status: 0 if they list the same, 10 if not, else as below.`,
 		Example: `  nestgen diff prod testing`,
 		Args:    cobra.ExactArgs(2),
 	}

@@ -23,8 +23,7 @@ Files that are listed and come only when somebody asks for them do not count. An
 sdist that does not say what it needs, except to those who run its code, is taken
 as needing nothing, and named.
 
-Exit status: 3 if a line does not install, else as below.
-` + exitHelp,
+Exit status: 3 if a line does not install, else as below.`,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print what was found as JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -30,8 +30,7 @@ the index what the allowlist and the folders say, so mend these before.
 Without an argument, say whether the site is held back.
 
 The bytes of a file that was dropped longer ago than the grace period are gone: then
-nothing is done, and the files are named, unless --force goes back without them.
-` + exitHelp,
+nothing is done, and the files are named, unless --force goes back without them.`,
 		Example: `  nestgen rollback -n 41873
   nestgen rollback before-the-move
   nestgen rollback --end`,

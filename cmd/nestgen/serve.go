@@ -23,8 +23,7 @@ server serve the site folder.
 
 Where the settings have "uploads" or [[on_demand]], it does what the fallback
 behind a web server does as well: takes uploads at /legacy/, with a token of
-"nestgen token" and from this machine alone, and has projects come on demand.
-` + exitHelp,
+"nestgen token" and from this machine alone, and has projects come on demand.`,
 		Args: cobra.NoArgs,
 	}
 	listen := cmd.Flags().String("listen", "127.0.0.1:8080", "the `address` to listen on")

@@ -21,8 +21,7 @@ was then at snapshots/TAG/simple/, whatever becomes of the site; its files are k
 as long as it is there. Only what the policy or an advisory blocks, and projects that
 are quarantined, are missing from it while that lasts.
 
-The setting "snapshots" has builds make dated ones.
-` + exitHelp,
+The setting "snapshots" has builds make dated ones.`,
 		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -39,8 +38,7 @@ digits, "-" and "_", begins with a letter or a digit, and is no number.
 
 With --serial, it is the index as it was at that serial. The bytes of a file that the
 site dropped longer ago than its grace period are gone: then no snapshot is made, and
-the files are named, unless --force makes it without them.
-` + exitHelp,
+the files are named, unless --force makes it without them.`,
 		Example: `  nestgen snapshot create before-the-move --note "what we had in the old building"
   nestgen snapshot create 2026-10-end --serial 41873`,
 		Args: cobra.ExactArgs(1),
@@ -124,8 +122,7 @@ func newSnapshotList(s *settings) *cobra.Command {
 		Short: "List the snapshots",
 		Long: `Print a line for every snapshot, in the order in which they were made: its name, its
 serial, when it was made, what it has, the rule that made it, and its note. It reads
-the catalog and works while a build runs.
-` + exitHelp,
+the catalog and works while a build runs.`,
 		Args: cobra.NoArgs,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print one JSON object a line")
@@ -166,8 +163,7 @@ func newSnapshotDrop(s *settings) *cobra.Command {
 		Short: "Drop snapshots",
 		Long: `Take the pages of snapshots away, at once. The bytes of the files that nothing else
 lists go after the grace period. Either all of the snapshots are there or none is
-dropped.
-` + exitHelp,
+dropped.`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	by := cmd.Flags().String("by", "", "who drops them, for the history (default: your user name)")
@@ -199,8 +195,7 @@ first has and the second has not (-), and of which they say different things (~)
 Without a second one, or with "now", it is the index as it is. It reads the catalog
 and works while a build runs.
 
-Exit status: 0 if they list the same, 10 if not, else as below.
-` + exitHelp,
+Exit status: 0 if they list the same, 10 if not, else as below.`,
 		Example: `  nestgen snapshot diff 2026-w46
   nestgen snapshot diff 2026-w46 2026-w47`,
 		Args: cobra.RangeArgs(1, 2),

@@ -30,8 +30,7 @@ build runs.
 A download is a file that was sent whole, or its beginning; the bytes are all that
 was sent of files. Who downloaded something is neither read nor kept.
 
-With --publish, the pages stats/ of the site are made anew.
-` + exitHelp,
+With --publish, the pages stats/ of the site are made anew.`,
 	}
 	f := cmd.Flags()
 	logs := f.StringArray("access-log", nil, "read this access log, or all that the `PATTERN` fits, in the place of those of the settings")

@@ -27,8 +27,7 @@ projects that it was made for, and do nothing else.
 
 The file of tokens, "tokens" in [fallback] of the settings, has a hash of each,
 by which it can be checked and not be found out. A change counts from the next
-request on; nothing has to be started anew.
-` + exitHelp,
+request on; nothing has to be started anew.`,
 		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -49,8 +48,7 @@ project. Quote the star, or the shell may take it for file names.
 
 WHEN is a time from now ("90d", "1w 2d"), or a date ("2027-01-31"), the last day
 in UTC on which the token is good. Without it the token is good until it is
-revoked.
-` + exitHelp,
+revoked.`,
 		Example: `  nestgen token add --note "CI of foo" --expires 90d foo
   nestgen token add 'acme-*'`,
 		Args: cobra.MinimumNArgs(1),
@@ -147,8 +145,7 @@ func newTokenList(s *settings) *cobra.Command {
 		Short: "List the tokens, without what they are",
 		Long: `Print a line for every token: the id by which it is revoked, when it was made,
 when it expires, in UTC, what it may upload to, and its note. The tokens
-themselves are not known here.
-` + exitHelp,
+themselves are not known here.`,
 		Args: cobra.NoArgs,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print one JSON object a line")
@@ -210,8 +207,7 @@ func newTokenRevoke(s *settings) *cobra.Command {
 		Use:   "revoke ID...",
 		Short: "Revoke tokens: nobody can upload with them any more",
 		Long: `Take tokens out of the file. ID is what "nestgen token list" shows, and what the
-log of uploads names. If one of several is not there, none is revoked.
-` + exitHelp,
+log of uploads names. If one of several is not there, none is revoked.`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -30,8 +30,7 @@ With --proof and --key, check the proof that "nestgen show FILE --json" has
 printed, without asking anybody; "-" reads it from the standard input.
 
 Exit status of both: 0 if all of it is proven, 5 if the site left something
-unanswered, 6 if something is wrong.
-` + exitHelp,
+unanswered, 6 if something is wrong.`,
 		Args: cobra.NoArgs,
 	}
 	f := cmd.Flags()

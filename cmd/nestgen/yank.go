@@ -22,7 +22,7 @@ func newYank(s *settings) *cobra.Command {
 		Short: "Yank files: installers pass them over unless they are pinned (PEP 592)",
 		Long: `Add a yank to the policy file, which is made for a site that never had one. It
 takes effect with the next build.
-` + targetHelp + exitHelp,
+` + targetHelp,
 		Example: `  nestgen yank foo==1.2 --reason "loses data on big files"`,
 	}, "yanked", policy.Yank)
 }
@@ -34,7 +34,7 @@ func newUnyank(s *settings) *cobra.Command {
 		Long: `Take a yank of just this target out of the policy file. Where there is none, an
 unyank is added, which lifts the yank that came with the file from its source.
 It takes effect with the next build.
-` + targetHelp + exitHelp,
+` + targetHelp,
 		Example: `  nestgen unyank foo==1.2`,
 	}, "no longer yanked", policy.Unyank)
 }
@@ -49,7 +49,7 @@ they were uploaded. For a whole project it also says that somebody knows who
 has the name now. It takes effect with the next build, and does nothing after
 DATE, the last day that it is for; what has come in by then stays. It lifts no
 block, no quarantine, and no alarm about bytes that changed.
-` + targetHelp + exitHelp,
+` + targetHelp,
 		Args:    cobra.ExactArgs(1),
 		Example: `  nestgen allow foo==1.2.1 --reason "fixes CVE-2026-1234, read by Ann" --expires 2026-12-01`,
 	}
