@@ -111,19 +111,7 @@ func (c *Catalog) Advised(ctx context.Context) iter.Seq2[*Project, error] {
 // AdvisedNames gives the projects that the index lists files of and that advisories
 // speak of, in the order of names.
 func (c *Catalog) AdvisedNames(ctx context.Context) (names []packaging.Name, err error) {
-	rows, err := c.db.QueryContext(ctx, "SELECT project FROM advisories JOIN projects ON name = project WHERE files > 0 ORDER BY project")
-	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var n packaging.Name
-		if err := rows.Scan(&n); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
-		}
-		names = append(names, n)
-	}
-	return names, rows.Err()
+	return projectNames(ctx, c.db, "SELECT project FROM advisories JOIN projects ON name = project WHERE files > 0 ORDER BY project")
 }
 
 // AllAdvisories gives every record, by project.
@@ -142,21 +130,7 @@ func (t *Tx) AllAdvisories() (map[packaging.Name][]advisory.Record, error) {
 }
 
 func (t *Tx) advisoryBodies() (map[packaging.Name]string, error) {
-	rows, err := t.q.QueryContext(t.ctx, "SELECT project, records FROM advisories")
-	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
-	bodies := map[packaging.Name]string{}
-	for rows.Next() {
-		var n packaging.Name
-		var b string
-		if err := rows.Scan(&n, &b); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
-		}
-		bodies[n] = b
-	}
-	return bodies, rows.Err()
+	return byKey[packaging.Name, string](t.ctx, t.q, "SELECT project, records FROM advisories")
 }
 
 // SetAdvisories makes these all that advisories say, and the pages of the projects

@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -57,17 +56,13 @@ func (t *Tx) Announce(n packaging.Name, source string, files []File, reason stri
 	if len(added) == 0 {
 		return nil, altered, nil
 	}
-	due, err := json.Marshal(paths)
-	if err != nil {
-		return nil, nil, err
-	}
 	if err := t.insert("INSERT INTO files VALUES ", 3, rows); err != nil {
 		return nil, nil, err
 	}
 	if err := t.insert("INSERT INTO events VALUES ", 9, events); err != nil {
 		return nil, nil, err
 	}
-	if err := t.q.exec(t.ctx, "DELETE FROM due WHERE path IN (SELECT value FROM json_each(?))", string(due)); err != nil {
+	if err := t.q.exec(t.ctx, "DELETE FROM due WHERE path IN (SELECT value FROM json_each(?))", jsonList(paths)); err != nil {
 		return nil, nil, err
 	}
 	t.made += int64(len(added))
@@ -111,18 +106,5 @@ func (t *Tx) insert(into string, columns int, values []any) error {
 
 // filenames gives the names of the files that the index lists for a project.
 func (t *Tx) filenames(n packaging.Name) (map[string]bool, error) {
-	rows, err := t.q.QueryContext(t.ctx, "SELECT filename FROM files WHERE project = ?", n)
-	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
-	names := map[string]bool{}
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
-		}
-		names[name] = true
-	}
-	return names, rows.Err()
+	return byKey[string, bool](t.ctx, t.q, "SELECT filename, 1 FROM files WHERE project = ?", n)
 }

@@ -98,19 +98,7 @@ func (c *Catalog) Export(ctx context.Context, tag string) (Export, error) {
 // ExportedSizes gives the sizes of the log at which bundles have left, those of
 // all streams, below a size, the largest first, and so many at most.
 func (c *Catalog) ExportedSizes(ctx context.Context, below int64, most int) (sizes []int64, err error) {
-	rows, err := c.db.QueryContext(ctx, "SELECT size FROM exported WHERE size < ? ORDER BY size DESC LIMIT ?", below, most)
-	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var n int64
-		if err := rows.Scan(&n); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
-		}
-		sizes = append(sizes, n)
-	}
-	return sizes, rows.Err()
+	return column[int64](ctx, c.db, "SELECT size FROM exported WHERE size < ? ORDER BY size DESC LIMIT ?", below, most)
 }
 
 // SetExport keeps how far a stream has come.
@@ -139,21 +127,12 @@ type OriginRoot struct {
 // OriginRoots gives what is remembered of the log of another site, the smallest
 // size first.
 func (c *Catalog) OriginRoots(ctx context.Context, origin string) (roots []OriginRoot, err error) {
-	rows, err := c.db.QueryContext(ctx, "SELECT size, root FROM origins WHERE name = ? ORDER BY size", origin)
-	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var r OriginRoot
+	return foundAll(ctx, c.db, func(rows *sql.Rows) (r OriginRoot, err error) {
 		var root sql.RawBytes
-		if err := rows.Scan(&r.Size, &root); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
-		}
+		err = rows.Scan(&r.Size, &root)
 		copy(r.Root[:], root)
-		roots = append(roots, r)
-	}
-	return roots, rows.Err()
+		return r, err
+	}, "SELECT size, root FROM origins WHERE name = ? ORDER BY size", origin)
 }
 
 // SetOriginRoot remembers what the log of another site is at a size.
@@ -175,19 +154,11 @@ type Stream struct {
 
 // Streams gives the streams of a site that something of was taken in, by their tags.
 func (c *Catalog) Streams(ctx context.Context, origin string) (streams []Stream, err error) {
-	rows, err := c.db.QueryContext(ctx, "SELECT tag, scope, whole, last FROM streams WHERE origin = ? ORDER BY tag", origin)
-	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	return foundAll(ctx, c.db, func(rows *sql.Rows) (Stream, error) {
 		s := Stream{Origin: origin}
-		if err := rows.Scan(&s.Tag, &s.Scope, &s.Whole, &s.Last); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
-		}
-		streams = append(streams, s)
-	}
-	return streams, rows.Err()
+		err := rows.Scan(&s.Tag, &s.Scope, &s.Whole, &s.Last)
+		return s, err
+	}, "SELECT tag, scope, whole, last FROM streams WHERE origin = ? ORDER BY tag", origin)
 }
 
 // SetStream keeps how far a stream was taken in.
@@ -204,21 +175,7 @@ type Imported struct {
 
 // ImportedNames gives the projects that belong to other sites, by the names of these.
 func (c *Catalog) ImportedNames(ctx context.Context) (map[packaging.Name]string, error) {
-	rows, err := c.db.QueryContext(ctx, "SELECT i.project, i.origin FROM imported i JOIN projects p ON p.name = i.project AND p.owner = i.origin")
-	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
-	names := map[packaging.Name]string{}
-	for rows.Next() {
-		var n packaging.Name
-		var origin string
-		if err := rows.Scan(&n, &origin); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
-		}
-		names[n] = origin
-	}
-	return names, rows.Err()
+	return byKey[packaging.Name, string](ctx, c.db, "SELECT i.project, i.origin FROM imported i JOIN projects p ON p.name = i.project AND p.owner = i.origin")
 }
 
 // OriginNames gives the projects that another site has said something of, in the order
@@ -240,32 +197,23 @@ func (c *Catalog) IsImported(ctx context.Context, n packaging.Name) (bool, error
 // Imported gives what another site says of a project: one without anything, at serial
 // 0, if it has said nothing yet.
 func (c *Catalog) Imported(ctx context.Context, origin string, n packaging.Name) (Imported, error) {
-	return imported(ctx, c.one, origin, n)
-}
-
-// Imported is [Catalog.Imported] inside a transaction.
-func (t *Tx) Imported(origin string, n packaging.Name) (Imported, error) {
-	return imported(t.ctx, t.q, origin, n)
-}
-
-func imported(ctx context.Context, q querier, origin string, n packaging.Name) (Imported, error) {
-	none := Imported{origin, &Project{Name: n, Display: string(n), Owner: origin}}
+	says := Imported{origin, &Project{Name: n, Display: string(n), Owner: origin}}
 	var body []byte
 	var serial int64
-	err := q.QueryRowContext(ctx, "SELECT serial, body FROM imported WHERE origin = ? AND project = ?", origin, n).Scan(&serial, &body)
+	err := c.one.QueryRowContext(ctx, "SELECT serial, body FROM imported WHERE origin = ? AND project = ?", origin, n).Scan(&serial, &body)
 	if errors.Is(err, sql.ErrNoRows) {
-		return none, nil
+		return says, nil
 	}
 	if err != nil {
-		return none, fmt.Errorf("read catalog: %w", err)
+		return says, fmt.Errorf("read catalog: %w", err)
 	}
 	if len(body) > 0 {
-		if none.Project, err = decodeBody(n, body); err != nil {
-			return none, fmt.Errorf("read catalog: %s: %w", origin, err)
+		if says.Project, err = decodeBody(n, body); err != nil {
+			return says, fmt.Errorf("read catalog: %s: %w", origin, err)
 		}
 	}
-	none.Serial = serial
-	return none, nil
+	says.Serial = serial
+	return says, nil
 }
 
 // SetImported keeps what another site says of a project.

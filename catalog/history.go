@@ -60,7 +60,7 @@ func (c *Catalog) FilteredEvents(ctx context.Context, f EventFilter) iter.Seq2[E
 func jsonList[T ~string](texts []T) string {
 	b, err := json.Marshal(texts)
 	if err != nil {
-		panic(err) // texts can always be written
+		panic(err) // a list of texts always has a form in JSON
 	}
 	return string(b)
 }
@@ -109,24 +109,7 @@ func (c *Catalog) SerialBefore(ctx context.Context, at time.Time) (int64, error)
 // States gives the states of those of some projects that have pages: that have files,
 // or are quarantined.
 func (c *Catalog) States(ctx context.Context, names []packaging.Name) (map[packaging.Name]State, error) {
-	rows, err := c.one.QueryContext(ctx, fmt.Sprintf("SELECT name, state FROM projects WHERE name IN (SELECT value FROM json_each(?)) AND (files > 0 OR other & %d)", isQuarantined), jsonList(names))
-	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
-	states := map[packaging.Name]State{}
-	for rows.Next() {
-		var n packaging.Name
-		var s State
-		if err := rows.Scan(&n, &s); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
-		}
-		states[n] = s
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	return states, nil
+	return byKey[packaging.Name, State](ctx, c.one, fmt.Sprintf("SELECT name, state FROM projects WHERE name IN (SELECT value FROM json_each(?)) AND (files > 0 OR other & %d)", isQuarantined), jsonList(names))
 }
 
 // Verbs are all that there are, in the order of what they are about.

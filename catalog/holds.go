@@ -3,6 +3,7 @@ package catalog
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -68,24 +69,12 @@ func (c *Catalog) ProjectHolds(ctx context.Context, n packaging.Name) ([]Hold, e
 }
 
 func readHolds(ctx context.Context, q querier, query string, args ...any) ([]Hold, error) {
-	rows, err := q.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
-	var hs []Hold
-	for rows.Next() {
-		var h Hold
-		if err := rows.Scan(&h.Project, &h.Filename, &h.Version, &h.Source, &h.Uploaded, &h.Rule, &h.Reason, &h.Until); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
-		}
-		hs = append(hs, h)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
+	hs, err := foundAll(ctx, q, func(rows *sql.Rows) (h Hold, err error) {
+		err = rows.Scan(&h.Project, &h.Filename, &h.Version, &h.Source, &h.Uploaded, &h.Rule, &h.Reason, &h.Until)
+		return h, err
+	}, query, args...)
 	SortHolds(hs)
-	return hs, nil
+	return hs, err
 }
 
 // SetHolds makes hs what is held of a project. It makes no event: what is held was

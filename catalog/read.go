@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -46,45 +45,26 @@ func project(ctx context.Context, q querier, n packaging.Name) (*Project, error)
 		return nil, fmt.Errorf("read catalog: project %s: %w", n, err)
 	}
 	if err := readFiles(ctx, q, p); err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
+		return nil, err
 	}
 	if err := readLinks(ctx, q, p); err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
+		return nil, err
 	}
 	return p, nil
 }
 
-func readFiles(ctx context.Context, q querier, p *Project) error {
-	rows, err := q.QueryContext(ctx, "SELECT "+fileColumns+" FROM files WHERE project = ?", p.Name)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	last := File{Project: p.Name}
-	for rows.Next() {
-		if last, err = scanFile(rows, &last); err != nil {
-			return err
-		}
-		p.Files = append(p.Files, last)
-	}
+func readFiles(ctx context.Context, q querier, p *Project) (err error) {
+	p.Files, err = foundAll(ctx, q, fileReader(), "SELECT "+fileColumns+" FROM files WHERE project = ?", p.Name)
 	SortFiles(p.Files)
-	return rows.Err()
+	return err
 }
 
-func readLinks(ctx context.Context, q querier, p *Project) error {
-	rows, err := q.QueryContext(ctx, "SELECT "+linkColumns+" FROM links WHERE project = ? ORDER BY url, egg, version", p.Name)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var l Link
-		if err := scanLink(rows, &l); err != nil {
-			return err
-		}
-		p.Links = append(p.Links, l)
-	}
-	return rows.Err()
+func readLinks(ctx context.Context, q querier, p *Project) (err error) {
+	p.Links, err = foundAll(ctx, q, func(rows *sql.Rows) (l Link, err error) {
+		err = scanLink(rows, &l)
+		return l, err
+	}, "SELECT "+linkColumns+" FROM links WHERE project = ? ORDER BY url, egg, version", p.Name)
+	return err
 }
 
 // Projects reads every project that the index lists or links to, in the order
@@ -323,21 +303,7 @@ func SortFiles(files []File) {
 
 // Owners gives the owner of every name that has one.
 func (c *Catalog) Owners(ctx context.Context) (map[packaging.Name]string, error) {
-	rows, err := c.db.QueryContext(ctx, "SELECT name, owner FROM projects")
-	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
-	owners := map[packaging.Name]string{}
-	for rows.Next() {
-		var n packaging.Name
-		var o string
-		if err := rows.Scan(&n, &o); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
-		}
-		owners[n] = o
-	}
-	return owners, rows.Err()
+	return byKey[packaging.Name, string](ctx, c.db, "SELECT name, owner FROM projects")
 }
 
 // Counts is how much the index lists.
@@ -378,23 +344,10 @@ func (c *Catalog) ProjectSerial(ctx context.Context, n packaging.Name) (serial i
 // Serials reads the serials of all projects that the index lists or links to, in
 // the order of their names.
 func (c *Catalog) Serials(ctx context.Context) iter.Seq2[ProjectSerial, error] {
-	return func(yield func(ProjectSerial, error) bool) {
-		rows, err := c.db.QueryContext(ctx, "SELECT name, serial FROM projects WHERE "+isListed+" ORDER BY name")
-		if err != nil {
-			yield(ProjectSerial{}, fmt.Errorf("read catalog: %w", err))
-			return
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var p ProjectSerial
-			if err = rows.Scan(&p.Name, &p.Serial); err != nil || !yield(p, nil) {
-				break
-			}
-		}
-		if err = cmp.Or(err, rows.Err()); err != nil {
-			yield(ProjectSerial{}, fmt.Errorf("read catalog: %w", err))
-		}
-	}
+	return found(ctx, c.db, func(rows *sql.Rows) (p ProjectSerial, err error) {
+		err = rows.Scan(&p.Name, &p.Serial)
+		return p, err
+	}, "SELECT name, serial FROM projects WHERE "+isListed+" ORDER BY name")
 }
 
 // Events reads the events after a serial, oldest first.
@@ -409,29 +362,12 @@ func (c *Catalog) ProjectEvents(ctx context.Context, n packaging.Name) iter.Seq2
 
 // events reads the events that a clause picks and puts in order.
 func events(ctx context.Context, q querier, which string, args ...any) iter.Seq2[Event, error] {
-	return func(yield func(Event, error) bool) {
-		rows, err := q.QueryContext(ctx, "SELECT serial, time, verb, project, filename, sha256, source, reason FROM events WHERE "+which, args...)
-		if err != nil {
-			yield(Event{}, fmt.Errorf("read events: %w", err))
-			return
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var e Event
-			var sha sql.RawBytes
-			if err := rows.Scan(&e.Serial, &e.Time, &e.Verb, &e.Project, &e.Filename, &sha, &e.Source, &e.Reason); err != nil {
-				yield(Event{}, fmt.Errorf("read events: %w", err))
-				return
-			}
-			copy(e.SHA256[:], sha)
-			if !yield(e, nil) {
-				return
-			}
-		}
-		if err := rows.Err(); err != nil {
-			yield(Event{}, fmt.Errorf("read events: %w", err))
-		}
-	}
+	return found(ctx, q, func(rows *sql.Rows) (e Event, err error) {
+		var sha sql.RawBytes
+		err = rows.Scan(&e.Serial, &e.Time, &e.Verb, &e.Project, &e.Filename, &sha, &e.Source, &e.Reason)
+		copy(e.SHA256[:], sha)
+		return e, err
+	}, "SELECT serial, time, verb, project, filename, sha256, source, reason FROM events WHERE "+which, args...)
 }
 
 // FirstSeen gives the event by which a file name first entered the index. Its
@@ -462,28 +398,14 @@ func (c *Catalog) FirstDigests(ctx context.Context, filenames []string) (map[str
 }
 
 func firstSeenOf(ctx context.Context, q querier, filenames []string) (map[string]Digest, error) {
-	list, err := json.Marshal(filenames)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := q.QueryContext(ctx, firstDigests, string(list))
-	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
 	first := map[string]Digest{}
-	for rows.Next() {
-		var name string
-		var sha []byte
-		if err := rows.Scan(&name, &sha); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
+	for p, err := range found(ctx, q, readPair[string, []byte], firstDigests, jsonList(filenames)) {
+		if err != nil {
+			return nil, err
 		}
 		var d Digest
-		copy(d[:], sha)
-		first[name] = d // the first comes last
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
+		copy(d[:], p.value)
+		first[p.key] = d // the first comes last
 	}
 	return first, nil
 }
@@ -495,22 +417,10 @@ func (c *Catalog) FileAt(ctx context.Context, path string) (File, error) {
 	if !ok {
 		return File{}, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
 	}
-	rows, err := c.one.QueryContext(ctx, "SELECT "+fileColumns+" FROM files WHERE filename = ? AND project IN (SELECT project FROM events WHERE verb = 'add' AND filename = ?)", filename, filename)
-	if err != nil {
-		return File{}, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
-	var f File
-	for rows.Next() {
-		if f, err = scanFile(rows, &f); err != nil {
-			return File{}, fmt.Errorf("read catalog: %w", err)
+	for f, err := range found(ctx, c.one, fileReader(), "SELECT "+fileColumns+" FROM files WHERE filename = ? AND project IN (SELECT project FROM events WHERE verb = 'add' AND filename = ?)", filename, filename) {
+		if err != nil || f.Path == path {
+			return f, err
 		}
-		if f.Path == path {
-			return f, nil
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return File{}, fmt.Errorf("read catalog: %w", err)
 	}
 	return File{}, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
 }
@@ -518,20 +428,7 @@ func (c *Catalog) FileAt(ctx context.Context, path string) (File, error) {
 // Due gives the paths of the store that may be deleted at a time, given in
 // microseconds since 1970 UTC, sorted.
 func (c *Catalog) Due(ctx context.Context, now int64) ([]string, error) {
-	rows, err := c.db.QueryContext(ctx, "SELECT path FROM due WHERE due <= ? ORDER BY path", now)
-	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
-	var paths []string
-	for rows.Next() {
-		var p string
-		if err := rows.Scan(&p); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
-		}
-		paths = append(paths, p)
-	}
-	return paths, rows.Err()
+	return column[string](ctx, c.db, "SELECT path FROM due WHERE due <= ? ORDER BY path", now)
 }
 
 // Mirrored reports whether a name belongs to an upstream.

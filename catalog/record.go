@@ -104,32 +104,15 @@ func (t *Tx) Records(after, upTo int64) iter.Seq2[Record, error] {
 }
 
 func records(ctx context.Context, q querier, which string, args ...any) iter.Seq2[Record, error] {
-	return func(yield func(Record, error) bool) {
-		rows, err := q.QueryContext(ctx, "SELECT serial, time, verb, project, filename, sha256, source, reason, facts FROM events WHERE "+which+" ORDER BY serial", args...)
-		if err != nil {
-			yield(Record{}, fmt.Errorf("read events: %w", err))
-			return
-		}
-		defer rows.Close()
-		var last File
-		for rows.Next() {
-			var r Record
-			var sha, facts sql.RawBytes
-			if err = rows.Scan(&r.Serial, &r.Time, &r.Verb, &r.Project, &r.Filename, &sha, &r.Source, &r.Reason, &facts); err != nil {
-				break
-			}
+	var last File
+	return found(ctx, q, func(rows *sql.Rows) (r Record, err error) {
+		var sha, facts sql.RawBytes
+		if err = rows.Scan(&r.Serial, &r.Time, &r.Verb, &r.Project, &r.Filename, &sha, &r.Source, &r.Reason, &facts); err == nil {
 			copy(r.SHA256[:], sha)
-			if err = r.complete(facts, &last); err != nil || !yield(r, nil) {
-				break
-			}
+			err = r.complete(facts, &last)
 		}
-		if err == nil {
-			err = rows.Err()
-		}
-		if err != nil {
-			yield(Record{}, fmt.Errorf("read events: %w", err))
-		}
-	}
+		return r, err
+	}, "SELECT serial, time, verb, project, filename, sha256, source, reason, facts FROM events WHERE "+which+" ORDER BY serial", args...)
 }
 
 // Begins gives the first serial at which the index can be read as it was: 0 if that

@@ -78,24 +78,7 @@ func (t *Tx) SetRoot(upstream string, r Root) error {
 // ListingSerials gives the serials that an upstream's listings of projects have,
 // 0 for those that have none.
 func (c *Catalog) ListingSerials(ctx context.Context, upstream string) (map[packaging.Name]int64, error) {
-	rows, err := c.db.QueryContext(ctx, "SELECT project, serial FROM listings WHERE upstream = ?", upstream)
-	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
-	serials := map[packaging.Name]int64{}
-	for rows.Next() {
-		var n packaging.Name
-		var serial int64
-		if err := rows.Scan(&n, &serial); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
-		}
-		serials[n] = serial
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	return serials, nil
+	return byKey[packaging.Name, int64](ctx, c.db, "SELECT project, serial FROM listings WHERE upstream = ?", upstream)
 }
 
 // serialsForm is the first byte of what is kept of a root page.

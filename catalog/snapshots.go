@@ -82,20 +82,8 @@ const snapshotColumns = "tag, serial, made, rule, note, state, projects, files, 
 
 // Snapshots gives all snapshots, those that were made first before the others.
 func (c *Catalog) Snapshots(ctx context.Context) ([]Tagged, error) {
-	rows, err := c.db.QueryContext(ctx, "SELECT "+snapshotColumns+" FROM snapshots ORDER BY made, tag")
-	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
-	var all []Tagged
-	for rows.Next() {
-		s, err := scanSnapshot(rows.Scan)
-		if err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
-		}
-		all = append(all, s)
-	}
-	return all, rows.Err()
+	return foundAll(ctx, c.db, func(rows *sql.Rows) (Tagged, error) { return scanSnapshot(rows.Scan) },
+		"SELECT "+snapshotColumns+" FROM snapshots ORDER BY made, tag")
 }
 
 // Snapshot gives the snapshot of a name. The error matches [fs.ErrNotExist] if there
@@ -119,21 +107,14 @@ func scanSnapshot(scan func(...any) error) (s Tagged, err error) {
 // Lacking gives the names of the files that a snapshot should have and has not, by
 // project.
 func (c *Catalog) Lacking(ctx context.Context, tag string) (map[packaging.Name][]string, error) {
-	rows, err := c.db.QueryContext(ctx, "SELECT project, filename FROM lacking WHERE tag = ? ORDER BY project, filename", tag)
-	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
 	all := map[packaging.Name][]string{}
-	for rows.Next() {
-		var n packaging.Name
-		var filename string
-		if err := rows.Scan(&n, &filename); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
+	for p, err := range found(ctx, c.db, readPair[packaging.Name, string], "SELECT project, filename FROM lacking WHERE tag = ? ORDER BY project, filename", tag) {
+		if err != nil {
+			return nil, err
 		}
-		all[n] = append(all[n], filename)
+		all[p.key] = append(all[p.key], p.value)
 	}
-	return all, rows.Err()
+	return all, nil
 }
 
 // Frozen gives a project as it was at the serial of a snapshot, where the view of that

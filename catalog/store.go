@@ -106,22 +106,13 @@ func (c *Catalog) HasLongLog() bool {
 
 // Check runs the database's own test of integrity and gives what it found.
 func (c *Catalog) Check(ctx context.Context) error {
-	rows, err := c.db.QueryContext(ctx, "PRAGMA integrity_check(20)")
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	var faults []error
-	for rows.Next() {
-		var s string
-		if err := rows.Scan(&s); err != nil {
-			return err
-		}
+	found, err := column[string](ctx, c.db, "PRAGMA integrity_check(20)")
+	for _, s := range found {
 		if s != "ok" {
-			faults = append(faults, errors.New("catalog: "+s))
+			err = errors.Join(err, errors.New("catalog: "+s))
 		}
 	}
-	return errors.Join(append(faults, rows.Err())...)
+	return err
 }
 
 // Meta gives a value that was kept with [Tx.SetMeta]; empty when there is none.

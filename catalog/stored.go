@@ -30,7 +30,7 @@ type Stored struct {
 // Stored reads what the catalog knows of the store. Nothing that another
 // process writes meanwhile comes between the two halves.
 func (c *Catalog) Stored(ctx context.Context) (Stored, error) {
-	s := Stored{Listed: map[string]bool{}, Pinned: map[string]bool{}, Announced: map[string]bool{}, Due: map[string]int64{}}
+	s := Stored{Listed: map[string]bool{}, Pinned: map[string]bool{}, Announced: map[string]bool{}}
 	tx, err := c.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return s, fmt.Errorf("read catalog: %w", err)
@@ -38,82 +38,48 @@ func (c *Catalog) Stored(ctx context.Context) (Stored, error) {
 	defer tx.Rollback()
 	for _, table := range []string{"viewed", "frozen"} {
 		if err := s.readViewed(ctx, tx, table); err != nil {
-			return s, fmt.Errorf("read catalog: %w", err)
+			return s, err
 		}
 	}
-	if err := readFacts(ctx, tx, "promotions", func(f *File) { s.Listed[f.Path], s.Pinned[f.Path] = true, true }); err != nil {
-		return s, fmt.Errorf("read catalog: %w", err)
+	for f, err := range found(ctx, tx, fileReader(), "SELECT "+fileColumns+" FROM promotions") {
+		if err != nil {
+			return s, err
+		}
+		s.Listed[f.Path], s.Pinned[f.Path] = true, true
 	}
-	err = readFacts(ctx, tx, "files", func(f *File) {
+	for f, err := range found(ctx, tx, fileReader(), "SELECT "+fileColumns+" FROM files") {
+		if err != nil {
+			return s, err
+		}
 		s.Listed[f.Path] = true
 		if f.Announced && !s.Pinned[f.Path] {
 			s.Announced[f.Path] = true
 		}
-	})
-	if err != nil {
-		return s, fmt.Errorf("read catalog: %w", err)
 	}
-	if err := s.readDue(ctx, tx); err != nil {
-		return s, fmt.Errorf("read catalog: %w", err)
-	}
-	return s, nil
-}
-
-// readFacts reads the files of a table that has columns as that of files has.
-func readFacts(ctx context.Context, q querier, table string, each func(*File)) error {
-	rows, err := q.QueryContext(ctx, "SELECT "+fileColumns+" FROM "+table)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	var f File
-	for rows.Next() {
-		if f, err = scanFile(rows, &f); err != nil {
-			return err
-		}
-		each(&f)
-	}
-	return rows.Err()
+	s.Due, err = byKey[string, int64](ctx, tx, "SELECT path, due FROM due")
+	return s, err
 }
 
 // readViewed reads the files of a table that has values of projects.
 func (s *Stored) readViewed(ctx context.Context, q querier, table string) error {
-	rows, err := q.QueryContext(ctx, "SELECT view, project, body FROM "+table+" WHERE body <> x''")
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	for p, err := range found(ctx, q, func(rows *sql.Rows) (p *Project, err error) {
 		var view string
 		var n packaging.Name
 		var body sql.RawBytes
-		if err := rows.Scan(&view, &n, &body); err != nil {
-			return err
+		if err = rows.Scan(&view, &n, &body); err != nil {
+			return nil, err
 		}
-		p, err := decodeBody(n, body)
+		if p, err = decodeBody(n, body); err != nil {
+			err = fmt.Errorf("%s: project %s: %w", view, n, err)
+		}
+		return p, err
+	}, "SELECT view, project, body FROM "+table+" WHERE body <> x''") {
 		if err != nil {
-			return fmt.Errorf("%s: project %s: %w", view, n, err)
-		}
-		for i := range p.Files {
-			s.Listed[p.Files[i].Path], s.Pinned[p.Files[i].Path] = true, true
-		}
-	}
-	return rows.Err()
-}
-
-func (s *Stored) readDue(ctx context.Context, q querier) error {
-	rows, err := q.QueryContext(ctx, "SELECT path, due FROM due")
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var path string
-		var due int64
-		if err := rows.Scan(&path, &due); err != nil {
 			return err
 		}
-		s.Due[path] = due
+		for _, f := range p.Files {
+			s.Listed[f.Path], s.Pinned[f.Path] = true, true
+		}
 	}
-	return rows.Err()
+	return nil
 }

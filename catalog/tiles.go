@@ -139,29 +139,13 @@ func (t *Tx) Published(p Page) (news bool, err error) {
 
 // PagePaths gives the paths at which something is published, in their order.
 func (t *Tx) PagePaths() ([]string, error) {
-	return t.paths("SELECT path FROM pages ORDER BY path")
+	return column[string](t.ctx, t.q, "SELECT path FROM pages ORDER BY path")
 }
 
 // PagesBelow is PagePaths for those below a folder.
 func (t *Tx) PagesBelow(folder string) ([]string, error) {
 	// "0" is the byte after "/".
-	return t.paths("SELECT path FROM pages WHERE path > ? AND path < ? ORDER BY path", folder+"/", folder+"0")
-}
-
-func (t *Tx) paths(query string, args ...any) (paths []string, err error) {
-	rows, err := t.q.QueryContext(t.ctx, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var path string
-		if err := rows.Scan(&path); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
-		}
-		paths = append(paths, path)
-	}
-	return paths, rows.Err()
+	return column[string](t.ctx, t.q, "SELECT path FROM pages WHERE path > ? AND path < ? ORDER BY path", folder+"/", folder+"0")
 }
 
 // PageLog reads the leaves of the log of pages from an index up to another, which is
@@ -174,31 +158,12 @@ func (c *Catalog) PageLog(ctx context.Context, from, to int64) iter.Seq2[Page, e
 func (t *Tx) PageLog(from, to int64) iter.Seq2[Page, error] { return pageLog(t.ctx, t.q, from, to) }
 
 func pageLog(ctx context.Context, q querier, from, to int64) iter.Seq2[Page, error] {
-	return func(yield func(Page, error) bool) {
-		rows, err := q.QueryContext(ctx, "SELECT path, size, sha256 FROM pagelog WHERE n >= ? AND n < ? ORDER BY n", from, to)
-		if err != nil {
-			yield(Page{}, fmt.Errorf("read catalog: %w", err))
-			return
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var p Page
-			var sha sql.RawBytes
-			if err = rows.Scan(&p.Path, &p.Size, &sha); err != nil {
-				break
-			}
-			copy(p.SHA256[:], sha)
-			if !yield(p, nil) {
-				return
-			}
-		}
-		if err == nil {
-			err = rows.Err()
-		}
-		if err != nil {
-			yield(Page{}, fmt.Errorf("read catalog: %w", err))
-		}
-	}
+	return found(ctx, q, func(rows *sql.Rows) (p Page, err error) {
+		var sha sql.RawBytes
+		err = rows.Scan(&p.Path, &p.Size, &sha)
+		copy(p.SHA256[:], sha)
+		return p, err
+	}, "SELECT path, size, sha256 FROM pagelog WHERE n >= ? AND n < ? ORDER BY n", from, to)
 }
 
 // PageLeaves gives how many leaves the log of pages has, whether or not their hashes

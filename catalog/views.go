@@ -70,20 +70,17 @@ type View struct {
 
 // Views gives all views by their names.
 func (c *Catalog) Views(ctx context.Context) (map[string]View, error) {
-	rows, err := c.db.QueryContext(ctx, "SELECT name, prefix, rules, serial, pages FROM views")
-	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
 	all := map[string]View{}
-	for rows.Next() {
-		var v View
-		if err := rows.Scan(&v.Name, &v.Prefix, &v.Rules, &v.Serial, &v.Pages); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
+	for v, err := range found(ctx, c.db, func(rows *sql.Rows) (v View, err error) {
+		err = rows.Scan(&v.Name, &v.Prefix, &v.Rules, &v.Serial, &v.Pages)
+		return v, err
+	}, "SELECT name, prefix, rules, serial, pages FROM views") {
+		if err != nil {
+			return nil, err
 		}
 		all[v.Name] = v
 	}
-	return all, rows.Err()
+	return all, nil
 }
 
 // ViewProject reads a project as a view has it. The error matches [fs.ErrNotExist]
@@ -145,57 +142,28 @@ func (c *Catalog) ViewEntries(ctx context.Context, view string) iter.Seq2[Entry,
 }
 
 func (c *Catalog) viewEntries(ctx context.Context, query, view string) iter.Seq2[Entry, error] {
-	return func(yield func(Entry, error) bool) {
-		rows, err := c.db.QueryContext(ctx, query, view)
-		if err != nil {
-			yield(Entry{}, fmt.Errorf("read catalog: %w", err))
-			return
+	return found(ctx, c.db, func(rows *sql.Rows) (e Entry, err error) {
+		var published bool
+		var body, shown sql.RawBytes
+		if err = rows.Scan(&e.Name, &body, &shown, &published); err != nil {
+			return e, err
 		}
-		defer rows.Close()
-		for rows.Next() {
-			var e Entry
-			var published bool
-			var body, shown sql.RawBytes
-			if err = rows.Scan(&e.Name, &body, &shown, &published); err != nil {
-				break
-			}
-			if published {
-				e.Shown, err = decodeCard(shown)
-			} else if e.Project, err = decodeViewed(e.Name, body, shown); err == nil {
-				e.Shown = e.Project.Shown
-			}
-			if err != nil || !yield(e, nil) {
-				break
-			}
-		}
-		if err == nil {
-			err = rows.Err()
+		if published {
+			e.Shown, err = decodeCard(shown)
+		} else if e.Project, err = decodeViewed(e.Name, body, shown); err == nil {
+			e.Shown = e.Project.Shown
 		}
 		if err != nil {
-			yield(Entry{}, fmt.Errorf("read catalog: %s: %w", view, err))
+			err = fmt.Errorf("%s: %w", view, err)
 		}
-	}
+		return e, err
+	}, query, view)
 }
 
 // ViewOutdated counts the projects of a view whose pages do not show it yet.
 func (c *Catalog) ViewOutdated(ctx context.Context, view string) (n int, err error) {
 	err = c.one.QueryRowContext(ctx, "SELECT count(*) FROM viewed WHERE view = ? AND published = 0", view).Scan(&n)
 	return n, err
-}
-
-// ViewCounts counts what a view lists.
-func (c *Catalog) ViewCounts(ctx context.Context, view string) (n Counts, err error) {
-	for p, err := range c.ViewProjects(ctx, view) {
-		if err != nil {
-			return Counts{}, err
-		}
-		n.Projects++
-		n.Files += int64(len(p.Files))
-		for i := range p.Files {
-			n.Bytes += p.Files[i].Held()
-		}
-	}
-	return n, nil
 }
 
 // ViewNames gives the projects of a view, in the order of their names.
@@ -225,24 +193,6 @@ func (c *Catalog) ChangedBetween(ctx context.Context, after, upTo int64) (some b
 	return some, nil
 }
 
-// projectNames gives the names that a query finds.
-func projectNames(ctx context.Context, q querier, query string, args ...any) ([]packaging.Name, error) {
-	rows, err := q.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
-	var names []packaging.Name
-	for rows.Next() {
-		var n packaging.Name
-		if err := rows.Scan(&n); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
-		}
-		names = append(names, n)
-	}
-	return names, rows.Err()
-}
-
 // Promotions gives the files of a project that were promoted to a view, each as the
 // index listed it last, sorted as those of a project are.
 func (c *Catalog) Promotions(ctx context.Context, view string, n packaging.Name) ([]File, error) {
@@ -250,44 +200,14 @@ func (c *Catalog) Promotions(ctx context.Context, view string, n packaging.Name)
 }
 
 func promotions(ctx context.Context, q querier, view string, n packaging.Name) ([]File, error) {
-	rows, err := q.QueryContext(ctx, "SELECT project, filename, facts FROM promotions WHERE view = ? AND project = ?", view, n)
-	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
-	var files []File
-	var f File
-	for rows.Next() {
-		if f, err = scanFile(rows, &f); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
-		}
-		files = append(files, f)
-	}
+	files, err := foundAll(ctx, q, fileReader(), "SELECT "+fileColumns+" FROM promotions WHERE view = ? AND project = ?", view, n)
 	SortFiles(files)
-	return files, rows.Err()
+	return files, err
 }
 
 // PromotedNames gives the projects that something of was promoted to a view.
 func (c *Catalog) PromotedNames(ctx context.Context, view string) ([]packaging.Name, error) {
 	return projectNames(ctx, c.db, "SELECT DISTINCT project FROM promotions WHERE view = ? ORDER BY project", view)
-}
-
-// PromotedViews gives the names of the views that something was promoted to.
-func (c *Catalog) PromotedViews(ctx context.Context) ([]string, error) {
-	rows, err := c.db.QueryContext(ctx, "SELECT DISTINCT view FROM promotions ORDER BY view")
-	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
-	var views []string
-	for rows.Next() {
-		var v string
-		if err := rows.Scan(&v); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
-		}
-		views = append(views, v)
-	}
-	return views, rows.Err()
 }
 
 // SetView keeps what is known of a view as a whole, and begins it if there is none

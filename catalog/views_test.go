@@ -167,9 +167,6 @@ func TestPromote(t *testing.T) {
 	if got, err := c.Promotions(ctx, "prod", "a"); err != nil || !slices.Equal(got, []File{changed}) {
 		t.Errorf("Promotions() = %v, %v", got, err)
 	}
-	if got, err := c.PromotedViews(ctx); err != nil || !slices.Equal(got, []string{"prod"}) {
-		t.Errorf("PromotedViews() = %v, %v", got, err)
-	}
 	var last Event
 	for e, err := range c.ProjectEvents(ctx, "a") {
 		if err != nil {

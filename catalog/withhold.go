@@ -2,6 +2,8 @@ package catalog
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 
 	"nestgen/layout"
@@ -34,20 +36,7 @@ func (t *Tx) Withheld(paths []string) error {
 // ToWithhold gives the paths of the store whose bytes must not be served any more
 // and may still be, sorted.
 func (c *Catalog) ToWithhold(ctx context.Context) ([]string, error) {
-	rows, err := c.db.QueryContext(ctx, "SELECT path FROM withhold ORDER BY path")
-	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
-	var paths []string
-	for rows.Next() {
-		var p string
-		if err := rows.Scan(&p); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
-		}
-		paths = append(paths, p)
-	}
-	return paths, rows.Err()
+	return column[string](ctx, c.db, "SELECT path FROM withhold ORDER BY path")
 }
 
 // Shows reports whether the pages of some project list the file at a path of the
@@ -57,40 +46,20 @@ func (c *Catalog) Shows(ctx context.Context, path string) (bool, error) {
 	if !ok {
 		return false, nil
 	}
-	rows, err := c.db.QueryContext(ctx, "SELECT "+fileColumns+" FROM files WHERE filename = ? AND project IN ("+
-		"SELECT name FROM projects WHERE state <> ? AND name IN (SELECT project FROM events WHERE verb = 'add' AND filename = ?))", filename, Quarantined, filename)
-	if err != nil {
-		return false, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
-	var f File
-	for rows.Next() {
-		if f, err = scanFile(rows, &f); err != nil {
-			return false, fmt.Errorf("read catalog: %w", err)
-		}
-		if f.Path == path {
-			return true, nil
+	for f, err := range found(ctx, c.db, fileReader(), "SELECT "+fileColumns+" FROM files WHERE filename = ? AND project IN ("+
+		"SELECT name FROM projects WHERE state <> ? AND name IN (SELECT project FROM events WHERE verb = 'add' AND filename = ?))", filename, Quarantined, filename) {
+		if err != nil || f.Path == path {
+			return err == nil, err
 		}
 	}
-	return false, rows.Err()
+	return false, nil
 }
 
 // State gives the state of a project; a name that the catalog has never heard of is
 // active.
-func (c *Catalog) State(ctx context.Context, n packaging.Name) (State, error) {
-	rows, err := c.one.QueryContext(ctx, "SELECT state FROM projects WHERE name = ?", n)
-	if err != nil {
-		return "", fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
-	var s State
-	if rows.Next() {
-		err = rows.Scan(&s)
-	}
-	if err == nil {
-		err = rows.Err()
-	}
-	if err != nil {
+func (c *Catalog) State(ctx context.Context, n packaging.Name) (s State, err error) {
+	err = c.one.QueryRowContext(ctx, "SELECT state FROM projects WHERE name = ?", n).Scan(&s)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return "", fmt.Errorf("read catalog: %w", err)
 	}
 	return s, nil
