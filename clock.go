@@ -10,10 +10,7 @@ import (
 // since 1970, stands for it where it is set, so that a build can be repeated
 // byte for byte.
 func Now() time.Time {
-	if s, err := strconv.ParseInt(os.Getenv("SOURCE_DATE_EPOCH"), 10, 64); err == nil && s > 0 {
-		return time.Unix(s, 0).UTC()
-	}
-	return time.Now().UTC()
+	return clock("SOURCE_DATE_EPOCH")
 }
 
 // testClock is the variable of the environment that stands for the true time,
@@ -25,7 +22,12 @@ const testClock = "NESTGEN_TEST_CLOCK"
 // told another time of day, to be repeated byte for byte, must not delete what
 // clients still read.
 func trueNow() time.Time {
-	if s, err := strconv.ParseInt(os.Getenv(testClock), 10, 64); err == nil && s > 0 {
+	return clock(testClock)
+}
+
+// clock is the time, unless a variable of the environment has another.
+func clock(variable string) time.Time {
+	if s, err := strconv.ParseInt(os.Getenv(variable), 10, 64); err == nil && s > 0 {
 		return time.Unix(s, 0).UTC()
 	}
 	return time.Now().UTC()

@@ -35,9 +35,9 @@ type Difference struct {
 // order of names. The index of the site itself is "/".
 func Diff(ctx context.Context, c Config, a, b string) iter.Seq2[Difference, error] {
 	return func(yield func(Difference, error) bool) {
-		nextA, stopA := iter.Pull2(ListIndex(ctx, c, a))
+		nextA, stopA := iter.Pull2(List(ctx, c, a))
 		defer stopA()
-		nextB, stopB := iter.Pull2(ListIndex(ctx, c, b))
+		nextB, stopB := iter.Pull2(List(ctx, c, b))
 		defer stopB()
 		p, errA, moreA := nextA()
 		q, errB, moreB := nextB()

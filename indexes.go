@@ -22,9 +22,6 @@ import (
 // lists.
 const rootIndex = "/"
 
-// keptPrefixes are folders that the site may have pages of its own in.
-var keptPrefixes = []string{layout.Snapshots}
-
 // resolveIndexes checks the further indexes, and puts each after those that it
 // inherits.
 func (c *Config) resolveIndexes(abs func(*string)) (faults []error) {
@@ -32,9 +29,7 @@ func (c *Config) resolveIndexes(abs func(*string)) (faults []error) {
 	prefixes := map[string]string{}
 	for i := range c.Indexes {
 		x := &c.Indexes[i]
-		fault := func(format string, args ...any) {
-			faults = append(faults, &stricttoml.Error{File: c.File, Text: fmt.Sprintf("[[index]] %q: "+format, append([]any{x.Name}, args...)...)})
-		}
+		fault := func(format string, args ...any) { faults = append(faults, c.indexFault(x, format, args...)) }
 		if !layout.ValidPrefix(x.Name) || strings.Contains(x.Name, "/") {
 			fault("want a name of small letters, digits, \"-\" and \"_\" that is none of the site's own folders")
 			continue
@@ -45,12 +40,11 @@ func (c *Config) resolveIndexes(abs func(*string)) (faults []error) {
 		}
 		at[x.Name] = i
 		x.Prefix = strings.Trim(cmp.Or(x.Prefix, x.Name), "/")
-		first, _, _ := strings.Cut(x.Prefix, "/")
 		switch {
 		case !layout.ValidPrefix(x.Prefix):
 			fault("prefix %q: want one or two folders of small letters, digits, \"-\" and \"_\", none of which is one of the site's own", x.Prefix)
-		case slices.Contains(keptPrefixes, first):
-			fault("prefix %q: the folder %s is kept for pages of the site itself", x.Prefix, first)
+		case strings.HasPrefix(x.Prefix+"/", layout.Snapshots+"/"):
+			fault("prefix %q: the folder %s is kept for pages of the site itself", x.Prefix, layout.Snapshots)
 		case prefixes[x.Prefix] != "":
 			fault("prefix %q: it is that of the index %q", x.Prefix, prefixes[x.Prefix])
 		}
@@ -65,6 +59,11 @@ func (c *Config) resolveIndexes(abs func(*string)) (faults []error) {
 	return c.orderIndexes(at)
 }
 
+// indexFault is what is wrong with the settings of an index.
+func (c *Config) indexFault(x *Index, format string, args ...any) error {
+	return &stricttoml.Error{File: c.File, Text: fmt.Sprintf("[[index]] %q: ", x.Name) + fmt.Sprintf(format, args...)}
+}
+
 // orderIndexes puts each index after those that it inherits. Of names that stand for
 // nothing, and of rings, it tells.
 func (c *Config) orderIndexes(at map[string]int) (faults []error) {
@@ -74,9 +73,7 @@ func (c *Config) orderIndexes(at map[string]int) (faults []error) {
 	var visit func(i int)
 	visit = func(i int) {
 		x := &c.Indexes[i]
-		fault := func(format string, args ...any) {
-			faults = append(faults, &stricttoml.Error{File: c.File, Text: fmt.Sprintf("[[index]] %q: "+format, append([]any{x.Name}, args...)...)})
-		}
+		fault := func(format string, args ...any) { faults = append(faults, c.indexFault(x, format, args...)) }
 		state[i] = begun
 		for _, from := range x.Inherits {
 			j, known := at[from]
@@ -183,9 +180,7 @@ func (s *site) settleNeeds(ctx context.Context) error {
 			return storage(err)
 		}
 		now := ""
-		switch {
-		case s.Dependencies == NoDependencies:
-		default:
+		if s.Dependencies != NoDependencies {
 			if known != "" && (!s.intent.completed || s.intent.unfinished) {
 				var before map[packaging.Name]map[string]bool
 				if err := json.Unmarshal([]byte(known), &before); err != nil {

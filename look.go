@@ -21,14 +21,9 @@ func look(c Config) (*catalog.Catalog, error) {
 	return cat, storage(err)
 }
 
-// List gives every project that the index lists, in the order of names.
-func List(ctx context.Context, c Config) iter.Seq2[*catalog.Project, error] {
-	return ListIndex(ctx, c, rootIndex)
-}
-
-// ListIndex is List for one of the indexes of a site; "/" is its own, and that of a
-// snapshot is called "snapshots/TAG".
-func ListIndex(ctx context.Context, c Config, index string) iter.Seq2[*catalog.Project, error] {
+// List gives every project that an index lists, in the order of names: "/" is the
+// site's own, and that of a snapshot is called "snapshots/TAG".
+func List(ctx context.Context, c Config, index string) iter.Seq2[*catalog.Project, error] {
 	return func(yield func(*catalog.Project, error) bool) {
 		if _, ok := c.index(index); !ok && index != rootIndex && !isSnapshot(index) {
 			yield(nil, c.unknownIndex(index))

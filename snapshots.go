@@ -117,7 +117,7 @@ func fileNames(of map[packaging.Name][]string) []string {
 	return all
 }
 
-// SnapshotIndex is what the index of a snapshot is called, for [ListIndex] and [Diff];
+// SnapshotIndex is what the index of a snapshot is called, for [List] and [Diff];
 // "now" stands for the site's own index as it is.
 func SnapshotIndex(tag string) string {
 	if tag == nowTag {

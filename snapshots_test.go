@@ -616,7 +616,7 @@ func TestLookAtSnapshots(t *testing.T) {
 	w.drop("a", "2.0", intaketest.Opts{})
 	w.build(0)
 	var names []string
-	for p, err := range ListIndex(t.Context(), w.Config, SnapshotIndex("one")) {
+	for p, err := range List(t.Context(), w.Config, SnapshotIndex("one")) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -637,7 +637,7 @@ func TestLookAtSnapshots(t *testing.T) {
 	if len(diff) != 1 || diff[0].Filename != a2 || diff[0].Change != AddedFile {
 		t.Errorf("differences %+v", diff)
 	}
-	for _, err := range ListIndex(t.Context(), w.Config, "snapshots/two") {
+	for _, err := range List(t.Context(), w.Config, "snapshots/two") {
 		if !errors.Is(err, ErrSettings) {
 			t.Errorf("one that is not there: %v", err)
 		}

@@ -780,7 +780,7 @@ func TestUploadsBesideBuilds(t *testing.T) {
 	w.lists(want...)
 	w.idle()
 	w.verifies()
-	for p, err := range List(t.Context(), w.Config) {
+	for p, err := range List(t.Context(), w.Config, rootIndex) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -402,7 +402,7 @@ func (a *walk) die() {
 func (a *walk) settle(r *Report) *Report {
 	a.Helper()
 	rules := len(a.rules)
-	for p, err := range List(a.Context(), a.Config) {
+	for p, err := range List(a.Context(), a.Config, rootIndex) {
 		if err != nil {
 			a.Fatal(err)
 		}
@@ -434,7 +434,7 @@ func (a *walk) check() {
 	r = a.settle(r)
 	a.isAsFresh()
 	n := Counts{}
-	for p, err := range List(a.Context(), a.Config) {
+	for p, err := range List(a.Context(), a.Config, rootIndex) {
 		if err != nil {
 			a.Fatal(err)
 		}

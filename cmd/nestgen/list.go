@@ -43,7 +43,7 @@ yet: its project and name, when it may, and what holds it.`,
 		if !*asJSON {
 			fmt.Fprintln(w, "PROJECT\tNEWEST\tFILES\tSIZE\tSOURCE\tSTATUS")
 		}
-		for p, err := range nestgen.ListIndex(cmd.Context(), c, *index) {
+		for p, err := range nestgen.List(cmd.Context(), c, *index) {
 			if err != nil {
 				return err
 			}

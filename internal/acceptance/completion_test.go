@@ -116,7 +116,7 @@ func (c *completed) wants(t *testing.T, roots []string) map[string]bool {
 func (c *completed) has(t *testing.T) map[string]bool {
 	t.Helper()
 	all := map[string]bool{}
-	for p, err := range nestgen.List(t.Context(), c.config) {
+	for p, err := range nestgen.List(t.Context(), c.config, "/") {
 		if err != nil {
 			t.Fatal(err)
 		}

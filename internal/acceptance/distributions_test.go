@@ -163,7 +163,7 @@ func buildSite(t *testing.T, settings, allowlist string) *built {
 			t.Errorf("a problem without a reason: %+v", p)
 		}
 	}
-	for p, err := range nestgen.List(t.Context(), c) {
+	for p, err := range nestgen.List(t.Context(), c, "/") {
 		if err != nil {
 			t.Fatal(err)
 		}
