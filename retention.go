@@ -15,7 +15,6 @@ import (
 	"nestgen/demand"
 	"nestgen/packaging"
 	"nestgen/plan"
-	"nestgen/statistics"
 )
 
 // A Retention says what is not kept any longer. Its rules add to each other. They
@@ -295,6 +294,10 @@ type judge struct {
 func (s *site) judge(ctx context.Context) (_ *judge, why string, err error) {
 	r := &s.opts.Retention
 	j := &judge{site: s, now: trueNow(), keep: r.Keep}
+	stored, err := s.catalog.Stored(ctx)
+	if err != nil {
+		return nil, "", storage(err)
+	}
 	if r.NotFetched != 0 {
 		n, err := CountLogs(ctx, s.Config, r.AccessLogs, s.opts)
 		if err != nil {
@@ -305,8 +308,11 @@ func (s *site) judge(ctx context.Context) (_ *judge, why string, err error) {
 			why = fmt.Sprintf("what was not fetched is not known: %s", gap)
 		case since.After(j.now.Add(-time.Duration(r.NotFetched))):
 			why = fmt.Sprintf("what was not fetched for %s is not known: the access logs are read without a gap since %s UTC only", daysText(r.NotFetched), since.Format(time.DateTime))
-		case !slices.ContainsFunc(slices.Collect(maps.Values(n.Files)), func(f *statistics.File) bool { return !j.old(time.Unix(f.Fetched, 0)) }):
-			why = fmt.Sprintf("what was not fetched for %s is not known: the access logs have no file in all of that time, as if they were those of another server", daysText(r.NotFetched))
+		case !slices.ContainsFunc(slices.Collect(maps.Keys(stored.Listed)), func(path string) bool {
+			f := n.Files[path]
+			return f != nil && !j.old(time.Unix(f.Fetched, 0))
+		}):
+			why = fmt.Sprintf("what was not fetched for %s is not known: the access logs have no file of this site in all of that time, as if they were those of another server", daysText(r.NotFetched))
 		default:
 			j.fetched = func(path string) int64 {
 				if f := n.Files[path]; f != nil {
@@ -334,10 +340,6 @@ func (s *site) judge(ctx context.Context) (_ *judge, why string, err error) {
 	}
 	if unknown != "" {
 		return nil, "what is needed is not known: " + unknown, nil
-	}
-	stored, err := s.catalog.Stored(ctx)
-	if err != nil {
-		return nil, "", storage(err)
 	}
 	j.needed, j.pinned = needed, stored.Pinned
 	if j.since, err = s.since(ctx); err != nil {

@@ -12,12 +12,13 @@ import (
 
 	"nestgen/catalog"
 	"nestgen/fetch/fetchtest"
+	"nestgen/intake/intaketest"
 	"nestgen/packaging"
 	"nestgen/plan"
 )
 
-// otherFile is a file of which no site here has anything.
-const otherFile = "packages/01/23/456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef/other-1.0.tar.gz"
+// strangeFile is a file of which no site here has anything.
+const strangeFile = "packages/01/23/456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef/other-1.0.tar.gz"
 
 // days gives a duration of so many days.
 func days(n int) Duration { return Duration(time.Duration(n) * 24 * time.Hour) }
@@ -55,6 +56,7 @@ func ondemand(t *testing.T, versions ...string) (w *world, srv *fetchtest.Server
 	srv = fetchtest.New(t, files...)
 	w = lazy(t, "fetch", srv)
 	w.AccessLogs = []string{w.path("access.log*")}
+	w.drop("other", "1.0", intaketest.Opts{})
 	l := w.join()
 	w.ask(l, "foo", 0)
 	paths = map[string]string{}
@@ -66,6 +68,13 @@ func ondemand(t *testing.T, versions ...string) (w *world, srv *fetchtest.Server
 	}
 	w.build(0)
 	return w, srv, paths
+}
+
+// other gives the path of a file that no rule is about: it shows that a log is that of
+// the site.
+func (w *world) other() string {
+	w.Helper()
+	return w.pathOf("other", "other-1.0-py3-none-any.whl")
 }
 
 // here checks of which versions the bytes are there.
@@ -163,7 +172,7 @@ func TestNotFetched(t *testing.T) {
 	if err := os.Rename(w.path("access.log"), w.path("access.log.1")); err != nil {
 		t.Fatal(err)
 	}
-	w.logs(fetchedAt(later-1, otherFile))
+	w.logs(fetchedAt(later-1, w.other()))
 	if _, err := CountLogs(t.Context(), w.Config, nil, Options{}); err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +198,7 @@ func TestWhatWasImportedStays(t *testing.T) {
 	setLater(t)
 	far.build(0)
 	far.AccessLogs = []string{far.path("access.log*")}
-	far.logs(fetchedAt(later-int64(time.Duration(days(181)).Seconds()), "simple/foo/"), fetchedAt(later-1, otherFile))
+	far.logs(fetchedAt(later-int64(time.Duration(days(181)).Seconds()), "simple/foo/"), fetchedAt(later-1, far.other()))
 	page := far.read("site/simple/foo/index.v1_json")
 	g := far.collect(Retention{Keep: 1, NotFetched: days(180)})
 	far.unwanted("imported", g)
@@ -216,15 +225,19 @@ func TestNotFetchedIsNotKnown(t *testing.T) {
 		}
 	}
 	unknown("no log", "there is no access log")
-	w.logs(fetchedAt(later-long+1, otherFile), fetchedAt(later, otherFile))
+	w.logs(fetchedAt(later-long+1, w.other()), fetchedAt(later, w.other()))
 	unknown("a second too short", "since "+time.Unix(later-long+1, 0).UTC().Format(time.DateTime))
 	w.remove("state/statistics.json.gz")
-	w.logs(fetchedAt(later-long-1, otherFile))
+	w.logs(fetchedAt(later-long-1, w.other()))
 	unknown("nothing for months", "log elsewhere")
 	w.remove("state/statistics.json.gz")
-	w.logs(fetchedAt(later-long-1, otherFile), fetchedAt(later-long, otherFile), fetchedAt(later, "simple/foo/"))
+	w.logs(fetchedAt(later-long-1, w.other()), fetchedAt(later-long, w.other()), fetchedAt(later, "simple/foo/"))
 	unknown("no file for months", "another server")
-	w.logs(fetchedAt(later-long-1, otherFile), fetchedAt(later, otherFile))
+	w.remove("state/statistics.json.gz")
+	w.logs(fetchedAt(later-long-1, w.other()), fetchedAt(later, strangeFile))
+	unknown("no file of this site", "another server")
+	w.remove("state/statistics.json.gz")
+	w.logs(fetchedAt(later-long-1, w.other()), fetchedAt(later, w.other()))
 	if g, err := GC(t.Context(), w.Config, Options{DryRun: true, Retention: r}); err != nil || g.NotJudged != "" || len(g.Unwanted) != 2 {
 		t.Errorf("long enough: %+v, %v", g, err)
 	}
@@ -233,7 +246,7 @@ func TestNotFetchedIsNotKnown(t *testing.T) {
 		t.Fatal(err)
 	}
 	setClock(t, strconv.Itoa(later+60))
-	w.logs(fetchedAt(later+30, otherFile))
+	w.logs(fetchedAt(later+30, w.other()))
 	unknown("a log that was lost", "since "+time.Unix(later+30, 0).UTC().Format(time.DateTime))
 	r.Keep = 1
 	g := w.collect(r)
@@ -262,7 +275,7 @@ func TestWhatStaysInAnyCase(t *testing.T) {
 			keep(w)
 			w.build(map[bool]int{true: 3}[about == "a list cannot be read"])
 			setLater(t)
-			w.logs(fetchedAt(later-200*24*60*60, otherFile), fetchedAt(later, otherFile))
+			w.logs(fetchedAt(later-200*24*60*60, w.other()), fetchedAt(later, w.other()))
 			g := w.collect(everything)
 			w.unwanted(about, g)
 			if (g.NotJudged != "") != (about == "a list cannot be read") {
@@ -291,7 +304,7 @@ func TestWhatStaysInAnyCase(t *testing.T) {
 		}
 		w.build(0)
 		setLater(t)
-		w.logs(fetchedAt(later-200*24*60*60, otherFile), fetchedAt(later, otherFile))
+		w.logs(fetchedAt(later-200*24*60*60, w.other()), fetchedAt(later, w.other()))
 		w.unwanted("local", w.collect(everything), "foo-1.0-py3-none-any.whl announced: not fetched for 100 days")
 	})
 }
@@ -326,14 +339,14 @@ func TestWhatDoesNotComeAgainIsWithdrawn(t *testing.T) {
 	srv.SetFiles(wheelFile(t, "foo", "2.0"))
 	setClock(t, "1950000000") // long enough for the upstream to be asked again
 	w.build(0)
-	w.lists("foo-1.0-py3-none-any.whl", "foo-2.0-py3-none-any.whl")
+	w.lists("foo-1.0-py3-none-any.whl", "foo-2.0-py3-none-any.whl", "other-1.0-py3-none-any.whl")
 	setLater(t)
 	g := w.collect(Retention{Keep: 1})
 	w.unwanted("its upstream has it no more", g, "foo-1.0-py3-none-any.whl withdrawn: not one of the newest 1 versions")
 	if len(g.Paths) != 0 || g.Bytes != 0 || g.Waiting != 1 || len(g.Reasons) != 1 || g.Reasons[0].Files != 1 {
 		t.Errorf("%+v", g)
 	}
-	w.lists("foo-2.0-py3-none-any.whl")
+	w.lists("foo-2.0-py3-none-any.whl", "other-1.0-py3-none-any.whl")
 	w.here("in its grace", paths, "1.0", "2.0")
 	w.verifies()
 	setClock(t, strconv.Itoa(later+8*24*60*60))

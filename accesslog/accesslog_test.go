@@ -94,8 +94,8 @@ func TestLines(t *testing.T) {
 func TestBadLines(t *testing.T) {
 	good := `h - - [22/Nov/2026:10:00:00 +0000] "GET /x HTTP/1.1" 200 9`
 	for about, line := range map[string]string{
-		"empty":               "",
 		"zero bytes":          strings.Repeat("\x00", 500),
+		"zero bytes in front": "\x00" + good,
 		"JSON":                `{"time":"2026-11-22T10:00:00Z","status":200}`,
 		"no time":             `h - - "GET /x HTTP/1.1" 200 9`,
 		"time without its [":  `22/Nov/2026:10:00:00 +0000] "GET /x HTTP/1.1" 200 9`,
@@ -122,6 +122,14 @@ func TestBadLines(t *testing.T) {
 	}
 }
 
+// A blank line tells of no request.
+func TestBlankLines(t *testing.T) {
+	good := `h - - [22/Nov/2026:10:00:00 +0000] "GET /x HTTP/1.1" 200 9`
+	if got, bad := read(t, "\n"+good+"\n \t\r\n\n"+good+"\n"); len(got) != 2 || bad != 0 {
+		t.Errorf("%q, %d bad", got, bad)
+	}
+}
+
 // A line that is about to be written is left for the next time.
 func TestOffset(t *testing.T) {
 	line := `h - - [22/Nov/2026:10:00:00 +0000] "GET /x HTTP/1.1" 200 9` + "\n"
@@ -137,8 +145,16 @@ func TestOffset(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n != 2 || r.Bad() != 2 || r.Offset() != int64(len(log)) {
-			t.Errorf("tail of %d bytes: %d lines, %d bad, offset %d, want 2, 2, %d", len(tail), n, r.Bad(), r.Offset(), len(log))
+		if n != 2 || r.Bad() != 2 || r.Offset() != int64(len(log)) || r.FirstBad() != int64(len(line+"bad\n")) {
+			t.Errorf("tail of %d bytes: %d lines, %d bad, the first up to %d, offset %d, want 2, 2, %d, %d", len(tail), n, r.Bad(), r.FirstBad(), r.Offset(), len(line+"bad\n"), len(log))
+		}
+		r.End()
+		want := int64(2)
+		if tail != "" {
+			want = 3
+		}
+		if r.End(); r.Bad() != want || r.Offset() != int64(len(log+tail)) {
+			t.Errorf("the end of a tail of %d bytes: %d bad, offset %d, want %d, %d", len(tail), r.Bad(), r.Offset(), want, len(log+tail))
 		}
 	}
 	r := accesslog.NewReader(iotest.ErrReader(errors.New("broken disk")))
@@ -281,7 +297,13 @@ func FuzzReader(f *testing.F) {
 			}
 		}
 		end := int64(bytes.LastIndexByte(log, '\n') + 1)
-		if r.Offset() != end || n+r.Bad() != int64(bytes.Count(log, []byte{'\n'})) {
+		var blank int64
+		for line := range bytes.Lines(log[:end]) {
+			if len(bytes.TrimSpace(line)) == 0 && len(line) < accesslog.MaxLine {
+				blank++
+			}
+		}
+		if r.Offset() != end || n+r.Bad()+blank != int64(bytes.Count(log, []byte{'\n'})) {
 			t.Errorf("%q: %d entries, %d bad, offset %d, want %d", log, n, r.Bad(), r.Offset(), end)
 		}
 	})

@@ -80,6 +80,15 @@ type logFile struct {
 	log    *Log  // nil if it is new
 	fault  error
 
+	// torn says that something was read now that may be about a file and is not
+	// understood, and resumed is the time of the next line that is; 0 if none is.
+	torn    bool
+	resumed int64
+
+	until  int64     // the latest time in the series up to its end
+	date   time.Time // when it was rotated, by its name; zero if that does not tell
+	closed bool      // there is a newer one
+
 	isNew  bool // nothing of it was read before
 	isLast bool // it is the one that its series was read up to
 }
@@ -103,6 +112,26 @@ func SeriesOf(path string) (series string, number int) {
 		}
 	}
 	return path[:m[0]], -1
+}
+
+// dateOf reads the end of a name that a log got when it was rotated; the zero time if it
+// is no date.
+func dateOf(end string) time.Time {
+	digits := strings.Map(func(r rune) rune {
+		if r < '0' || '9' < r {
+			return -1
+		}
+		return r
+	}, end)
+	const form = "20060102150405"
+	if t, err := time.Parse(form[:min(len(digits), len(form))], digits); err == nil {
+		return t
+	}
+	seconds, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0)
 }
 
 // Read counts what stands in logs and was not counted before. patterns are their
@@ -162,6 +191,9 @@ func isPattern(s string) bool { return strings.ContainsAny(s, `*?[\`) }
 func (s *Statistics) look(name string) (*logFile, error) {
 	f := &logFile{name: name}
 	f.series, f.number = SeriesOf(name)
+	if f.number < 0 {
+		f.date = dateOf(strings.TrimSuffix(name, ".gz")[len(f.series):])
+	}
 	h, err := openLog(name)
 	if err != nil {
 		return nil, err
@@ -280,28 +312,23 @@ func (s *Statistics) readSeries(ctx context.Context, c *counter, name string, fi
 		f.isNew = f.log == nil
 		f.isLast = f.log != nil && f.log.Head == x.Last
 	}
-	for _, f := range files {
+	c.until = x.Until
+	for i, f := range files {
+		f.closed = i < len(files)-1
 		if err := c.read(ctx, f); err != nil {
 			return err
 		}
 		if f.fault != nil {
 			c.problem("%s: it cannot be read to its end: %v", f.name, f.fault)
 		}
+		f.until = c.until
 	}
-	since := x.coveredBy(files)
-	if c.bad > c.good {
-		c.problem("%s: most of its lines are not of a form that is known", name)
-		since = 0 // who knows what they say
-	}
-	if since == 0 {
-		since = c.now
-	}
-	if x.Since != 0 && since != x.Since {
+	since := cmp.Or(x.coveredBy(files), c.now)
+	if x.Since != 0 && since != x.Since && !slices.ContainsFunc(files, func(f *logFile) bool { return f.torn }) {
 		c.problem("%s: what was logged between %s and %s is missing", name, stamp(x.Until), stamp(since))
 	}
 	x.Since, x.Seen = since, c.now
-	x.Until = max(x.Until, c.until)
-	c.until, c.good, c.bad = 0, 0, 0
+	x.Until = c.until
 	for _, f := range files {
 		if f.log != nil {
 			f.log.Seen, x.Last = c.now, f.log.Head
@@ -326,9 +353,7 @@ type counter struct {
 	s       *Statistics
 	now     int64
 	reading *Reading
-	until   int64 // the time of the last line of the series
-	good    int64 // the lines of the series that are of a known form
-	bad     int64 // and the others
+	until   int64 // the latest time in the series
 	agents  map[string]client
 	paths   map[string]*counted // nil for one that is of no file
 
@@ -388,6 +413,7 @@ func (c *counter) read(ctx context.Context, f *logFile) error {
 	}
 	r := accesslog.NewReader(in)
 	var e accesslog.Entry
+	var bad, future int64
 	for lines := 0; ; lines++ {
 		if lines%4096 == 0 && ctx.Err() != nil {
 			return ctx.Err()
@@ -395,12 +421,30 @@ func (c *counter) read(ctx context.Context, f *logFile) error {
 		if err = r.Next(&e); err != nil {
 			break
 		}
+		if bad != r.Bad() {
+			bad, f.torn, f.resumed = r.Bad(), true, 0
+		}
+		if !c.entry(&e) {
+			f.torn, f.resumed = true, 0
+			future = cmp.Or(future, r.Offset())
+			continue
+		}
 		if f.first == 0 {
 			f.first = e.Time
 		}
-		c.entry(&e)
+		if f.torn && f.resumed == 0 {
+			f.resumed = e.Time
+		}
 	}
-	c.bad += r.Bad()
+	if f.closed {
+		r.End()
+	}
+	if bad != r.Bad() {
+		f.torn, f.resumed = true, 0
+	}
+	if f.torn {
+		c.tellTorn(h, f, offset, r.FirstBad(), future)
+	}
 	c.reading.Bad += r.Bad()
 	c.reading.Lines += r.Bad()
 	if !errors.Is(err, io.EOF) {
@@ -411,6 +455,36 @@ func (c *counter) read(ctx context.Context, f *logFile) error {
 	}
 	c.advance(f, offset+r.Offset())
 	return nil
+}
+
+// tellTorn names the first line of a log that was not understood, of those that were
+// read now from an offset on. bad and future are how many bytes there are from there up to
+// the end of the first one of either kind; 0 if there is none.
+func (c *counter) tellTorn(h *os.File, f *logFile, offset, bad, future int64) {
+	what, end := "is of no form that is known, so that it may have been about any file", bad
+	if bad == 0 || future != 0 && future < bad {
+		what, end = "is about a file, and of a time that is to come", future
+	}
+	c.problem("%s: line %s %s: what was fetched until then is not known", f.name, lineAt(h, f.inode.Packed, offset+end), what)
+}
+
+// lineAt gives the number of the line that ends with an offset.
+func lineAt(h *os.File, packed bool, offset int64) string {
+	if _, err := h.Seek(0, io.SeekStart); err != nil {
+		return "?"
+	}
+	in, err := unpacked(h, packed)
+	if err != nil {
+		return "?"
+	}
+	n, buf := 0, make([]byte, 64<<10)
+	for in = io.LimitReader(in, offset); ; {
+		got, err := in.Read(buf)
+		n += bytes.Count(buf[:got], []byte{'\n'})
+		if err != nil {
+			return strconv.Itoa(n)
+		}
+	}
 }
 
 // after gives what a log has behind an offset.
@@ -451,37 +525,41 @@ func (c *counter) advance(f *logFile, offset int64) {
 	}
 }
 
-// entry counts one line.
-func (c *counter) entry(e *accesslog.Entry) {
+// entry counts one line. It reports false for one about a file that seems to be of the
+// future: when that was fetched nobody knows.
+func (c *counter) entry(e *accesslog.Entry) bool {
 	c.reading.Lines++
 	if e.Time > c.now+24*60*60 {
 		c.reading.Bad++
-		return
+		file, ok := accesslog.ParsePath(string(e.Path))
+		return !ok || file.Companion || !e.Fetched()
 	}
-	c.good++
 	c.until = max(c.until, e.Time)
 	if !e.Fetched() {
-		return
+		return true
 	}
 	f := c.file(e)
 	if f == nil {
-		return
+		return true
 	}
 	ever, day := c.s.Total, c.day(e.Time)
 	if f.Companion {
 		ever.Metadata++
 		day.Metadata++
-		return
+		return true
 	}
 	t := Tally{Bytes: e.Bytes}
 	if e.Download() {
 		t.Downloads = 1
 	}
 	f.file.add(t)
-	f.file.Fetched = max(f.file.Fetched, e.Time)
+	// A line was written after the one before it, whatever the clock said that somebody
+	// had set back meanwhile.
+	f.file.Fetched = max(f.file.Fetched, c.until)
 	by := c.client(e.Agent)
 	ever.add(f.project, f.version, by, t)
 	day.add(f.project, f.version, by, t)
+	return true
 }
 
 // day gives the counts of the day that a time is of. What is too long ago goes when

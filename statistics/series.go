@@ -40,19 +40,47 @@ func (x *Series) coveredBy(files []*logFile) (since int64) {
 			return 0
 		}
 	}
+	step := shortestStep(files)
 	for i := begin; i < len(files); i++ {
 		f := files[i]
-		if i > begin && f.number >= 0 && files[i-1].number-f.number > 1 {
-			since = 0 // one between them is not there
+		if i > begin && isMissing(files[i-1], f, step) {
+			since = 0
 		}
 		switch {
 		case f.fault != nil:
 			since = 0
+		case f.torn:
+			since = f.resumed
 		case since == 0:
 			since = f.first
 		}
 	}
 	return since
+}
+
+// isMissing reports whether there was a log between two of a series that is not there any
+// more: by their numbers, or by their dates where they are further from each other than
+// others are and nothing was logged in between.
+func isMissing(before, f *logFile, step time.Duration) bool {
+	if f.number >= 0 {
+		return before.number-f.number > 1
+	}
+	if before.date.IsZero() || f.date.IsZero() {
+		return false
+	}
+	silence := time.Duration(f.first-before.until) * time.Second
+	return f.date.Sub(before.date) > step+step/2 && silence > step/2
+}
+
+// shortestStep gives the shortest time between the dates of two logs of a series.
+func shortestStep(files []*logFile) (step time.Duration) {
+	for i := 1; i < len(files); i++ {
+		a, b := files[i-1].date, files[i].date
+		if d := b.Sub(a); !a.IsZero() && !b.IsZero() && d > 0 && (step == 0 || d < step) {
+			step = d
+		}
+	}
+	return step
 }
 
 // stale is how long nothing may have been logged before it seems that the server

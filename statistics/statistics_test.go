@@ -168,7 +168,7 @@ func TestCounts(t *testing.T) {
 		line(29*60, "foo-2.0.tar.gz")[:30],
 	)
 	r := w.read(30 * 60)
-	if r.Logs != 1 || r.Lines != 13 || r.Bad != 2 || len(r.Problems) != 0 {
+	if r.Logs != 1 || r.Lines != 13 || r.Bad != 2 || len(r.Problems) != 1 || !strings.Contains(r.Problems[0], "access.log: line 12 is about a file, and of a time that is to come") {
 		t.Errorf("reading: %+v", r)
 	}
 	s := w.stats
@@ -366,20 +366,98 @@ func TestGaps(t *testing.T) {
 		w.covered("gone", 9, -1, "*access.log*")
 		w.covered("not asked for", 9, 1, "access.log*")
 	})
-	t.Run("another form", func(t *testing.T) {
+	t.Run("lines that may be about a file", func(t *testing.T) {
+		future := line(10+24*60, "foo-1.0.tar.gz")
+		for about, bad := range map[string]string{
+			"another form":               "{\"request\":\"GET /packages/ab/cd\",\"status\":200}\n",
+			"torn":                       line(2, "foo-1.0.tar.gz")[:30] + "\n",
+			"torn, with the next one":    line(2, "foo-1.0.tar.gz")[:90] + line(2, "foo-1.0.tar.gz"),
+			"zero bytes":                 strings.Repeat("\x00", 99) + line(2, "foo-1.0.tar.gz"),
+			"too long":                   strings.Repeat("x", 1<<20) + "\n",
+			"of the future":              future,
+			"of the future, and unknown": future + "bad\n",
+		} {
+			w := begin(t)
+			w.log("access.log", "\n", bad, line(3, "foo-1.0.tar.gz"), line(4, "foo-1.0.tar.gz"))
+			if r := w.read(5); len(r.Problems) != 1 || !strings.Contains(r.Problems[0], w.path("access.log")+": line 3 ") {
+				t.Errorf("%s: %q", about, r.Problems)
+			}
+			w.covered(about, 5, 3)
+			if r := w.read(6); len(r.Problems) != 0 {
+				t.Errorf("%s: it is told once: %+v", about, r)
+			}
+			w.covered(about+", the next time", 6, 3)
+			w.log("access.log", bad)
+			w.read(7)
+			w.covered(about+", at the end", 7, 7)
+		}
+	})
+	t.Run("lines that are not about a file", func(t *testing.T) {
 		w := begin(t)
-		w.log("b.access.log", line(1, "bar-1.0.tar.gz"))
-		w.read(3, "*access.log*")
-		w.covered("both are read", 3, 1, "*access.log*")
-		w.log("b.access.log", strings.Repeat("{\"status\":200}\n", 3), line(4, "foo-1.0.tar.gz"))
-		w.log("access.log", line(5, "foo-1.0.tar.gz"))
-		if r := w.read(6, "*access.log*"); len(r.Problems) != 2 || r.Bad != 3 {
+		future := line(10+24*60, "foo-1.0.tar.gz")
+		w.log("access.log", "\n", " \t\r\n", strings.Replace(future, "packages", "simple", 1), strings.Replace(future, " 200 ", " 404 ", 1),
+			"other.example:443 "+strings.Replace(line(2, "foo-1.0.tar.gz"), "/packages/", "/", 1))
+		if r := w.read(5); len(r.Problems) != 0 || r.Bad != 2 {
 			t.Errorf("%+v", r)
 		}
-		w.covered("most of one is not understood", 6, 6, "*access.log*")
-		w.log("b.access.log", "bad\n", line(7, "foo-1.0.tar.gz"), line(7, "foo-1.0.tar.gz"))
-		w.read(8, "*access.log*")
-		w.covered("some lines are", 8, 6, "*access.log*")
+		w.covered("whole", 5, 1)
+	})
+	t.Run("a line without end", func(t *testing.T) {
+		w := begin(t)
+		whole := line(3, "foo-1.0.tar.gz")
+		w.log("access.log", line(2, "foo-1.0.tar.gz"), whole[:50])
+		w.read(5)
+		w.covered("it may be finished yet", 5, 1)
+		w.log("access.log", whole[50:], whole[:50])
+		w.read(6)
+		w.covered("it was", 6, 1)
+		w.rename("access.log", "access.log.1")
+		w.log("access.log", line(7, "foo-1.0.tar.gz"))
+		if r := w.read(8); len(r.Problems) != 1 || !strings.Contains(r.Problems[0], "access.log.1: line 3 ") && !strings.Contains(r.Problems[0], "access.log.1: line 4 ") {
+			t.Errorf("%q", r.Problems)
+		}
+		w.covered("nobody finishes it any more", 8, 7)
+		w.log("access.log", line(9, "foo-1.0.tar.gz"))
+		if r := w.read(10); len(r.Problems) != 0 || r.Bad != 0 {
+			t.Errorf("it is told once: %+v", r)
+		}
+		w.pack("access.log.1")
+		if r := w.read(11); len(r.Problems) != 0 || r.Bad != 0 {
+			t.Errorf("packed: %+v", r)
+		}
+		w.covered("the next time", 11, 7)
+	})
+	t.Run("a date is missing", func(t *testing.T) {
+		const daily = 24 * 60
+		w := newServer(t)
+		for _, day := range []int{1, 2, 4, 5} {
+			name := fmt.Sprintf("access.log-202611%02d", day+1)
+			w.log(name, line(day*daily, "foo-1.0.tar.gz"), line(day*daily+daily-1, "foo-1.0.tar.gz"))
+			if day == 2 {
+				w.pack(name)
+			}
+		}
+		w.log("access.log", line(6*daily, "foo-1.0.tar.gz"))
+		w.read(6*daily + 1)
+		w.covered("from behind it", 6*daily+1, 4*daily)
+
+		w = newServer(t)
+		for i, hour := range []int{1, 2, 4, 5} { // the clock was put forward in between
+			w.log(fmt.Sprintf("access.log-20261101%02d", hour), line(i*60, "foo-1.0.tar.gz"), line(i*60+59, "foo-1.0.tar.gz"))
+		}
+		w.read(240)
+		w.covered("nothing is missing", 240, 0)
+	})
+	t.Run("a clock that is set back", func(t *testing.T) {
+		w := begin(t)
+		w.log("access.log", line(100, "foo-1.0.tar.gz"))
+		w.read(101)
+		w.log("access.log", line(2, "bar-1.0.tar.gz"), line(3, "bar-1.0.tar.gz"))
+		w.read(102)
+		w.covered("nothing was missed", 102, 1)
+		if f := w.stats.Files[stored("bar-1.0.tar.gz")]; f.Fetched != w.at(100).Unix() {
+			t.Errorf("fetched %s, want what the line before says", time.Unix(f.Fetched, 0).UTC())
+		}
 	})
 	t.Run("logged elsewhere", func(t *testing.T) {
 		w := begin(t)
