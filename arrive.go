@@ -13,6 +13,7 @@ import (
 	"nestgen/demand"
 	"nestgen/drop"
 	"nestgen/fetch"
+	"nestgen/generate"
 	"nestgen/layout"
 	"nestgen/packaging"
 	"nestgen/plan"
@@ -284,12 +285,15 @@ func (s *site) bringAnnounced(ctx context.Context, f catalog.File, current *cata
 		_, err := tx.Arrive(a.file, "on demand")
 		return errors.Join(err, setArriving(tx, f.Path, false))
 	})
-	if err != nil || f.Metadata.IsZero() || a.file.Metadata == f.Metadata {
+	if err != nil {
 		return storage(err)
 	}
-	// The page has a promise that what lies beside the file does not keep.
+	if shown, err := s.catalog.IsShown(ctx, f.Project); err != nil || shown {
+		return storage(err)
+	}
+	// The page says something else of the file than is so, such as other metadata.
 	if err := s.publishAlone(ctx, f.Project); err != nil {
-		s.log.Warn("the page names other metadata than the file has, until a build", "project", f.Project, "error", err)
+		s.log.Warn("the page does not say what the file is, until a build", "project", f.Project, "error", err)
 	}
 	return nil
 }
@@ -305,6 +309,13 @@ func (s *site) dismiss(ctx context.Context, f catalog.File, c plan.Choice, reaso
 	})
 	if err != nil {
 		return storage(err)
+	}
+	p, err := s.catalog.Project(ctx, f.Project)
+	if err != nil {
+		return storage(err)
+	}
+	if !generate.HasPages(p) {
+		return s.publish(ctx) // what leads to its pages changes before they go
 	}
 	return s.publishAlone(ctx, f.Project)
 }

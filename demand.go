@@ -19,6 +19,7 @@ import (
 	"nestgen/layout"
 	"nestgen/packaging"
 	"nestgen/plan"
+	"nestgen/publish"
 )
 
 // failurePause is how long an upstream that failed is left alone.
@@ -307,12 +308,8 @@ func (l *Live) project(ctx context.Context, n packaging.Name) error {
 	} else if current == nil {
 		s.report.Problems = nil // any client can ask for a name that nobody has
 		return notHere()
-	} else if l.hasPage(n) {
-		// A request may have died, or waited in vain, before it had published.
-		if outdated, err := s.catalog.IsOutdated(ctx, n); err != nil || !outdated {
-			return storage(err)
-		}
 	}
+	// A request may have died, or waited in vain, before it had published.
 	return s.publishAlone(ctx, n)
 }
 
@@ -338,10 +335,22 @@ func (d *decided) onlyAnnounce() {
 	d.Fetch, d.Withdraw, d.relink = nil, nil, false
 }
 
-// publishAlone publishes the pages of one project. To the catalog they stay out
-// of date: the next build puts the project on the pages about all projects, and
-// under the other spellings of its name.
+// maxOthers is how many projects a request publishes besides its own, if their pages are
+// to come still. More are a build's that is in the middle of its work.
+const maxOthers = 16
+
+// publishAlone publishes the own pages of one project, unless they show it already, and
+// the logs with them. To the catalog the project stays out of date: the next build puts
+// it on the pages about all projects, and under new spellings of its name.
+//
+// The logs must not say more than the pages do. Whoever has to wait for others that have
+// events and no pages yet publishes theirs as well, so that of many requests at once the
+// first does the work of all; or leaves the logs to those who come after, the last of
+// which is a build. That the logs could not be published is told, and no error.
 func (s *site) publishAlone(ctx context.Context, n packaging.Name) error {
+	if due, err := s.dueAlone(ctx, n); err != nil || !due.any() {
+		return storage(err)
+	}
 	g, err := s.pages()
 	if err != nil {
 		return err
@@ -352,53 +361,197 @@ func (s *site) publishAlone(ctx context.Context, n packaging.Name) error {
 		return storage(err)
 	}
 	defer turn.Close()
-	p, err := s.catalog.Project(ctx, n)
+	due, err := s.dueAlone(ctx, n) // others may have seen to it
+	if err != nil || !due.any() {
+		return storage(err)
+	}
+	// What has begun is done to its end: it takes milliseconds.
+	ctx = context.WithoutCancel(ctx)
+	b := &loneBatch{pageBatch: s.newBatch(turn, g, false)}
+	defer b.batch.Close()
+	if err := errors.Join(b.projects(ctx, due.projects), b.publish(ctx)); err != nil {
+		return storage(err)
+	}
+	whole := false
+	err = s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) (err error) {
+		if err := b.note(tx); err != nil {
+			return err
+		}
+		whole, err = extendShown(tx)
+		return err
+	})
+	if err != nil || !whole {
+		return storage(err)
+	}
+	return s.showLogs(ctx, turn)
+}
+
+// A dueAlone is what a request has to publish.
+type dueAlone struct {
+	projects []packaging.Name
+	logs     bool // lack what the pages show
+}
+
+func (d dueAlone) any() bool { return len(d.projects) > 0 || d.logs }
+
+// dueAlone finds out what a request for a project has to publish.
+func (s *site) dueAlone(ctx context.Context, n packaging.Name) (due dueAlone, err error) {
+	size, err := s.catalog.LogSize(ctx, catalog.Events)
+	if err != nil {
+		return due, err
+	}
+	others, err := s.catalog.NotShown(ctx, size, maxOthers+1)
+	if err != nil {
+		return due, err
+	}
+	if len(others) <= maxOthers {
+		due.projects = others
+		if due.logs, err = s.logsBehind(ctx); err != nil {
+			return due, err
+		}
+	}
+	shown, err := s.catalog.IsShown(ctx, n)
+	if err != nil || slices.Contains(due.projects, n) {
+		return due, err
+	}
+	if shown && !s.exists(layout.ProjectHTML(n)) {
+		p, err := s.catalog.Project(ctx, n)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return due, err
+		}
+		shown = err != nil || !generate.HasPages(p)
+	}
+	if !shown {
+		due.projects = append(due.projects, n)
+	}
+	return due, nil
+}
+
+// extendShown is extendLogs for a request: the logs stay as they are as long as there are
+// events that no page shows yet. whole says that there are none.
+func extendShown(tx *catalog.Tx) (whole bool, err error) {
+	size, err := tx.LogSize(catalog.Events)
+	if err != nil {
+		return false, err
+	}
+	if missing, err := tx.NotShown(size, 1); err != nil || len(missing) > 0 {
+		return false, err
+	}
+	return true, extendLogs(tx)
+}
+
+// showLogs publishes the logs after the pages. A request does not fail for it: the next
+// build publishes them, and tells what keeps it from that.
+func (s *site) showLogs(ctx context.Context, turn *publish.Turn) error {
+	if s.joined && !s.PublishLog {
+		return nil // what there is of them goes with the next build
+	}
+	_, err := s.publishLogs(ctx, turn, false)
+	if s.joined && err != nil {
+		s.report.problem(plan.Incomplete, layout.LogCheckpoint, "the next build publishes it", "the log is as it was: %v", err)
+		return nil
+	}
+	return err
+}
+
+// A loneBatch is the own pages of some projects.
+type loneBatch struct {
+	*pageBatch
+	spellings []string // under which the project at hand has pages
+}
+
+// projects stages the own pages of projects.
+func (b *loneBatch) projects(ctx context.Context, names []packaging.Name) (err error) {
+	if len(names) == 0 {
+		return nil
+	}
+	if b.People && !b.exists(layout.Static) {
+		if err := b.assets(); err != nil {
+			return err
+		}
+	}
+	if b.pages.Changes == generate.ProjectChanges { // the pages of projects lead to those of their changes
+		if b.chronicle, err = b.site.chronicle(ctx, b.pages); err != nil {
+			return err
+		}
+	}
+	for _, n := range names {
+		if err := b.project(ctx, n); err != nil {
+			return err
+		}
+	}
+	if !b.closed {
+		return nil
+	}
+	// What comes back is there before the page; what goes away is a build's.
+	return b.giveBack(ctx, b.apart)
+}
+
+// project stages the own pages of a project.
+func (b *loneBatch) project(ctx context.Context, n packaging.Name) error {
+	p, err := b.catalog.Project(ctx, n)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return storage(err)
+		return err
 	}
 	if !generate.HasPages(p) {
-		return nil
+		if !b.exists(layout.ProjectHTML(n)) {
+			b.shown[n] = shownAs{serial: p.Serial}
+		}
+		return nil // pages that go leave those about all projects before
 	}
-	b := s.newBatch(turn, g, false)
-	defer b.batch.Close()
+	b.shown[n] = shownAs{serial: p.Serial}
 	if b.closed {
-		// What comes back is there before the page; what goes away is a build's.
-		b.apart.sort(s, p)
-		if err := s.giveBack(ctx, b.apart); err != nil {
-			return storage(err)
-		}
+		b.apart.sort(b.site, p)
 	}
-	if s.People && !s.exists(layout.Static) {
-		if err := b.assets(); err != nil {
-			return storage(err)
-		}
-	}
-	if g.Changes == generate.ProjectChanges { // its page leads to that
-		if b.chronicle, err = s.chronicle(ctx, g); err != nil {
+	if b.pages.Changes == generate.ProjectChanges {
+		if err := b.projectChanges(ctx, p); err != nil {
 			return err
 		}
-		if err := b.projectChanges(ctx, p); err != nil {
-			return storage(err)
-		}
 	}
-	if err := g.Project(p, ownSpelling{b}); err != nil {
-		return storage(err)
-	}
-	return storage(b.publish(ctx))
+	b.spellings = layout.Aliases(p.Shown.Display)
+	return b.pages.Project(p, b)
 }
 
-// ownSpelling takes the pages of a project but those under other spellings of its
-// name.
-type ownSpelling struct{ *pageBatch }
-
-func (b ownSpelling) Put(path string, data []byte) error {
-	if p, ok := layout.ParseProject(path); ok && p.Form == layout.AliasHTML {
+// Put implements [generate.Sink]. The spellings under which a project is found already
+// get its page, and no others.
+func (b *loneBatch) Put(path string, data []byte) error {
+	p, ok := layout.ParseProject(path)
+	if ok && p.Form == layout.AliasHTML {
 		return nil
 	}
-	return b.pageBatch.Put(path, data)
+	if err := b.pageBatch.Put(path, data); err != nil || !ok || p.Form != layout.HTML {
+		return err
+	}
+	for _, spelling := range b.spellings {
+		if err := b.pageBatch.Put(layout.Alias(spelling), data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// note notes in the catalog what was published.
+func (b *loneBatch) note(tx *catalog.Tx) error {
+	if err := b.notePages(tx, b.batch); err != nil {
+		return err
+	}
+	put, _ := b.batch.Pages()
+	siblings := make([]string, len(put)) // which have gone with pages that have none any more
+	for i, p := range put {
+		siblings[i] = p.Path + ".gz"
+	}
+	if err := b.noteGone(tx, siblings); err != nil {
+		return err
+	}
+	for n, as := range b.shown {
+		if err := tx.MarkShown(n, as.serial); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // exception gives the exceptions for a project; the zero ProjectConfig if there are

@@ -212,7 +212,7 @@ func (s *site) logsBehind(ctx context.Context) (bool, error) {
 		return true, storage(err)
 	}
 	if !s.PublishLog {
-		return s.exists(layout.Log), nil
+		return !s.joined && s.exists(layout.Log), nil
 	}
 	signed, err := s.readCheckpoint()
 	if err != nil {
@@ -305,6 +305,10 @@ func (s *site) publishLogs(ctx context.Context, turn *publish.Turn, anew bool) (
 			return false, err
 		}
 		before, unproven = checkpoint{}, false
+	}
+	if unproven && s.joined {
+		s.report.problem(plan.Incomplete, layout.LogCheckpoint, "the next build tells more", "the log is as it was, because it may not be this site's: %v", err)
+		return false, nil
 	}
 	own, err := s.ownKey()
 	if isStorage(err) {

@@ -267,9 +267,25 @@ func (s *site) publish(ctx context.Context) error {
 		return storage(err)
 	}
 	defer turn.Close()
+	for rounds := maxRounds; ; rounds-- {
+		whole, err := s.publishRound(ctx, turn, !s.joined && rounds == 1)
+		if err != nil || whole || s.joined {
+			return err
+		}
+	}
+}
+
+// maxRounds is how often a build makes pages of what requests have noted while it made
+// those before, until it leaves the rest of the pages to them.
+const maxRounds = 3
+
+// publishRound publishes what is out of date, and the logs, unless something has happened
+// meanwhile that the pages do not show: then they are not whole, if this is not the last
+// round.
+func (s *site) publishRound(ctx context.Context, turn *publish.Turn, last bool) (whole bool, err error) {
 	work, err := s.outdatedIndexes(ctx) // others may have seen to it
 	if err != nil {
-		return err
+		return false, err
 	}
 	var done []publishedPages
 	var away []string
@@ -281,23 +297,28 @@ func (s *site) publish(ctx context.Context) error {
 			d, err = s.publishPages(ctx, turn, x.indexPages, true)
 		}
 		if err != nil {
-			return err
+			return false, err
 		}
 		done, away = append(done, d), append(away, d.away...)
 	}
 	// No index lists any more what nobody is to have.
 	withheld, err := s.putAway(ctx, away)
 	if err != nil {
-		return storage(err)
+		return false, storage(err)
 	}
 	list, err := s.snapshotList(ctx)
 	if err != nil {
-		return err
+		return false, err
+	}
+	if len(work) == 0 && !list.outdated {
+		if behind, err := s.logsBehind(ctx); err != nil || !behind {
+			return true, err
+		}
 	}
 	var listed *publish.Batch
 	if list.outdated {
 		if listed, err = s.publishList(ctx, turn, list); err != nil {
-			return err
+			return false, err
 		}
 	}
 	err = storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
@@ -338,13 +359,16 @@ func (s *site) publish(ctx context.Context) error {
 				return err
 			}
 		}
+		if whole, err = extendShown(tx); err != nil || whole || !last {
+			return err
+		}
+		whole = true // they have the turn next
 		return extendLogs(tx)
 	}))
-	if err != nil {
-		return err
+	if err != nil || !whole {
+		return false, err
 	}
-	_, err = s.publishLogs(ctx, turn, false)
-	return err
+	return true, s.showLogs(ctx, turn)
 }
 
 // pagesBehind reports whether there is anything to publish.

@@ -550,8 +550,16 @@ func TestFirstDigests(t *testing.T) {
 		t.Errorf("FirstDigests of nothing: %v, %v", got, err)
 	}
 	// Each is looked up in the ledger, however long that is.
-	var plan []string
-	rows, err := c.db.Query("EXPLAIN QUERY PLAN "+firstDigests, "[]")
+	plan := planOf(t, c, firstDigests, "[]")
+	if !slices.ContainsFunc(plan, func(s string) bool { return strings.Contains(s, "SEARCH events USING INDEX ledger (filename=?)") }) {
+		t.Errorf("plan %q: want a search by the ledger", plan)
+	}
+}
+
+// planOf says how the database answers a query.
+func planOf(t *testing.T, c *Catalog, query string, args ...any) (plan []string) {
+	t.Helper()
+	rows, err := c.db.Query("EXPLAIN QUERY PLAN "+query, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -567,7 +575,59 @@ func TestFirstDigests(t *testing.T) {
 	if err := rows.Err(); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.ContainsFunc(plan, func(s string) bool { return strings.Contains(s, "SEARCH events USING INDEX ledger (filename=?)") }) {
-		t.Errorf("plan %q: want a search by the ledger", plan)
+	return plan
+}
+
+// A project is shown once its own pages show its last event, and out of date until all
+// pages do.
+func TestShown(t *testing.T) {
+	c := newCatalog(t)
+	list(t, c, aFile("foo", "foo-1.0-py3-none-any.whl", "1.0", 1), aFile("bar", "bar-1.0-py3-none-any.whl", "1.0", 2))
+	check := func(when string, outdated int, after int64, notShown ...packaging.Name) {
+		t.Helper()
+		for _, last := range []int64{after, after + manyEvents + 1} {
+			names, err := namesNotShown(t.Context(), c.one, after, last, 9)
+			slices.Sort(names)
+			if err != nil || !slices.Equal(names, notShown) {
+				t.Errorf("%s, by %d events: not shown %q, %v, want %q", when, last-after, names, err, notShown)
+			}
+		}
+		for _, n := range []packaging.Name{"foo", "bar"} {
+			if shown, err := c.IsShown(t.Context(), n); err != nil || after == 0 && shown == slices.Contains(notShown, n) {
+				t.Errorf("%s: %s is shown: %v, %v", when, n, shown, err)
+			}
+		}
+		if n, err := c.Outdated(t.Context()); err != nil || n != outdated {
+			t.Errorf("%s: %d are out of date, %v, want %d", when, n, err, outdated)
+		}
+	}
+	mark := func(f func(tx *Tx) error) { t.Helper(); update(t, c, f) }
+	check("listed", 2, 0, "bar", "foo")
+	check("listed", 2, 1, "bar")
+	mark(func(tx *Tx) error { return tx.MarkShown("foo", 1) })
+	check("foo is shown", 2, 0, "bar")
+	mark(func(tx *Tx) error { return tx.MarkPublished("bar", 2, Card{}) })
+	check("bar is published", 1, 0)
+	mark(func(tx *Tx) error { return tx.MarkShown("bar", 2) })
+	check("bar stays published", 1, 0)
+	mark(func(tx *Tx) error { return tx.OutdateProject("foo") })
+	check("foo's pages are another's", 1, 0, "foo")
+	mark(func(tx *Tx) error {
+		if err := tx.MarkPublished("foo", 1, Card{}); err != nil {
+			return err
+		}
+		return tx.Withdraw("foo", "foo-1.0-py3-none-any.whl", "test", noon, 0)
+	})
+	check("foo has changed", 1, 0, "foo")
+	mark(func(tx *Tx) error { return tx.MarkShown("foo", 1) }) // as of before
+	check("foo is shown as it was", 1, 2, "foo")
+	if shown, err := c.IsShown(t.Context(), "unknown"); err != nil || !shown {
+		t.Errorf("a name that nobody knows is shown: %v, %v", shown, err)
+	}
+	// However many events the log has, they are not looked at.
+	if plan := planOf(t, c, notShown, 1, 1); !slices.ContainsFunc(plan, func(s string) bool {
+		return strings.Contains(s, "SEARCH events USING INTEGER PRIMARY KEY (rowid>?)")
+	}) {
+		t.Errorf("plan %q", plan)
 	}
 }

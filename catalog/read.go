@@ -100,14 +100,52 @@ func (c *Catalog) Outdated(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
-// IsOutdated reports whether the pages of a project may not show its last event
-// yet. A name that the catalog has never heard of has none.
-func (c *Catalog) IsOutdated(ctx context.Context, n packaging.Name) (is bool, err error) {
-	err = c.one.QueryRowContext(ctx, "SELECT serial <> published FROM projects WHERE name = ?", n).Scan(&is)
+// areShown picks the projects whose own pages show their last event.
+const areShown = "(published = projects.serial OR published = -1 - projects.serial)"
+
+// IsShown reports whether the pages of a project's own show its last event. A name that
+// the catalog has never heard of has none.
+func (c *Catalog) IsShown(ctx context.Context, n packaging.Name) (bool, error) {
+	return isShown(ctx, c.one, n)
+}
+
+func isShown(ctx context.Context, q querier, n packaging.Name) (is bool, err error) {
+	err = q.QueryRowContext(ctx, "SELECT "+areShown+" FROM projects WHERE name = ?", n).Scan(&is)
 	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
+		return true, nil
 	}
 	return is, err
+}
+
+// What leads to projects that are not shown: the events since some serial, of which there
+// are few unless a build is at work, or what no build has published yet.
+const (
+	notShown       = "SELECT DISTINCT name FROM events CROSS JOIN projects ON name = project WHERE events.serial > ?1 AND projects.serial > ?1 AND NOT " + areShown + " LIMIT ?2"
+	notShownOfMany = "SELECT name FROM projects INDEXED BY projects_unpublished WHERE serial <> published AND serial > ?1 AND NOT " + areShown + " LIMIT ?2"
+	manyEvents     = 5000
+)
+
+// NotShown gives the projects that there are events of after a serial and whose own pages
+// do not show them yet, so many at most.
+func (c *Catalog) NotShown(ctx context.Context, after int64, limit int) ([]packaging.Name, error) {
+	last, err := c.Serial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return namesNotShown(ctx, c.one, after, last, limit)
+}
+
+// NotShown is [Catalog.NotShown] inside a transaction.
+func (t *Tx) NotShown(after int64, limit int) ([]packaging.Name, error) {
+	return namesNotShown(t.ctx, t.q, after, t.made, limit)
+}
+
+func namesNotShown(ctx context.Context, q querier, after, last int64, limit int) ([]packaging.Name, error) {
+	query := notShown
+	if last-after > manyEvents {
+		query = notShownOfMany
+	}
+	return projectNames(ctx, q, query, after, limit)
 }
 
 // isListed picks the projects that the index lists or links to.

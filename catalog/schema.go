@@ -41,7 +41,9 @@ var additions = []struct {
 // project is what is read, rendered and published. What is said of a file is
 // one value (facts.go): a full render reads all of them, and the database asks
 // for none. A project counts its files, so that nobody has to, and "other" says
-// what else it is listed for. The index on added files is the ledger of file names: the first
+// what else it is listed for. Its pages show it as of the serial "published"; if only
+// those of its own do, that is -1 less the serial; -1 stands for nothing that can be
+// counted on. The index on added files is the ledger of file names: the first
 // bytes under a name are the only ones.
 const tables = `
 CREATE TABLE meta (

@@ -129,13 +129,23 @@ func ownerOf(ctx context.Context, q querier, n packaging.Name) (string, error) {
 
 // Arrive notes that the bytes of a file are here that was announced, unless the
 // index does not announce it any more: then nothing changes, and there is no
-// event.
+// event. If the file is what was announced, pages that showed the project still do.
 func (t *Tx) Arrive(f File, reason string) (arrived bool, err error) {
 	old, listed, err := t.file(f.Project, f.Filename)
 	if err != nil || !listed || !old.Announced {
 		return false, err
 	}
-	return true, t.Put(f, reason)
+	shown, err := isShown(t.ctx, t.q, f.Project)
+	if err != nil {
+		return false, err
+	}
+	if err := t.Put(f, reason); err != nil {
+		return true, err
+	}
+	if old.Announced, old.BLAKE2b = f.Announced, f.BLAKE2b; !shown || old != f {
+		return true, nil
+	}
+	return true, t.MarkShown(f.Project, t.made)
 }
 
 // Announced reports whether the index lists a file whose bytes are not here.
@@ -335,6 +345,12 @@ func sameLinks(a, b []Link) bool {
 // what those about all projects say of it; the zero Card says that it has none.
 func (t *Tx) MarkPublished(n packaging.Name, serial int64, shown Card) error {
 	return t.q.exec(t.ctx, "UPDATE projects SET published = ?, shown = ? WHERE name = ?", serial, encodeCard(&shown), n)
+}
+
+// MarkShown notes that the pages of a project's own show it as of a serial, and that
+// others may still say something older of it: to [Catalog.Outdated] it stays out of date.
+func (t *Tx) MarkShown(n packaging.Name, serial int64) error {
+	return t.q.exec(t.ctx, "UPDATE projects SET published = -1 - ? WHERE name = ? AND published <> ?", serial, n, serial)
 }
 
 // Outdate makes the pages of every project out of date, as when the settings
