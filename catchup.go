@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"time"
 
 	"nestgen/catalog"
@@ -41,31 +42,23 @@ func (s *site) catchUp(ctx context.Context) error {
 	case err != nil && !is:
 		return nil // there is none; what is wrong with it is told when the log is published
 	}
-	serial, err := s.catalog.Serial(ctx)
-	if err != nil {
+	behind, err := s.isBehind(ctx, signed)
+	if err != nil || !behind {
 		return storage(err)
 	}
-	pages, err := s.catalog.LogSize(ctx, catalog.Pages)
-	if err != nil || signed.Size <= serial && signed.pages.Size <= pages {
+	serial, err := s.catalog.Serial(ctx)
+	if err != nil {
 		return storage(err)
 	}
 	if unproven != nil {
 		return s.ahead(signed, serial, unproven)
 	}
-	var records []catalog.Record
-	err = s.newer(ctx, layout.EventTile, signed.Checkpoint, s.leaves(ctx, catalog.Events, 0, serial), func(leaf []byte) error {
-		r, err := record.Decode(leaf)
-		records = append(records, r)
-		return err
+	// All of it or nothing: while it lasts nobody else writes to the catalog.
+	var a adoption
+	err = s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
+		a = adoption{site: s, tx: tx, touched: map[packaging.Name]bool{}, dropped: map[string]bool{}}
+		return a.takeOver(ctx, signed)
 	})
-	var published []catalog.Page
-	if err == nil {
-		err = s.newer(ctx, layout.PageTile, tilelog.Checkpoint{Origin: signed.Origin, Size: signed.pages.Size, Root: signed.pages.Root}, s.leaves(ctx, catalog.Pages, 0, pages), func(leaf []byte) error {
-			p, err := record.DecodePage(leaf)
-			published = append(published, p)
-			return err
-		})
-	}
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -76,46 +69,129 @@ func (s *site) catchUp(ctx context.Context) error {
 	case err != nil:
 		return s.ahead(signed, serial, err)
 	}
-	again := false
-	err = s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
-		size, err := tx.LogSize(catalog.Pages)
-		if again = tx.Last() != serial || size != pages; again || err != nil {
-			return err // a request or a build has done so meanwhile
-		}
-		touched := map[packaging.Name]bool{}
-		for i := range records {
-			if err := tx.Adopt(&records[i], trueNow(), time.Duration(s.Grace)); err != nil {
-				return err
-			}
-			touched[records[i].Project] = true
-			if err := tookOver(tx, &records[i].Event); err != nil {
-				return err
-			}
-		}
-		delete(touched, "")
-		for _, n := range slices.Sorted(maps.Keys(touched)) {
-			if err := tx.Respelled(n); err != nil {
-				return err
-			}
-		}
-		for _, p := range published {
-			if _, err := tx.Published(p); err != nil {
-				return err
-			}
-		}
-		return extendLogs(tx)
-	})
-	if err != nil {
-		return storage(err)
+	if a.events > 0 {
+		s.warn(s.catalogFile(), "this is what a catalog from a backup is like",
+			"the catalog ended with event %d, and the published log goes on: %d events were taken over from there", serial, a.events)
 	}
-	if again {
-		return s.catchUp(ctx)
-	}
-	if n := len(records); n > 0 {
-		s.warn(s.catalogFile(), "this is what a catalog from a backup is like; promotions and snapshots since then are not made again",
-			"the catalog ended with event %d, and the published log goes on: %d events were taken over from there", serial, n)
+	for _, err := range a.untold {
+		s.warn(s.catalogFile(), "do again what it says, if it is still to be so", "what an event did that was taken over from the log could not be done again: %v", err)
 	}
 	return nil
+}
+
+// isBehind reports whether a log goes further than the catalog.
+func (s *site) isBehind(ctx context.Context, signed checkpoint) (bool, error) {
+	serial, err := s.catalog.Serial(ctx)
+	if err != nil || signed.Size > serial {
+		return true, err
+	}
+	pages, err := s.catalog.LogSize(ctx, catalog.Pages)
+	return signed.pages.Size > pages, err
+}
+
+// An adoption is what one transaction takes over from the published log.
+type adoption struct {
+	*site
+	tx      *catalog.Tx
+	events  int
+	touched map[packaging.Name]bool // the projects that they are about
+	dropped map[string]bool         // the tags of snapshots that were
+	untold  []error                 // of events that do not say all that they did
+}
+
+// takeOver takes over what the catalog does not have. What it leaves has the roots that
+// were signed.
+func (a *adoption) takeOver(ctx context.Context, signed checkpoint) error {
+	serial := a.tx.Last()
+	pages, err := a.tx.LogSize(catalog.Pages)
+	if err != nil || signed.Size <= serial && signed.pages.Size <= pages {
+		return err // a request or a build has done so meanwhile
+	}
+	err = a.newer(ctx, layout.EventTile, signed.Checkpoint, a.leaves(ctx, catalog.Events, 0, serial), a.event)
+	if err != nil {
+		return err
+	}
+	for _, n := range slices.Sorted(maps.Keys(a.touched)) {
+		if err := a.tx.Respelled(n); err != nil {
+			return err
+		}
+	}
+	ofPages := tilelog.Checkpoint{Origin: signed.Origin, Size: signed.pages.Size, Root: signed.pages.Root}
+	err = a.newer(ctx, layout.PageTile, ofPages, a.leaves(ctx, catalog.Pages, 0, pages), func(leaf []byte) error {
+		p, err := record.DecodePage(leaf)
+		if err == nil {
+			_, err = a.tx.Published(p)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for tag := range a.dropped {
+		// One whose pages are gone has been dropped whole.
+		left, err := a.tx.PagesBelow(layout.Snapshot(tag))
+		if err == nil && len(left) == 0 {
+			err = a.tx.DropSnapshot(tag, snapshotView(tag), trueNow(), time.Duration(a.Grace))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(extendLogs(a.tx), a.tx.SetMeta(metaTookOver, strconv.FormatInt(a.tx.Last(), 10))); err != nil {
+		return err
+	}
+	for log, c := range map[catalog.LogName]tilelog.Checkpoint{catalog.Events: signed.Checkpoint, catalog.Pages: ofPages} {
+		if root, err := tilelog.Root(c.Size, a.tx.Tiles(log)); err != nil || root != c.Root {
+			return errors.Join(err, fmt.Errorf("the log of %s would be another than the published one", log))
+		}
+	}
+	return nil
+}
+
+// metaTookOver is the key under which the catalog keeps the serial of the last event that
+// was taken over from the published log.
+const metaTookOver = "took over"
+
+// tookOverSince gives the projects that events after a serial are about, if some of these
+// were taken over.
+func (s *site) tookOverSince(ctx context.Context, serial int64) (map[packaging.Name]bool, error) {
+	text, err := s.catalog.Meta(ctx, metaTookOver)
+	if last, _ := strconv.ParseInt(text, 10, 64); err != nil || last <= serial {
+		return nil, storage(err)
+	}
+	names, err := s.catalog.ChangedSince(ctx, serial)
+	set := map[packaging.Name]bool{}
+	for _, n := range names {
+		set[n] = true
+	}
+	return set, storage(err)
+}
+
+// event takes over one event.
+func (a *adoption) event(leaf []byte) error {
+	r, err := record.Decode(leaf)
+	if err != nil {
+		return err
+	}
+	err = a.tx.Adopt(&r, trueNow(), time.Duration(a.Grace))
+	if errors.Is(err, catalog.ErrUntold) {
+		a.untold, err = append(a.untold, err), nil
+	}
+	if err != nil {
+		return err
+	}
+	a.events++
+	if r.Project != "" {
+		a.touched[r.Project] = true
+	}
+	if t, ok := r.Named(); ok {
+		if r.Verb == catalog.Snapshot {
+			delete(a.dropped, t.Tag)
+		} else if r.Verb == catalog.Drop {
+			a.dropped[t.Tag] = true
+		}
+	}
+	return tookOver(a.tx, &r.Event)
 }
 
 // tookOver notes what an event that was taken over stands for besides the index.
@@ -127,6 +203,8 @@ func tookOver(tx *catalog.Tx, e *catalog.Event) error {
 		return tookRollback(tx, e)
 	case catalog.Resume:
 		return goOn(tx)
+	case catalog.Snapshot:
+		return tookSnapshot(tx, e)
 	}
 	return nil
 }

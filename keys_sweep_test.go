@@ -30,18 +30,7 @@ func TestKeysDieAnywhere(t *testing.T) {
 			errno syscall.Errno
 		}{{sweep.Kill, 0}, {sweep.Half, 0}, {sweep.Errno, syscall.ENOSPC}, {sweep.Errno, syscall.EIO}} {
 			t.Run(fmt.Sprintf("%s, %v %v", what, fault.mode, fault.errno), func(t *testing.T) {
-				in := func(dir string) *world {
-					w := &world{TB: t, dir: dir}
-					c, err := Load(w.path("nestgen.toml"))
-					if err == nil {
-						err = c.Resolve()
-					}
-					if err != nil {
-						t.Fatal(err)
-					}
-					w.Config = c
-					return w
-				}
+				in := func(dir string) *world { return withSettings(t, dir, "") }
 				clock := []string{"SOURCE_DATE_EPOCH=1800000000", testClock + "=1800000000"}
 				var first string
 				s := sweep.Sweep{

@@ -76,6 +76,9 @@ func Promote(ctx context.Context, c Config, o Options, p Promotion) (*Promoted, 
 	if p.From == p.To {
 		return nil, &fault{ErrSettings, fmt.Errorf("from %s to %s: nothing would come of it", p.From, p.To), ""}
 	}
+	if err := checkLine("reason", p.Why); err != nil {
+		return nil, err
+	}
 	s, err := open(c, o)
 	if err != nil {
 		return nil, err
@@ -147,14 +150,10 @@ func (s *site) promote(ctx context.Context, p Promotion) (*Promoted, error) {
 
 // reason is what the history says of a promotion.
 func (p *Promotion) reason() string {
-	text := p.From + " > " + p.To
 	if p.Remove {
-		text = p.To
+		return catalog.PromotionReason("", p.To, p.Why)
 	}
-	if p.Why != "" {
-		text += ": " + p.Why
-	}
-	return text
+	return catalog.PromotionReason(p.From, p.To, p.Why)
 }
 
 // notePromotion notes a promotion of files in the catalog, or that it is taken back.

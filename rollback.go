@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -333,7 +334,7 @@ func (s *site) back(ctx context.Context, is, was *catalog.Project) (*backing, er
 			continue
 		}
 		if f.Announced && !listed && s.hasBytes(f.Path) {
-			if f, _, err = s.arrived(ctx, f, is); err != nil {
+			if f, _, err = s.arrived(ctx, f, is, math.MaxInt64); err != nil {
 				return nil, err
 			}
 		}

@@ -104,7 +104,7 @@ func (s *site) takeSnapshots(ctx context.Context) error {
 		if tag <= last {
 			continue // a clock that was set back has no say
 		}
-		t := catalog.Tagged{Tag: tag, Serial: serial, Time: now.Truncate(time.Second).UnixMicro(), Rule: r.Period}
+		t := catalog.Tagged{Tag: tag, Serial: serial, Rule: r.Period}
 		_, err = s.catalog.Snapshot(ctx, tag)
 		taken := err == nil
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -124,6 +124,19 @@ func (s *site) takeSnapshots(ctx context.Context) error {
 		s.log.Info("a snapshot is due", "tag", tag, "rule", r.String(), "serial", serial)
 	}
 	return s.retireSnapshots(ctx)
+}
+
+// tookSnapshot notes that a rule has made the snapshot of an event that was taken over.
+func tookSnapshot(tx *catalog.Tx, e *catalog.Event) error {
+	t, ok := e.Named()
+	if !ok || t.Rule == "" {
+		return nil
+	}
+	last, err := tx.Meta(metaTaken + t.Rule)
+	if err != nil || t.Tag <= last {
+		return err
+	}
+	return tx.SetMeta(metaTaken+t.Rule, t.Tag)
 }
 
 // retireSnapshots begins to drop the oldest snapshots of each rule that has made more

@@ -175,8 +175,8 @@ func CreateSnapshot(ctx context.Context, c Config, o Options, r SnapshotRequest)
 	if err := CheckTag(r.Tag); err != nil {
 		return nil, &fault{ErrSettings, err, ""}
 	}
-	if strings.ContainsFunc(r.Note, unicode.IsControl) || !utf8.ValidString(r.Note) {
-		return nil, &fault{ErrSettings, fmt.Errorf("note %q: want one line of text", r.Note), ""}
+	if err := checkLine("note", r.Note); err != nil {
+		return nil, err
 	}
 	var done *SnapshotDone
 	err := c.atWork(ctx, o, func(s *site) (err error) {
@@ -184,6 +184,18 @@ func CreateSnapshot(ctx context.Context, c Config, o Options, r SnapshotRequest)
 		return err
 	})
 	return done, err
+}
+
+// maxLine is how many bytes people may say for the history: the log has room for them
+// in full (see package record).
+const maxLine = 1000
+
+// checkLine refuses what somebody says for the history if it is not a line of text.
+func checkLine(what, text string) error {
+	if len(text) > maxLine || strings.ContainsFunc(text, unicode.IsControl) || !utf8.ValidString(text) {
+		return &fault{ErrSettings, fmt.Errorf("%s %.60q: want one line of text, of at most %d bytes", what, text, maxLine), ""}
+	}
+	return nil
 }
 
 // atWork opens a site that was built, for somebody who changes what it shows.
@@ -285,7 +297,7 @@ func (s *site) beginSnapshot(ctx context.Context, r SnapshotRequest, serial int6
 		names := fileNames(gone)
 		return &fault{ErrSettings, fmt.Errorf("serial %d: the bytes of %s are gone; no snapshot was made", serial, someOf(names)), "--force makes it without them"}
 	}
-	t := catalog.Tagged{Tag: r.Tag, Serial: serial, Time: Now().Truncate(time.Second).UnixMicro(), Note: r.Note}
+	t := catalog.Tagged{Tag: r.Tag, Serial: serial, Note: r.Note}
 	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.BeginSnapshot(t, gone, cmp.Or(r.Who, "somebody")) }))
 }
 
@@ -311,7 +323,7 @@ func (s *site) goneSince(ctx context.Context, serial int64) (map[packaging.Name]
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		_, gone, err := s.frozen(ctx, n, serial)
+		_, gone, err := s.frozen(ctx, n, serial, math.MaxInt64)
 		if err != nil {
 			return nil, err
 		}
@@ -339,11 +351,15 @@ func (s *site) asOf(ctx context.Context, n packaging.Name, serial int64) (*catal
 	return p, storage(err)
 }
 
-// frozen gives a project as a snapshot of a serial has it: what its simple pages show,
-// and of its files those that can be had, with what is known by now of one that had
-// only been announced. Of the others it gives the names.
-func (s *site) frozen(ctx context.Context, n packaging.Name, serial int64) (p *catalog.Project, gone []string, err error) {
+// frozen gives a project as a snapshot of a serial has it that is named at another one:
+// what its simple pages show, and of its files those that can be had, with what was known
+// by then of one that had only been announced. Of the others it gives the names.
+func (s *site) frozen(ctx context.Context, n packaging.Name, serial, named int64) (p *catalog.Project, gone []string, err error) {
 	was, err := s.asOf(ctx, n, serial)
+	if err != nil {
+		return nil, nil, err
+	}
+	then, err := s.asOf(ctx, n, named)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -351,19 +367,19 @@ func (s *site) frozen(ctx context.Context, n packaging.Name, serial int64) (p *c
 	if err != nil {
 		return nil, nil, err
 	}
+	here := func(f *catalog.File) bool {
+		now, listed := listedAs(root, f.Filename)
+		return listed && now.Path == f.Path && !now.Announced || s.hasBytes(f.Path)
+	}
 	p = &catalog.Project{Name: n, Display: was.Display, Owner: was.Owner, Status: was.Status}
 	for _, f := range was.Files {
-		now, listed := listedAs(root, f.Filename)
-		can := listed && now.Path == f.Path && !now.Announced
-		switch {
-		case f.Announced:
-			if f, can, err = s.arrived(ctx, f, root); err != nil {
+		can := true
+		if f.Announced {
+			if f, can, err = s.arrived(ctx, f, then, named); err != nil {
 				return nil, nil, err
 			}
-		case !can:
-			can = s.hasBytes(f.Path)
 		}
-		if can {
+		if can && (f.Announced || here(&f)) {
 			p.Files = append(p.Files, f)
 		} else {
 			gone = append(gone, f.Filename)
@@ -372,14 +388,14 @@ func (s *site) frozen(ctx context.Context, n packaging.Name, serial int64) (p *c
 	return p, gone, nil
 }
 
-// arrived gives a file that was announced at some time as it is by now, but for its
-// yank: still announced, or here. can says whether one of both is so; root is what the
-// index has of the project.
-func (s *site) arrived(ctx context.Context, f catalog.File, root *catalog.Project) (is catalog.File, can bool, err error) {
+// arrived gives a file that was announced at some time as it is by a later one, but for
+// its yank: still announced, or here. can says whether one of both is so; root is what the
+// index has of the project at that serial.
+func (s *site) arrived(ctx context.Context, f catalog.File, root *catalog.Project, by int64) (is catalog.File, can bool, err error) {
 	now, listed := listedAs(root, f.Filename)
 	if !listed && s.hasBytes(f.Path) {
 		// It came, and has left the index since.
-		for r, err := range s.catalog.ProjectRecords(ctx, f.Project, 0, math.MaxInt64) {
+		for r, err := range s.catalog.ProjectRecords(ctx, f.Project, 0, by) {
 			if err != nil {
 				return f, false, storage(err)
 			}
@@ -430,7 +446,7 @@ func (s *site) thawed(ctx context.Context, view string, was *catalog.Project) (p
 	for i, f := range base.Files {
 		if f.Announced {
 			var can bool
-			if f, can, err = s.arrived(ctx, f, root); err != nil {
+			if f, can, err = s.arrived(ctx, f, root, math.MaxInt64); err != nil {
 				return p, nil, err
 			}
 			base.Files[i] = f
@@ -505,23 +521,40 @@ func (s *site) updateSnapshots(ctx context.Context, all []catalog.Tagged, known 
 	}))
 }
 
-// fillSnapshot makes the projects of a snapshot. A run that dies has done some of
-// them, which the next finds done.
+// fillSnapshot makes the projects of a snapshot: what they were when it got its name, as
+// the history says, however long ago that is. A run that dies has done some of them, which
+// the next finds done.
 func (s *site) fillSnapshot(ctx context.Context, t catalog.Tagged, v catalog.View) error {
+	named, err := s.catalog.NamedAt(ctx, t.Tag)
+	if err != nil {
+		return storage(err)
+	}
 	names, err := s.catalog.NamesAt(ctx, t.Serial)
 	if err != nil {
 		return storage(err)
 	}
+	known, err := s.catalog.Lacking(ctx, t.Tag)
+	if err != nil {
+		return storage(err)
+	}
 	var has catalog.Counts
+	lacking := map[packaging.Name][]string{}
+	var news []string // what nobody has been told yet
 	for chunk := range slices.Chunk(names, viewBatch) {
 		var some []*catalog.Project
 		for _, n := range chunk {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			p, _, err := s.frozen(ctx, n, t.Serial)
+			p, gone, err := s.frozen(ctx, n, t.Serial, named)
 			if err != nil {
 				return err
+			}
+			for _, f := range gone {
+				lacking[n] = append(lacking[n], f)
+				if !slices.Contains(known[n], f) {
+					news = append(news, f)
+				}
 			}
 			if len(p.Files) == 0 {
 				continue
@@ -537,8 +570,11 @@ func (s *site) fillSnapshot(ctx context.Context, t catalog.Tagged, v catalog.Vie
 			return err
 		}
 	}
+	if len(news) > 0 {
+		s.warn(v.Prefix, "", "the bytes of %s are gone; the snapshot is without them", someOf(news))
+	}
 	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
-		return errors.Join(tx.SetView(v), tx.FinishSnapshot(t.Tag, has))
+		return errors.Join(tx.SetView(v), tx.FinishSnapshot(t.Tag, has, lacking))
 	}))
 }
 

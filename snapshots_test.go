@@ -177,7 +177,7 @@ func TestASnapshotIsFrozen(t *testing.T) {
 		t.Error("the bytes are there after their grace")
 	}
 	w.whole()
-	want := []string{fmt.Sprintf("snapshot alice one serial %d", first), fmt.Sprintf("snapshot alice late serial %d", first),
+	want := []string{fmt.Sprintf("snapshot alice one serial %d: tested", first), fmt.Sprintf("snapshot alice late serial %d: tested", first),
 		fmt.Sprintf("drop bob one serial %d", first), fmt.Sprintf("drop bob late serial %d", first)}
 	if got := w.siteEvents(); !slices.Equal(got, want) {
 		t.Errorf("events\n%q, want\n%q", got, want)

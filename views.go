@@ -361,8 +361,15 @@ func (s *site) brakeView(ctx context.Context, v *viewRun) (bool, error) {
 	if err != nil {
 		return false, storage(err)
 	}
+	meant, err := s.tookOverSince(ctx, v.was.Serial)
+	if err != nil {
+		return false, err
+	}
 	vanish := map[packaging.Name]bool{}
 	for _, n := range names {
+		if meant[n] {
+			continue // whatever became of it is what the index had shown already
+		}
 		p, err := s.viewed(ctx, v, n)
 		if err != nil {
 			return false, err
@@ -427,7 +434,7 @@ func (s *site) leaveView(ctx context.Context, was catalog.View, rules string, se
 				return err
 			}
 			for _, f := range files {
-				if _, err := tx.Demote(was.Name, f, "settings", was.Name+": the index is gone", trueNow(), time.Duration(s.Grace)); err != nil {
+				if _, err := tx.Demote(was.Name, f, "settings", catalog.PromotionReason("", was.Name, "the index is gone"), trueNow(), time.Duration(s.Grace)); err != nil {
 					return err
 				}
 			}

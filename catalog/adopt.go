@@ -1,23 +1,31 @@
 package catalog
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
+	"nestgen/layout"
 	"nestgen/packaging"
 )
 
 // Adopt takes in a record that the site's own log has and the catalog does not, as it
 // is of a catalog from a backup: its event, with its serial and its time, and what the
-// index says since. Records come in the order of their serials, the first of them after
-// the last event. The bytes of what they withdraw stay for the grace period, which
-// begins now.
+// index says since, what was promoted and which snapshots there are. Records come in the
+// order of their serials, the first of them after the last event. The bytes of what they
+// withdraw stay for the grace period, which begins now. A snapshot is one that is begun,
+// of which the next run makes the rest.
 //
-// A log does not say where upstreams have their files, nor to which views files were
-// promoted: the one comes with the next listing, the other is for people.
+// A log does not say where upstreams have their files: that comes with the next listing.
+// The error matches [ErrUntold] if the event is kept, and does not say enough for the rest
+// to be done again.
 func (t *Tx) Adopt(r *Record, now time.Time, grace time.Duration) error {
 	if r.Serial != t.made+1 {
 		return fmt.Errorf("write catalog: event %d after %d", r.Serial, t.made)
+	}
+	untold := t.adoptElsewhere(r, now, grace)
+	if untold != nil && !errors.Is(untold, ErrUntold) {
+		return untold
 	}
 	if r.Project != "" {
 		owner := Local
@@ -44,9 +52,76 @@ func (t *Tx) Adopt(r *Record, now time.Time, grace time.Duration) error {
 		return err
 	}
 	if r.Project == "" || r.Verb == Promotion || r.Verb == Demotion {
-		return nil
+		return untold
 	}
 	return t.outdate(r.Project, 0, 0)
+}
+
+// ErrUntold is matched by the error for an event that does not say what it did.
+var ErrUntold = errors.New("the event does not say enough")
+
+// adoptElsewhere does what an event has done that is not about the index: to a view, or
+// to a snapshot.
+func (t *Tx) adoptElsewhere(r *Record, now time.Time, grace time.Duration) error {
+	untold := fmt.Errorf("event %d, %s %q: %w", r.Serial, r.Verb, r.Reason, ErrUntold)
+	switch r.Verb {
+	case Promotion:
+		view, ok := r.PromotedTo()
+		f, known, err := t.lastSaid(&r.Event)
+		if err != nil {
+			return err
+		}
+		if !ok || !known {
+			return untold
+		}
+		return t.pin(view, f)
+	case Demotion:
+		view, ok := r.PromotedTo()
+		if !ok {
+			return untold
+		}
+		f, known, err := t.lastSaid(&r.Event)
+		if err == nil && known {
+			err = t.leave([]File{f}, nil, now, grace)
+		}
+		if err == nil {
+			_, err = t.unpin(view, r.Project, r.Filename)
+		}
+		return err
+	case Snapshot, Drop:
+		s, ok := r.Named()
+		if !ok {
+			return untold
+		}
+		if r.Verb == Drop {
+			return t.leaveTag(s.Tag)
+		}
+		// One that had the name has gone, and its pages.
+		if err := t.DropSnapshot(s.Tag, layout.Snapshot(s.Tag), now, grace); err != nil {
+			return err
+		}
+		return t.begin(s, r.Time)
+	}
+	return nil
+}
+
+// lastSaid gives what the index said last of the file that an event is about, while the
+// bytes were here. The event itself is not yet among those that are known.
+func (t *Tx) lastSaid(e *Event) (f File, known bool, err error) {
+	is := func(f *File) bool { return !f.Announced && f.SHA256 == e.SHA256 }
+	if f, known, err = t.file(e.Project, e.Filename); err != nil || known && is(&f) {
+		return f, known, err
+	}
+	known = false
+	for r, err := range records(t.ctx, t.q, "project = ? AND filename = ?", e.Project, e.Filename) {
+		if err != nil {
+			return f, false, err
+		}
+		if r.File != nil && is(r.File) {
+			f, known = *r.File, true
+		}
+	}
+	return f, known, nil
 }
 
 // adopt changes what the index says, and gives what stands beside the event.

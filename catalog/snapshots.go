@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
+	"strings"
 	"time"
 
 	"nestgen/packaging"
@@ -168,35 +170,104 @@ func (t *Tx) Freeze(view string, n packaging.Name, p *Project) error {
 }
 
 // BeginSnapshot gives a serial a name, which is an event, and notes which files will
-// be missing, by project. Nobody may have the name.
+// be missing, by project. Nobody may have the name. It was made when the event says.
 func (t *Tx) BeginSnapshot(s Tagged, lacking map[packaging.Name][]string, who string) error {
-	if err := t.q.exec(t.ctx, "INSERT INTO snapshots VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0)", s.Tag, s.Serial, s.Time, s.Rule, s.Note, SnapshotBegun); err != nil {
+	reason := fmt.Sprintf("%s serial %d", s.Tag, s.Serial)
+	if s.Rule != "" {
+		reason += byRule + s.Rule
+	}
+	if s.Note != "" {
+		reason += why + s.Note
+	}
+	if _, err := t.Note(Snapshot, who, reason); err != nil {
 		return err
 	}
+	return errors.Join(t.begin(s, t.now), t.lack(s.Tag, lacking))
+}
+
+// begin keeps a snapshot that was made at a time, of which nothing is there yet.
+func (t *Tx) begin(s Tagged, at int64) error {
+	at -= at % time.Second.Microseconds()
+	return t.q.exec(t.ctx, "INSERT INTO snapshots VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0)", s.Tag, s.Serial, at, s.Rule, s.Note, SnapshotBegun)
+}
+
+// lack notes which files a snapshot has not, by project.
+func (t *Tx) lack(tag string, lacking map[packaging.Name][]string) error {
 	for n, filenames := range lacking {
 		for _, f := range filenames {
-			if err := t.q.exec(t.ctx, "INSERT INTO lacking VALUES (?, ?, ?)", s.Tag, n, f); err != nil {
+			if err := t.q.exec(t.ctx, "INSERT OR IGNORE INTO lacking VALUES (?, ?, ?)", tag, n, f); err != nil {
 				return err
 			}
 		}
 	}
-	_, err := t.Note(Snapshot, who, fmt.Sprintf("%s serial %d", s.Tag, s.Serial))
-	return err
+	return nil
 }
 
-// FinishSnapshot notes that all projects of a snapshot are there, and what it has.
-func (t *Tx) FinishSnapshot(tag string, has Counts) error {
+// What stands between the parts of what the events of snapshots and promotions say.
+const (
+	atSerial = " serial "
+	byRule   = ", "
+	why      = ": "
+)
+
+// Named gives the snapshot that an event is about which made or dropped one: its tag, its
+// serial, and of one that was made the time, the rule and the note; ok is false if the
+// event does not say. Older events say nothing of rule and note.
+func (e *Event) Named() (s Tagged, ok bool) {
+	text, note, _ := strings.Cut(e.Reason, why)
+	text, rule, _ := strings.Cut(text, byRule)
+	tag, serial, ok := strings.Cut(text, atSerial)
+	n, err := strconv.ParseInt(serial, 10, 64)
+	if !ok || tag == "" || err != nil || n < 1 {
+		return Tagged{}, false
+	}
+	return Tagged{Tag: tag, Serial: n, Time: e.Time, Rule: rule, Note: note}, true
+}
+
+// NamedAt gives the serial of the event that has made a snapshot. The error matches
+// [fs.ErrNotExist] if there is none.
+func (c *Catalog) NamedAt(ctx context.Context, tag string) (int64, error) {
+	rows, err := c.db.QueryContext(ctx, "SELECT serial, reason FROM events WHERE project = '' AND verb = ? ORDER BY serial DESC", Snapshot)
+	if err != nil {
+		return 0, fmt.Errorf("read events: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var e Event
+		if err := rows.Scan(&e.Serial, &e.Reason); err != nil {
+			return 0, fmt.Errorf("read events: %w", err)
+		}
+		if s, ok := e.Named(); ok && s.Tag == tag {
+			return e.Serial, nil
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return 0, fmt.Errorf("read events: %w", err)
+	}
+	return 0, fmt.Errorf("event of the snapshot %s: %w", tag, fs.ErrNotExist)
+}
+
+// FinishSnapshot notes that all projects of a snapshot are there, what it has, and which
+// files it has not, by project.
+func (t *Tx) FinishSnapshot(tag string, has Counts, lacking map[packaging.Name][]string) error {
+	if err := t.lack(tag, lacking); err != nil {
+		return err
+	}
 	return t.q.exec(t.ctx, "UPDATE snapshots SET state = ?, projects = ?, files = ?, bytes = ? WHERE tag = ?", SnapshotWhole, has.Projects, has.Files, has.Bytes, tag)
 }
 
 // LeaveSnapshot begins to drop a snapshot, which is an event. What only it has is
 // pinned until its pages are gone.
 func (t *Tx) LeaveSnapshot(s Tagged, who string) error {
-	if err := t.q.exec(t.ctx, "UPDATE snapshots SET state = ? WHERE tag = ?", SnapshotDropped, s.Tag); err != nil {
+	if err := t.leaveTag(s.Tag); err != nil {
 		return err
 	}
 	_, err := t.Note(Drop, who, fmt.Sprintf("%s serial %d", s.Tag, s.Serial))
 	return err
+}
+
+func (t *Tx) leaveTag(tag string) error {
+	return t.q.exec(t.ctx, "UPDATE snapshots SET state = ? WHERE tag = ?", SnapshotDropped, tag)
 }
 
 // DropSnapshot forgets a snapshot whose pages are gone. The grace of what only it had

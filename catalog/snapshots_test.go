@@ -17,7 +17,7 @@ import (
 func TestSnapshots(t *testing.T) {
 	ctx, c := context.Background(), newCatalog(t)
 	shown, hidden := aFile("foo", "foo-1.0-py3-none-any.whl", "1.0", 1), aFile("foo", "foo-2.0-py3-none-any.whl", "2.0", 2)
-	tagged := Tagged{Tag: "x", Serial: 7, Time: 42, Rule: "daily", Note: "n"}
+	tagged := Tagged{Tag: "x", Serial: 7, Time: noon.UnixMicro(), Rule: "daily", Note: "n"}
 	update(t, c, func(tx *Tx) error {
 		return tx.BeginSnapshot(tagged, map[packaging.Name][]string{"bar": {"bar-1.tar.gz"}, "foo": {"foo-0.tar.gz", "foo-0.zip"}}, "alice")
 	})
@@ -28,7 +28,7 @@ func TestSnapshots(t *testing.T) {
 	const view = "snapshots/x"
 	was := aViewed("foo", shown, hidden)
 	update(t, c, func(tx *Tx) error {
-		return errors.Join(tx.SetView(View{Name: view, Prefix: view}), tx.Freeze(view, "foo", was), tx.FinishSnapshot("x", Counts{1, 2, 3}))
+		return errors.Join(tx.SetView(View{Name: view, Prefix: view}), tx.Freeze(view, "foo", was), tx.FinishSnapshot("x", Counts{1, 2, 3}, nil))
 	})
 	put(t, c, view, aViewed("foo", shown), true)
 	tagged.State, tagged.Counts = SnapshotWhole, Counts{1, 2, 3}
@@ -109,7 +109,43 @@ func TestSnapshots(t *testing.T) {
 			events = append(events, string(e.Verb)+" "+e.Source+" "+e.Reason)
 		}
 	}
-	if want := []string{"snapshot alice x serial 7", "drop bob x serial 7"}; !slices.Equal(events, want) {
+	if want := []string{"snapshot alice x serial 7, daily: n", "drop bob x serial 7"}; !slices.Equal(events, want) {
 		t.Errorf("events %q, want %q", events, want)
+	}
+}
+
+// What the events of snapshots and promotions say can be read again, and what says less
+// is not taken for more.
+func TestEventsSayWhatTheyAreAbout(t *testing.T) {
+	for reason, want := range map[string]Tagged{
+		"x serial 7":                      {Tag: "x", Serial: 7, Time: 9},
+		"2026-w47 serial 7, weekly":       {Tag: "2026-w47", Serial: 7, Time: 9, Rule: "weekly"},
+		"x serial 7: a, b: c serial 8":    {Tag: "x", Serial: 7, Time: 9, Note: "a, b: c serial 8"},
+		"x serial 7, daily: kept for Ann": {Tag: "x", Serial: 7, Time: 9, Rule: "daily", Note: "kept for Ann"},
+		"x serial":                        {}, "x serial 0": {}, " serial 7": {}, "sha256:0123": {}, "x": {}, "": {},
+	} {
+		e := Event{Verb: Snapshot, Time: 9, Reason: reason}
+		if got, ok := e.Named(); got != want || ok != (want.Tag != "") {
+			t.Errorf("%q: Named() = %+v, %v", reason, got, ok)
+		}
+	}
+	for _, tt := range []struct {
+		verb               Verb
+		from, to, why, say string
+	}{
+		{Promotion, "/", "prod", "", "/ > prod"},
+		{Promotion, "testing", "prod", "it > is: good", "testing > prod: it > is: good"},
+		{Demotion, "", "prod", "", "prod"},
+		{Demotion, "", "prod", "a > b", "prod: a > b"},
+	} {
+		e := Event{Verb: tt.verb, Reason: PromotionReason(tt.from, tt.to, tt.why)}
+		if view, ok := e.PromotedTo(); e.Reason != tt.say || view != tt.to || !ok {
+			t.Errorf("%q: PromotedTo() = %q, %v; want %q and %q", e.Reason, view, ok, tt.say, tt.to)
+		}
+	}
+	for _, e := range []Event{{Verb: Promotion}, {Verb: Promotion, Reason: "sha256:0123"}, {Verb: Promotion, Reason: "some words"}, {Verb: Demotion, Reason: "some words"}} {
+		if view, ok := e.PromotedTo(); ok {
+			t.Errorf("%+v: PromotedTo() = %q", e, view)
+		}
 	}
 }

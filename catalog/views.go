@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"strings"
 	"time"
 
 	"nestgen/packaging"
@@ -326,27 +327,64 @@ func (t *Tx) Promote(view string, f File, who, reason string) (promoted bool, er
 	if err != nil && !promoted {
 		return false, fmt.Errorf("write catalog: %w", err)
 	}
-	if err := t.q.exec(t.ctx, "INSERT OR REPLACE INTO promotions VALUES (?, ?, ?, ?)", view, f.Project, f.Filename, encodeFacts(f)); err != nil || !promoted {
+	if err := t.pin(view, f); err != nil || !promoted {
 		return false, err
 	}
 	return true, t.note(Event{Verb: Promotion, Project: f.Project, Filename: f.Filename, SHA256: f.SHA256, Source: who, Reason: reason}, nil)
 }
 
+func (t *Tx) pin(view string, f File) error {
+	return t.q.exec(t.ctx, "INSERT OR REPLACE INTO promotions VALUES (?, ?, ?, ?)", view, f.Project, f.Filename, encodeFacts(f))
+}
+
+// PromotedTo gives the view that the event of a promotion is about, or that of one that
+// was taken back; ok is false if the event does not say.
+func (e *Event) PromotedTo() (view string, ok bool) {
+	view, _, _ = strings.Cut(e.Reason, why)
+	if e.Verb == Promotion {
+		_, view, _ = strings.Cut(view, way)
+	}
+	return view, view != "" && !strings.Contains(view, " ")
+}
+
+// PromotionReason is what the event of a promotion says, from one view to another, or of
+// one that was taken back, of which from is empty; and why, which may be.
+func PromotionReason(from, to, because string) string {
+	text := to
+	if from != "" {
+		text = from + way + to
+	}
+	if because != "" {
+		text += why + because
+	}
+	return text
+}
+
+// way stands between the view from which and the one to which a file was promoted.
+const way = " > "
+
 // Demote takes a promotion back, with which the grace of the file begins. A file that
 // was not promoted makes no event.
 func (t *Tx) Demote(view string, f File, who, reason string, now time.Time, grace time.Duration) (demoted bool, err error) {
+	if was, err := t.unpin(view, f.Project, f.Filename); err != nil || !was {
+		return false, err
+	}
+	if err := t.leave([]File{f}, nil, now, grace); err != nil {
+		return false, err
+	}
+	return true, t.note(Event{Verb: Demotion, Project: f.Project, Filename: f.Filename, SHA256: f.SHA256, Source: who, Reason: reason}, nil)
+}
+
+func (t *Tx) unpin(view string, n packaging.Name, filename string) (was bool, err error) {
 	var facts []byte
-	err = t.q.QueryRowContext(t.ctx, "DELETE FROM promotions WHERE view = ? AND project = ? AND filename = ? RETURNING facts", view, f.Project, f.Filename).Scan(&facts)
+	err = t.q.QueryRowContext(t.ctx, "DELETE FROM promotions WHERE view = ? AND project = ? AND filename = ? RETURNING facts", view, n, filename).Scan(&facts)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("write catalog: %w", err)
 	}
-	if err := t.leave([]File{f}, nil, now, grace); err != nil {
-		return false, err
-	}
-	return true, t.note(Event{Verb: Demotion, Project: f.Project, Filename: f.Filename, SHA256: f.SHA256, Source: who, Reason: reason}, nil)
+	return true, nil
 }
 
 // bodyForm is the first byte of a project of a view.
