@@ -184,6 +184,9 @@ func (h *Past) Apply(r *Record) {
 	}
 }
 
+// Status gives the status of the project after the records that were applied.
+func (h *Past) Status() Status { return h.p.Status }
+
 // Project gives the project as it is after the records that were applied.
 func (h *Past) Project() *Project {
 	p := h.p

@@ -33,6 +33,14 @@ func (d *disagreement) add(format string, args ...any) {
 	d.faults = append(d.faults, fmt.Sprintf(format, args...))
 }
 
+// join adds another one.
+func (d *disagreement) join(o *disagreement) {
+	for _, f := range o.faults {
+		d.add("%s", f)
+	}
+	d.more += o.more
+}
+
 // text gives it as one line; empty if there is none.
 func (d *disagreement) text() string {
 	text := strings.Join(d.faults, "; ")
@@ -89,11 +97,13 @@ func compare(at string, d *document, p *catalog.Project) string {
 	return wrong.text()
 }
 
+func stateText(s catalog.State) string { return cmp.Or(string(s), "active") }
+
 func compareStatus(wrong *disagreement, d *document, p *catalog.Project) {
 	if d.json && d.name != string(p.Name) {
 		wrong.add("it is about %q", d.name)
 	}
-	if state := cmp.Or(string(p.Status.State), "active"); d.status != state {
+	if state := stateText(p.Status.State); d.status != state {
 		wrong.add("it says that the project is %q, and the history %q", d.status, state)
 	}
 	if !same(p.Status.Reason, d.reason) {
@@ -190,22 +200,6 @@ func leadsTo(page, link string) (to string, ok bool) {
 	return to[1:], true
 }
 
-// compareKnown holds the page of an index that has rules of its own against the history:
-// what it lists was listed once, with that digest and at that place. It gives the names
-// of these files.
-func (h *history) compareKnown(at string, d *document, n packaging.Name) (files []string, wrong string) {
-	var all disagreement
-	if d.json && d.name != string(n) {
-		all.add("it is about %q", d.name)
-	}
-	for i := range d.files {
-		if h.known(&all, at, &d.files[i]) {
-			files = append(files, d.files[i].filename)
-		}
-	}
-	return files, all.text()
-}
-
 // known reports whether the history knows a file as a page has it.
 func (h *history) known(wrong *disagreement, at string, e *entry) bool {
 	f := h.files[e.filename]
@@ -250,9 +244,10 @@ func (h *history) compareList(at string, page io.Reader) (wrong string, err erro
 	return all.text(), err
 }
 
-// compareNames holds the list of projects of an index against the pages that were
-// published below it.
-func compareNames(names []string, published map[packaging.Name]bool) string {
+// compareNames holds the list of projects of an index, which stands at a path, against the
+// pages that were published below it. A project of which there are pages only since the
+// list was published is on the next one.
+func (v *verification) compareNames(at string, names []string, has map[packaging.Name]bool) string {
 	var wrong disagreement
 	seen := map[packaging.Name]bool{}
 	for _, name := range names {
@@ -262,19 +257,30 @@ func compareNames(names []string, published map[packaging.Name]bool) string {
 			wrong.add("it lists %q, which is no name of a project", name)
 		case seen[n]:
 			wrong.add("it lists %s twice", n)
-		case !published[n]:
+		case !has[n]:
 			wrong.add("it lists %s, of which no page was published", n)
 		}
 		seen[n] = true
 	}
-	missing := 0
-	for n := range published {
-		if !seen[n] {
+	prefix, _ := layout.CutPrefix(at)
+	listed := v.pages[at].leaf
+	missing, late := 0, []packaging.Name{}
+	for n := range has {
+		switch {
+		case seen[n]:
+		case v.pages[layout.Below(prefix, layout.ProjectJSON(n))].born > listed:
+			late = append(late, n)
+		default:
 			missing++
 		}
 	}
 	if missing > 0 {
-		wrong.add("it lacks %d of the %d projects of which there are pages", missing, len(published))
+		wrong.add("it lacks %d of the %d projects of which there are pages", missing, len(has))
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, n := range late {
+		v.unlisted[n] = true
 	}
 	return wrong.text()
 }

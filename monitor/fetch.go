@@ -35,6 +35,9 @@ type task struct {
 	sha256 catalog.Digest // zero if it is not known
 	blake  catalog.Digest // zero if it is not looked at
 
+	// hidden is what is wrong if there is anything; nil for a file that has to be there.
+	hidden *Finding
+
 	page  bool
 	plain catalog.Page // what it is the compressed sibling of
 
@@ -161,6 +164,9 @@ func (v *verification) prove(ctx context.Context, t task) result {
 		res.finding = &Finding{k, t.path, text, k.Means()}
 		return res
 	}
+	if t.hidden != nil {
+		return v.proveHidden(ctx, res)
+	}
 	if t.read != nil && t.size > wholeDocument {
 		v.large.Lock()
 		defer v.large.Unlock()
@@ -233,6 +239,22 @@ func (v *verification) prove(ctx context.Context, t task) result {
 	return find(kind, absent)
 }
 
+// proveHidden asks for a file that nobody is to have, whatever else may stand in its place.
+func (v *verification) proveHidden(ctx context.Context, res result) result {
+	for _, r := range v.source.ways(res.task.path) {
+		switch a, err := v.source.get(ctx, r, 0); {
+		case err == nil:
+			a.Close()
+			res.finding = res.task.hidden
+			return res
+		case !denied(err):
+			res.unanswered = err.Error()
+			return res
+		}
+	}
+	return res
+}
+
 // pagesAt gives the pages that were published for a folder, of which a server has one
 // there or chooses one; none for what is no folder.
 func (v *verification) pagesAt(r request) (all []catalog.Page) {
@@ -241,7 +263,7 @@ func (v *verification) pagesAt(r request) (all []catalog.Page) {
 	}
 	for _, name := range []string{"index.html", "index.html.gz", "index.v1_json", "index.v1_json.gz"} {
 		if p, ok := v.pages[r.path+name]; ok {
-			all = append(all, p)
+			all = append(all, p.Page)
 		}
 	}
 	return all

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"nestgen/catalog"
+	"nestgen/layout"
 	"nestgen/packaging"
 	"nestgen/record"
 )
@@ -20,8 +23,30 @@ type history struct {
 	// files is what was ever listed, by the name of the file.
 	files map[string]*listedFile
 
+	// left is when a file was not there any more, by its name: it left the index, or only
+	// its bytes did. away is the files that left at once because nobody is to have them, by
+	// their places.
+	left map[string][]int64
+	away map[string]*listedFile
+
+	// snapshots are by their names, and promoted is what was promoted to each index and
+	// not taken back, by project and file, with the serial of that.
+	snapshots map[string]snapshot
+	promoted  map[string]map[packaging.Name]map[string]int64
+
 	serial int64
 	time   int64
+
+	// reached is called when the state is that of the first of stops, ascending, which is
+	// taken away. It is nil where nobody wants to know.
+	stops   []int64
+	reached func(h *history)
+}
+
+// A snapshot is a serial that has a name since another one.
+type snapshot struct {
+	serial, made int64
+	dropped      bool
 }
 
 // A listedFile is what stays of a file whatever becomes of it.
@@ -31,14 +56,47 @@ type listedFile struct {
 	size    int64
 	path    string   // where it lies now
 	before  []string // where it lay
+	waited  string   // where it lay when it was announced
 	here    bool     // its bytes were here when the history spoke of it last
 }
 
 // at reports whether the file lies or lay at a path.
 func (f *listedFile) at(path string) bool { return f.path == path || slices.Contains(f.before, path) }
 
+// file gives it as far as that is known.
+func (f *listedFile) file() *catalog.File {
+	return &catalog.File{Path: f.path, Size: f.size, SHA256: f.sha256, BLAKE2b: f.blake2b}
+}
+
 func newHistory() *history {
-	return &history{projects: map[packaging.Name]*catalog.Past{}, files: map[string]*listedFile{}}
+	return &history{
+		projects: map[packaging.Name]*catalog.Past{}, files: map[string]*listedFile{}, left: map[string][]int64{}, away: map[string]*listedFile{},
+		snapshots: map[string]snapshot{}, promoted: map[string]map[packaging.Name]map[string]int64{},
+	}
+}
+
+// states gives a history before its first event that follows what projects were and
+// nothing else, as far as others have found the log to be in order.
+func states(stops []int64, reached func(h *history)) *history {
+	h := &history{projects: map[packaging.Name]*catalog.Past{}, stops: stops, reached: reached}
+	h.stop()
+	return h
+}
+
+// stop calls whoever wants to know of the state as it is.
+func (h *history) stop() {
+	for len(h.stops) > 0 && h.stops[0] == h.serial {
+		h.stops = h.stops[1:]
+		h.reached(h)
+	}
+}
+
+// project gives a project as it is now, without anything if nothing is known of it.
+func (h *history) project(n packaging.Name) *catalog.Project {
+	if past := h.projects[n]; past != nil {
+		return past.Project()
+	}
+	return &catalog.Project{Name: n}
 }
 
 // A historyError says what cannot be in a history.
@@ -63,8 +121,12 @@ func (h *history) apply(index int64, r *catalog.Record) error {
 		return wrong(index+1, "its time %s is before that of the event before it, %s", timeText(r.Time), timeText(h.time))
 	}
 	h.serial, h.time = r.Serial, r.Time
-	if err := h.file(r); err != nil {
-		return wrong(index+1, "%v", err)
+	defer h.stop()
+	if h.files != nil {
+		if err := h.file(r); err != nil {
+			return wrong(index+1, "%v", err)
+		}
+		h.note(r)
 	}
 	if r.Project == "" {
 		return nil
@@ -198,17 +260,89 @@ func (h *history) file(r *catalog.Record) error {
 	if n == nil {
 		return nil
 	}
+	switch place, _, _ := layout.ParseFile(n.Path); {
+	case n.Announced:
+		f.waited = n.Path
+	case catalog.Digest(place) != n.BLAKE2b && catalog.Digest(place) != n.SHA256 && n.Path != f.waited:
+		// What was announced, here or where it came from, has the digest that was known then.
+		return fmt.Errorf("%s lies at %s, and its BLAKE2b is %s: a place in the store is made of a digest of what lies there", r.Filename, n.Path, n.BLAKE2b)
+	}
 	if !n.Announced {
 		if f.size >= 0 && f.size != n.Size || !f.blake2b.IsZero() && f.blake2b != n.BLAKE2b {
 			return fmt.Errorf("%s has another size or BLAKE2b than before", r.Filename)
 		}
 		f.size, f.blake2b = n.Size, n.BLAKE2b
+	} else if f.here {
+		h.left[r.Filename] = append(h.left[r.Filename], r.Serial)
 	}
+	delete(h.away, f.path)
 	if f.path != "" && f.path != n.Path && !slices.Contains(f.before, f.path) {
 		f.before = append(f.before, f.path)
 	}
 	f.path, f.here = n.Path, !n.Announced
 	return nil
+}
+
+// note takes down what a record says besides what the index says from then on. That of
+// the project is not applied yet.
+func (h *history) note(r *catalog.Record) {
+	switch r.Verb {
+	case catalog.Withdraw:
+		f := h.files[r.Filename]
+		if f == nil {
+			return
+		}
+		h.left[r.Filename] = append(h.left[r.Filename], r.Serial)
+		past := h.projects[r.Project]
+		if f.here && (forbidden(r.Reason) || past != nil && past.Status().State == catalog.Quarantined) {
+			h.away[f.path] = f
+		}
+	case catalog.Snapshot, catalog.Drop:
+		if tag, serial, ok := parseTag(r.Reason); ok && serial < r.Serial {
+			if r.Verb == catalog.Snapshot {
+				h.snapshots[tag] = snapshot{serial: serial, made: r.Serial}
+			} else if s, known := h.snapshots[tag]; known {
+				s.dropped = true
+				h.snapshots[tag] = s
+			}
+		}
+	case catalog.Promotion:
+		_, to, _ := strings.Cut(r.Reason, " > ")
+		to, _, _ = strings.Cut(to, ": ")
+		if h.promoted[to] == nil {
+			h.promoted[to] = map[packaging.Name]map[string]int64{}
+		}
+		if h.promoted[to][r.Project] == nil {
+			h.promoted[to][r.Project] = map[string]int64{}
+		}
+		h.promoted[to][r.Project][r.Filename] = r.Serial
+	case catalog.Demotion:
+		from, _, _ := strings.Cut(r.Reason, ": ")
+		delete(h.promoted[from][r.Project], r.Filename)
+	}
+}
+
+// forbidden reports whether a file has left the index because the policy blocks it or an
+// advisory calls it malware, as the history gives the reason.
+func forbidden(reason string) bool {
+	for _, why := range []string{"the policy blocks it: ", "policy: [[block]] ", "[advisories] block: ", "the policy or an advisory blocks it"} {
+		if strings.HasPrefix(reason, why) {
+			return true
+		}
+	}
+	return false
+}
+
+// parseTag reads what the event of a snapshot says.
+func parseTag(reason string) (tag string, serial int64, ok bool) {
+	tag, number, ok := strings.Cut(reason, " serial ")
+	serial, err := strconv.ParseInt(number, 10, 64)
+	return tag, serial, ok && err == nil && serial >= 0 && !strings.Contains(tag, "/") && layout.ValidPrefix(layout.Snapshot(tag))
+}
+
+// stayed reports whether a file was there, as the index has it, from one serial to another.
+func (h *history) stayed(filename string, from, to int64) bool {
+	return !slices.ContainsFunc(h.left[filename], func(serial int64) bool { return from < serial && serial <= to })
 }
 
 func timeText(micros int64) string { return time.UnixMicro(micros).UTC().Format(time.RFC3339Nano) }

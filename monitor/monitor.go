@@ -11,6 +11,7 @@ import (
 	"iter"
 	"maps"
 	"net/http"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -92,11 +93,12 @@ type verification struct {
 	logsProven bool
 
 	history *history
-	pages   map[string]catalog.Page
+	pages   map[string]published
 
-	mu     sync.Mutex
-	proven map[string]proven
-	viewed map[string][]string // the files that a page of another index lists
+	mu       sync.Mutex
+	proven   map[string]proven
+	readings map[string]*reading     // of the pages of other indexes, by their paths
+	unlisted map[packaging.Name]bool // projects that came after a list of projects
 
 	large sync.Mutex // held by who holds a large page
 
@@ -104,6 +106,13 @@ type verification struct {
 	// one that was published: it sends them to those who ask for a compressed page, or
 	// has them as files of their own.
 	copies struct{ sent, stored atomic.Bool }
+}
+
+// A published is a page as the log of pages has it.
+type published struct {
+	catalog.Page
+	leaf int64 // which says so
+	born int64 // since which there is a page, one after the other
 }
 
 // A proven is a file that was proven in this run. What is logged of it may change in a
@@ -181,7 +190,7 @@ func (v *verification) attempt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	v.pages = map[string]catalog.Page{}
+	v.pages = map[string]published{}
 	of := tilelog.Checkpoint{Origin: v.checkpoint.Origin, Size: v.pagesRoot.Size, Root: v.pagesRoot.Root}
 	pages, err := v.readLog(ctx, of, layout.PageTile, v.rememberedOf(catalog.Pages), v.takePage, func() error { return nil })
 	if err != nil {
@@ -446,9 +455,13 @@ func (v *verification) takePage(index int64, leaf []byte) error {
 	}
 	if p.SHA256.IsZero() {
 		delete(v.pages, p.Path)
-	} else {
-		v.pages[p.Path] = p
+		return nil
 	}
+	is := published{p, index, index}
+	if before, was := v.pages[p.Path]; was {
+		is.born = before.born
+	}
+	v.pages[p.Path] = is
 	return nil
 }
 
@@ -489,10 +502,13 @@ func (v *verification) noteProven(r *result) {
 }
 
 func (v *verification) count(t *task, n int64) {
-	if t.page {
+	switch {
+	case t.page:
 		v.report.Pages++
-	} else {
+	case t.hidden == nil:
 		v.report.Files++
+	case t.path == layout.Owner(t.path):
+		v.report.Withheld++
 	}
 	v.report.Bytes += n
 }
@@ -505,6 +521,11 @@ func sortResults(all []result) {
 // results that are not as they should be.
 func (v *verification) stage(ctx context.Context, name string, total int, tasks iter.Seq[task]) ([]result, error) {
 	v.progress.Stage(name, int64(total))
+	return v.settled(ctx, tasks)
+}
+
+// settled is stage as a part of another step.
+func (v *verification) settled(ctx context.Context, tasks iter.Seq[task]) ([]result, error) {
 	bad, err := v.run(ctx, tasks)
 	if err != nil || ctx.Err() != nil {
 		return nil, cmp.Or(err, ctx.Err())
@@ -557,9 +578,9 @@ func (v *verification) tell(bad []result) error {
 // provePages proves every page that is published, and that those of the index say what the
 // history says.
 func (v *verification) provePages(ctx context.Context) error {
-	v.viewed = map[string][]string{}
+	v.readings, v.unlisted = map[string]*reading{}, map[packaging.Name]bool{}
 	indexes := v.indexes()
-	paths := slices.Sorted(maps.Keys(v.pages))
+	paths := slices.DeleteFunc(slices.Sorted(maps.Keys(v.pages)), v.isFrozen)
 	bad, err := v.stage(ctx, "pages", len(paths), func(yield func(task) bool) {
 		for _, path := range paths {
 			if !yield(v.pageTask(path, indexes)) {
@@ -573,10 +594,27 @@ func (v *verification) provePages(ctx context.Context) error {
 	if err := v.tell(bad); err != nil {
 		return err
 	}
-	if err := v.compareIndexes(ctx, indexes); err != nil {
-		return err
+	if v.history != nil {
+		if err := v.proveSnapshots(ctx, indexes); err != nil {
+			return err
+		}
+		if err := v.findAll(ctx, v.compareIndexes(indexes)); err != nil {
+			return err
+		}
+	}
+	v.report.Unlisted = int64(len(v.unlisted))
+	for _, r := range v.readings {
+		if r.behind {
+			v.report.Behind++
+		}
 	}
 	return v.strangers(ctx, indexes)
+}
+
+// isSimple reports whether a path of an index is the page of a project for installers.
+func isSimple(rest string) bool {
+	page, ok := layout.ParseProject(rest)
+	return ok && (page.Form == layout.JSON || page.Form == layout.HTML || page.Form == layout.AliasHTML)
 }
 
 // indexes gives the projects of which each index has a page, by the prefix of the index.
@@ -587,26 +625,32 @@ func (v *verification) indexes() map[string]map[packaging.Name]bool {
 		if indexes[prefix] == nil {
 			indexes[prefix] = map[packaging.Name]bool{}
 		}
-		if page, ok := layout.ParseProject(rest); ok && page.Form == layout.JSON {
+		if page, ok := layout.ParseProject(rest); ok && (page.Form == layout.JSON || page.Form == layout.HTML) {
 			indexes[prefix][page.Project] = true
 		}
 	}
 	return indexes
 }
 
-// pageTask gives what to prove of a page.
-func (v *verification) pageTask(path string, indexes map[string]map[packaging.Name]bool) task {
+// task gives what to prove of a page besides what it says.
+func (v *verification) task(path string) task {
 	p := v.pages[path]
 	t := task{path: path, size: p.Size, sha256: p.SHA256, page: true}
 	if plain, ok := plainOf(path); ok {
-		t.plain = v.pages[plain]
+		t.plain = v.pages[plain].Page
 	}
+	return t
+}
+
+// pageTask gives what to prove of a page.
+func (v *verification) pageTask(path string, indexes map[string]map[packaging.Name]bool) task {
+	t := v.task(path)
 	if v.history == nil {
 		return t
 	}
 	t.since = v.history.serial
 	prefix, rest := layout.CutPrefix(path)
-	page, ok := layout.ParseProject(rest)
+	page, _ := layout.ParseProject(rest)
 	switch {
 	case rest == layout.RootJSON:
 		t.read = func(page io.Reader) (string, error) {
@@ -615,27 +659,23 @@ func (v *verification) pageTask(path string, indexes map[string]map[packaging.Na
 				return "", err
 			}
 			names, err := parseRoot(data)
-			return compareNames(names, indexes[prefix]), err
+			return v.compareNames(path, names, indexes[prefix]), err
 		}
 	case rest == layout.RootHTML:
 		t.read = func(page io.Reader) (string, error) {
 			names, err := rootNames(page)
-			return compareNames(names, indexes[prefix]), err
+			return v.compareNames(path, names, indexes[prefix]), err
 		}
 	case rest == layout.Flat || rest == layout.Easy:
 		t.read = func(page io.Reader) (string, error) { return v.history.compareList(path, page) }
-	case ok && (page.Form == layout.JSON || page.Form == layout.HTML || page.Form == layout.AliasHTML):
+	case isSimple(rest):
 		t.read = func(r io.Reader) (string, error) {
 			d, err := readDocument(r, page.Form == layout.JSON)
 			if err != nil {
 				return "", err
 			}
 			if prefix != "" {
-				files, wrong := v.history.compareKnown(path, d, page.Project)
-				v.mu.Lock()
-				v.viewed[path] = files
-				v.mu.Unlock()
-				return wrong, nil
+				return v.take(path, v.readView(path, prefix, d, page.Project)), nil
 			}
 			past := v.history.projects[page.Project]
 			if past == nil {
@@ -649,8 +689,8 @@ func (v *verification) pageTask(path string, indexes map[string]map[packaging.Na
 	default:
 		t.since = 0
 	}
-	if prefix != "" && t.read != nil {
-		t.since = -1 // what it lists is wanted each time
+	if prefix != "" && t.read != nil || rest == layout.RootJSON || rest == layout.RootHTML {
+		t.since = -1 // what it says is wanted each time
 	}
 	return t
 }
@@ -676,35 +716,75 @@ func wholePage(page io.Reader) ([]byte, error) {
 	return data, err
 }
 
-// compareIndexes holds the projects that have pages against those that the history has.
-func (v *verification) compareIndexes(ctx context.Context, indexes map[string]map[packaging.Name]bool) error {
-	if v.history == nil {
-		return nil
+// compareIndexes holds the pages that there are of each index against those that there have
+// to be, and the projects that have pages against those that the history has.
+func (v *verification) compareIndexes(indexes map[string]map[packaging.Name]bool) (wrong []Finding) {
+	find := func(path, format string, args ...any) {
+		wrong = append(wrong, newFinding(Index, path, format, args...))
 	}
-	names := maps.Clone(indexes[""])
+	own := indexes[""]
+	names := maps.Clone(own)
 	for n := range v.history.projects {
 		names[n] = true
 	}
-	var wrong []Finding
-	find := func(n packaging.Name, format string, args ...any) {
-		wrong = append(wrong, Finding{Index, layout.ProjectJSON(n), fmt.Sprintf(format, args...), Index.Means()})
-	}
 	for _, n := range slices.Sorted(maps.Keys(names)) {
+		at := layout.ProjectJSON(n)
 		past := v.history.projects[n]
 		if past == nil {
-			find(n, "it was published, and the history knows nothing of the project")
+			find(at, "it was published, and the history knows nothing of the project")
 			continue
 		}
 		p := past.Project()
-		switch has := indexes[""][n]; {
+		switch has := own[n]; {
 		case hasPages(p) && !has:
-			find(n, "it was not published, and the history lists %d files of the project", len(p.Files))
+			find(at, "it was not published, and the history lists %d files of the project", len(p.Files))
 		case !hasPages(p) && has:
-			find(n, "it was published, and the history lists no file of the project")
+			find(at, "it was published, and the history lists no file of the project")
 		case has:
 			v.report.Projects++
 		}
 	}
+	for _, prefix := range slices.Sorted(maps.Keys(indexes)) {
+		if _, is, known := v.history.snapshotOf(prefix); is && !known {
+			find(layout.Below(prefix, layout.RootJSON), "it is the index of a snapshot, and the history has no such snapshot")
+		}
+		// Who asks for one form of a page gets another if that is not there.
+		forms := []string{}
+		if len(indexes[prefix]) > 0 {
+			forms = append(forms, layout.RootJSON, layout.RootHTML)
+		}
+		for _, n := range slices.Sorted(maps.Keys(indexes[prefix])) {
+			forms = append(forms, layout.ProjectJSON(n), layout.ProjectHTML(n))
+		}
+		for _, form := range forms {
+			if _, published := v.pages[layout.Below(prefix, form)]; !published {
+				find(layout.Below(prefix, form), "it was not published, and the index has other pages about the same")
+			}
+		}
+		promoted := v.history.promoted[prefix]
+		if len(indexes[prefix]) == 0 && v.pages[layout.Below(prefix, layout.RootJSON)].Path == "" {
+			continue // an index that is gone, or whose pages are below another prefix
+		}
+		for _, n := range slices.Sorted(maps.Keys(promoted)) {
+			if indexes[prefix][n] {
+				continue
+			}
+			at, r, is := layout.Below(prefix, layout.ProjectJSON(n)), &reading{}, map[string]*catalog.File{}
+			now := v.history.project(n)
+			for i := range now.Files {
+				is[now.Files[i].Filename] = &now.Files[i]
+			}
+			v.lacking(r, prefix, n, is, nil, v.isBehind(at, n))
+			if text := v.take(at, r); text != "" {
+				find(at, "it was not published: %s", text)
+			}
+		}
+	}
+	return wrong
+}
+
+// findAll reports what is wrong with what was published, if it stays so.
+func (v *verification) findAll(ctx context.Context, wrong []Finding) error {
 	if len(wrong) == 0 {
 		return nil
 	}
@@ -751,37 +831,58 @@ func (v *verification) strangers(ctx context.Context, indexes map[string]map[pac
 	return nil
 }
 
-// proveFiles proves every file of the store that an index lists, and what stands beside it.
+// proveFiles proves every file of the store that an index lists, and what stands beside it;
+// and that of what nobody is to have there is nothing.
 func (v *verification) proveFiles(ctx context.Context) error {
-	files := map[string]*catalog.File{}
+	files, hidden := map[string]*catalog.File{}, map[string][]task{}
 	for _, past := range v.history.projects {
 		p := past.Project()
 		for i := range p.Files {
 			switch f := &p.Files[i]; {
 			case f.Announced: // its bytes come when somebody asks
 			case p.Status.State == catalog.Quarantined:
-				v.report.Withheld++
+				hidden[f.Path] = hide(f, "its project is quarantined")
 			default:
 				files[f.Path] = f
 			}
 		}
 	}
-	for _, listed := range v.viewed {
-		for _, name := range listed {
-			f := v.history.files[name]
-			if f.here && files[f.path] == nil {
-				files[f.path] = &catalog.File{Path: f.path, Size: f.size, SHA256: f.sha256, BLAKE2b: f.blake2b}
+	for _, r := range v.readings {
+		for _, f := range r.listed {
+			if _, quarantined := hidden[f.Path]; !quarantined && (files[f.Path] == nil || files[f.Path].Metadata.IsZero()) {
+				files[f.Path] = f
 			}
 		}
 	}
-	paths := slices.Sorted(maps.Keys(files))
+	for path, f := range v.history.away {
+		if files[path] == nil {
+			hidden[path] = hide(f.file(), "the history says that it left the index because it is forbidden")
+		}
+	}
+	for _, at := range slices.Sorted(maps.Keys(v.readings)) {
+		for _, m := range v.readings[at].missing {
+			if _, is := hidden[m.file.path]; !is && m.file.here {
+				hidden[m.file.path] = []task{{path: m.file.path, hidden: new(newFinding(Index, at, "it does not list %s: %s, and whoever knows its address gets it", path.Base(m.file.path), m.why))}}
+			}
+		}
+	}
 	total := 0
 	for _, f := range files {
 		total += len(fileTasks(f))
 	}
+	for _, h := range hidden {
+		total += len(h)
+	}
 	bad, err := v.stage(ctx, "files", total, func(yield func(task) bool) {
-		for _, path := range paths {
+		for _, path := range slices.Sorted(maps.Keys(files)) {
 			for _, t := range fileTasks(files[path]) {
+				if !yield(t) {
+					return
+				}
+			}
+		}
+		for _, path := range slices.Sorted(maps.Keys(hidden)) {
+			for _, t := range hidden[path] {
 				if !yield(t) {
 					return
 				}
@@ -792,6 +893,16 @@ func (v *verification) proveFiles(ctx context.Context) error {
 		return err
 	}
 	return v.tell(bad)
+}
+
+// hide gives what to look for of a file that nobody is to have.
+func hide(f *catalog.File, why string) []task {
+	tasks := fileTasks(f)
+	for i := range tasks {
+		t := &tasks[i]
+		*t = task{path: t.path, hidden: new(newFinding(Withheld, t.path, "%s, and it is served", why))}
+	}
+	return tasks
 }
 
 // fileTasks gives what to prove of a file of the store.

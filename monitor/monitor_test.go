@@ -81,11 +81,11 @@ func TestProven(t *testing.T) {
 				t.Error(problems(r))
 			}
 			c, pages := f.open(t, f.tree)
-			if r.Events != c.Size || r.Leaves != pages.Size || r.Events < 5 || r.Projects != 4 || r.Key != f.own.Verifier || r.Since != -1 {
+			if r.Events != c.Size || r.Leaves != pages.Size || r.Events < 5 || r.Projects != 6 || r.Snapshots != 1 || r.Withheld != 2 || r.Key != f.own.Verifier || r.Since != -1 {
 				t.Errorf("%+v", r)
 			}
-			// Five files, the metadata of the three wheels, and one signature.
-			if want := int64(5 + 3 + 1); r.Files != want {
+			// Seven files, the metadata of the five wheels, and one signature.
+			if want := int64(7 + 5 + 1); r.Files != want {
 				t.Errorf("%d files, want %d", r.Files, want)
 			}
 			if got := r.Pages + r.Files; got != int64(count(f.tree, func(path string) bool { return !strings.HasPrefix(path, "log/") })) {

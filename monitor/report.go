@@ -40,6 +40,7 @@ const (
 	History  Kind = "history"   // what the log of events says
 	Served   Kind = "page"      // a page
 	Store    Kind = "store"     // a file of the store
+	Withheld Kind = "withheld"  // a file that nobody is to have
 	Index    Kind = "index"     // a page as it was published, which is not what the history says
 	Stranger Kind = "stranger"  // a page that nobody has published
 )
@@ -59,6 +60,8 @@ func (k Kind) Means() string {
 		return "who asks for this page does not get what the site has published"
 	case Store:
 		return "who installs this file does not get the bytes that the history lists"
+	case Withheld:
+		return "who knows its address gets what nobody is to have"
 	case Index:
 		return "the site has published a page that says something else than its own history"
 	case Stranger:
@@ -116,9 +119,17 @@ type Report struct {
 	Bytes int64 `json:"bytes"`
 
 	// Projects is how many projects the index has, each of which says what the history
-	// says. Withheld is how many files of quarantined projects are not served.
-	Projects int64 `json:"projects"`
-	Withheld int64 `json:"withheld"`
+	// says, and Snapshots how many snapshots were held against what it said then.
+	// Withheld is how many files that nobody is to have are not served.
+	Projects  int64 `json:"projects"`
+	Snapshots int64 `json:"snapshots"`
+	Withheld  int64 `json:"withheld"`
+
+	// Unlisted is how many projects came since the list of projects was published, and
+	// Behind how many pages of other indexes do not say yet what has come to be so since
+	// they were: the next build makes both.
+	Unlisted int64 `json:"unlisted"`
+	Behind   int64 `json:"behind"`
 
 	// NotReachable are pages that the server does not have an address for.
 	NotReachable []Note `json:"not_reachable"`
@@ -144,8 +155,12 @@ func (r *Report) Forked() bool {
 	return false
 }
 
+func newFinding(k Kind, path, format string, args ...any) Finding {
+	return Finding{k, path, fmt.Sprintf(format, args...), k.Means()}
+}
+
 func (r *Report) find(k Kind, path, format string, args ...any) {
-	r.add(Finding{k, path, fmt.Sprintf(format, args...), k.Means()})
+	r.add(newFinding(k, path, format, args...))
 }
 
 func (r *Report) add(f Finding) {

@@ -21,6 +21,7 @@ import (
 	"nestgen/layout"
 	"nestgen/monitor"
 	"nestgen/packaging"
+	"nestgen/policy"
 	"nestgen/record"
 	"nestgen/tilelog"
 	"nestgen/trust"
@@ -72,20 +73,29 @@ gzip = true
 [[index]]
 name = "prod"
 inherits = ["/"]
+
+[[index]]
+name = "stage"
 `))
-	write("policy.toml", []byte("[[yank]]\nproject = \"birds\"\nversions = \"==1.0\"\nreason = \"sings <wrong> & \\\"loud\\\"\"\ndate = 2026-01-31\n"))
+	const yank = "[[yank]]\nproject = \"birds\"\nversions = \"==1.0\"\nreason = \"sings <wrong> & \\\"loud\\\"\"\ndate = 2026-01-31\n"
+	write("policy.toml", []byte(yank))
 	drop(intaketest.Wheel("birds", "1.0", intaketest.Opts{RequiresPython: ">=3.8,<4"}))
 	name, data := intaketest.Sdist("Bird.Cage", "0.1", intaketest.Opts{})
 	drop(name, data)
 	drop(name+".asc", []byte("-----BEGIN PGP SIGNATURE-----\n\naGVsbG8=\n-----END PGP SIGNATURE-----\n"))
 	drop(intaketest.Egg("eggs", "2.0", intaketest.Opts{}))
+	drop(intaketest.Wheel("flies", "1.0", intaketest.Opts{}))
+	drop(intaketest.Wheel("flies", "2.0", intaketest.Opts{}))
+	drop(intaketest.Wheel("moths", "1.0", intaketest.Opts{}))
+	drop(intaketest.Wheel("wasps", "1.0", intaketest.Opts{}))
 	c, err := nestgen.Load(filepath.Join(dir, "nestgen.toml"))
 	if err = errors.Join(append(faults, err, c.Resolve())...); err != nil {
 		return nil, err
 	}
 	f := &fixture{}
+	ctx := context.Background()
 	for _, to := range []*tree{&f.first, &f.tree} {
-		r, err := nestgen.Build(context.Background(), c, nestgen.Options{})
+		r, err := nestgen.Build(ctx, c, nestgen.Options{AllowRemovals: true})
 		if err != nil {
 			return nil, err
 		}
@@ -95,8 +105,23 @@ inherits = ["/"]
 		if *to, err = readTree(filepath.Join(dir, "site")); err != nil {
 			return nil, err
 		}
+		if to == &f.tree {
+			break
+		}
+		// From here on a snapshot and a stage have what the index has no more: a file that is
+		// gone from the drop folder, and what nobody is to have.
+		_, err = nestgen.CreateSnapshot(ctx, c, nestgen.Options{}, nestgen.SnapshotRequest{Tag: "first"})
+		faults = append(faults, err)
+		_, err = nestgen.Promote(ctx, c, nestgen.Options{}, nestgen.Promotion{From: "/", To: "stage", Targets: []policy.Target{
+			{Project: "birds", Versions: "==1.0"}, {Project: "moths"}, {Project: "flies"}, {Project: "wasps"},
+		}})
+		faults = append(faults, err)
 		drop(intaketest.Wheel("birds", "2.0", intaketest.Opts{RequiresPython: ">=3.8,<4"}))
 		drop(intaketest.Wheel("worms", "1.0", intaketest.Opts{}))
+		name, _ := intaketest.Wheel("moths", "1.0", intaketest.Opts{})
+		faults = append(faults, os.Remove(filepath.Join(dir, "drop", name)))
+		write("policy.toml", []byte(yank+"[[block]]\nproject = \"flies\"\nversions = \"==2.0\"\nreason = \"bites\"\n"+
+			"[[status]]\nproject = \"wasps\"\nstatus = \"quarantined\"\nreason = \"stings\"\n"))
 	}
 	f.own, err = trust.Open(filepath.Join(dir, "state/keys")).Own()
 	return f, errors.Join(append(faults, err)...)

@@ -22,7 +22,10 @@ import (
 	"nestgen/trust"
 )
 
-const page = "simple/birds/index.v1_json"
+const (
+	page   = "simple/birds/index.v1_json"
+	frozen = "snapshots/first/"
+)
 
 // pathOf gives a path of the site that begins and ends with something.
 func pathOf(t testing.TB, of tree, begin, end string) string {
@@ -43,6 +46,9 @@ func TestTampered(t *testing.T) {
 	wheel := pathOf(t, f.tree, "packages/", "birds-2.0-py3-none-any.whl")
 	other := pathOf(t, f.tree, "packages/", "birds-1.0-py3-none-any.whl")
 	signature := pathOf(t, f.tree, "packages/", ".asc")
+	moth := pathOf(t, f.tree, "packages/", "moths-1.0-py3-none-any.whl")
+	wasp := pathOf(t, f.first, "packages/", "wasps-1.0-py3-none-any.whl")
+	fly := pathOf(t, f.first, "packages/", "flies-2.0-py3-none-any.whl")
 	for _, tt := range []struct {
 		name string
 		do   func(tree)
@@ -55,6 +61,13 @@ func TestTampered(t *testing.T) {
 		{"a file is missing", func(s tree) { delete(s, wheel) }, monitor.Store, wheel, "not there"},
 		{"a file is another of the site", func(s tree) { s[wheel] = s[other] }, monitor.Store, wheel, ""},
 		{"two files are swapped", func(s tree) { s[wheel], s[other] = s[other], s[wheel] }, monitor.Store, other, ""},
+		{"what is quarantined is still there", func(s tree) { s[wasp] = f.first[wasp] }, monitor.Withheld, wasp, "quarantined"},
+		{"metadata of what is quarantined is still there", func(s tree) { s[wasp+".metadata"] = f.first[wasp+".metadata"] }, monitor.Withheld, wasp + ".metadata", "quarantined"},
+		{"what is blocked is still there", func(s tree) { s[fly] = f.first[fly] }, monitor.Withheld, fly, "forbidden"},
+		{"something stands where nothing may be", func(s tree) { s[fly] = []byte("x") }, monitor.Withheld, fly, "forbidden"},
+		{"what only a snapshot has is another", func(s tree) { s[moth] = s[other] }, monitor.Store, moth, ""},
+		{"metadata of what only a snapshot has is missing", func(s tree) { delete(s, moth+".metadata") }, monitor.Store, moth + ".metadata", "not there"},
+		{"a page of a snapshot is missing", func(s tree) { delete(s, frozen+page) }, monitor.Served, frozen + page, ""},
 		{"core metadata is missing", func(s tree) { delete(s, wheel+".metadata") }, monitor.Store, wheel + ".metadata", "not there"},
 		{"a signature is another", func(s tree) { s[signature] = []byte("x") }, monitor.Store, signature, "sha256"},
 		{"a page is missing", func(s tree) { delete(s, page) }, monitor.Served, page, ""},
@@ -103,8 +116,14 @@ func TestTampered(t *testing.T) {
 			t.Parallel()
 			s := f.tree.clone()
 			tt.do(s)
-			r := f.verify(t, s, monitor.Options{})
-			checkFirst(t, r, tt.kind, tt.path, tt.text)
+			checkFirst(t, f.verify(t, s, monitor.Options{}), tt.kind, tt.path, tt.text)
+			r, err := monitor.Verify(t.Context(), s.write(t), f.own.Verifier, monitor.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.kind != "" { // in a folder it is not said that a server compresses by itself
+				checkFirst(t, r, tt.kind, tt.path, tt.text)
+			}
 		})
 	}
 }
@@ -165,6 +184,123 @@ func replaceIn(t testing.TB, s tree, path, old, by string) []byte {
 		t.Fatalf("%s has no %q:\n%s", path, old, s[path])
 	}
 	return bytes.Replace(s[path], []byte(old), []byte(by), 1)
+}
+
+// without gives the page of a project, in one of its forms, without a file.
+func without(t testing.TB, page []byte, begins string) []byte {
+	t.Helper()
+	sep := []byte(",\n{")
+	head, list, json := bytes.Cut(page, []byte("[\n{\"filename\""))
+	if !json {
+		sep, head, list = []byte("\n"), nil, page
+	} else {
+		list, _ = bytes.CutSuffix(append([]byte("\"filename\""), list...), []byte("]}\n"))
+	}
+	all := bytes.Split(list, sep)
+	left := slices.DeleteFunc(slices.Clone(all), func(e []byte) bool { return bytes.Contains(e, []byte(begins)) })
+	if len(left) == len(all) {
+		t.Fatalf("the page has no %s:\n%s", begins, page)
+	}
+	if !json {
+		return bytes.Join(left, sep)
+	}
+	head = append(slices.Clone(head), '[')
+	if len(left) > 0 {
+		head = append(head, '{')
+	}
+	return append(append(head, bytes.Join(left, sep)...), "]}\n"...)
+}
+
+// remove takes a page away from a forged site, and says so in its log.
+func (h *history) remove(s tree, path string) {
+	delete(s, path)
+	h.pages = append(h.pages, catalog.Page{Path: path})
+}
+
+// forget takes the pages of a project of an index away, and has its lists say so.
+func (h *history) forget(t testing.TB, s tree, prefix, project string) {
+	t.Helper()
+	for path := range s {
+		if strings.HasPrefix(path, prefix+"simple/"+project+"/") {
+			h.remove(s, path)
+		}
+	}
+	h.unlist(t, s, prefix, project)
+}
+
+// unlist publishes lists of projects without one.
+func (h *history) unlist(t testing.TB, s tree, prefix, project string) {
+	t.Helper()
+	path := prefix + layout.RootHTML
+	h.publish(s, path, replaceIn(t, s, path, "<a href=\""+project+"/\">"+project+"</a><br>\n", ""))
+	path = prefix + layout.RootJSON
+	list := strings.ReplaceAll(string(s[path]), "\n{\"name\":\""+project+"\"}", "")
+	for _, commas := range []struct{ old, by string }{{",,", ","}, {"[,", "["}, {",]", "]"}} {
+		list = strings.ReplaceAll(list, commas.old, commas.by)
+	}
+	h.publish(s, path, []byte(list))
+}
+
+// What comes by a request has pages before the next build lists it. That, and no more, is
+// how a list of projects may be older than the pages.
+func TestCameSince(t *testing.T) {
+	f := aSite(t)
+	again := func(h *history, s tree) {
+		for _, path := range []string{"simple/worms/index.v1_json", "simple/worms/index.html"} {
+			data := s[path]
+			h.remove(s, path)
+			h.publish(s, path, data)
+		}
+	}
+	r := f.verify(t, f.forge(t, f.tree, func(h *history, s tree) {
+		h.unlist(t, s, "", "worms")
+		again(h, s)
+	}), monitor.Options{})
+	if !r.Proven() || r.Unlisted != 1 {
+		t.Errorf("%d, %s", r.Unlisted, problems(r))
+	}
+	for name, do := range map[string]func(*history, tree){
+		"the list came last": func(h *history, s tree) {
+			again(h, s)
+			h.unlist(t, s, "", "worms")
+		},
+		"the page changed, and was there before": func(h *history, s tree) {
+			h.unlist(t, s, "", "worms")
+			h.publish(s, "simple/worms/index.v1_json", append(slices.Clone(s["simple/worms/index.v1_json"]), ' '))
+		},
+		"one came and another one is missing": func(h *history, s tree) {
+			h.unlist(t, s, "", "eggs")
+			h.unlist(t, s, "", "worms")
+			again(h, s)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := f.verify(t, f.forge(t, f.tree, do), monitor.Options{})
+			checkFirst(t, r, monitor.Index, layout.RootHTML, "lacks 1 of")
+		})
+	}
+}
+
+// An index besides the site's own may be behind what a request has brought, where its page
+// is the older one.
+func TestBehind(t *testing.T) {
+	f := aSite(t)
+	const stage = "stage/" + page
+	other := func(h *history, s tree) {
+		h.publish(s, stage, replaceIn(t, s, stage, `"requires-python":"`, `"requires-python":">=3,`))
+	}
+	r := f.verify(t, f.forge(t, f.tree, func(h *history, s tree) {
+		other(h, s)
+		h.publish(s, page, append(slices.Clone(s[page]), ' '))
+	}), monitor.Options{})
+	if !r.Proven() || r.Behind != 1 {
+		t.Errorf("%d, %s", r.Behind, problems(r))
+	}
+	r = f.verify(t, f.forge(t, f.tree, func(h *history, s tree) {
+		h.publish(s, page, append(slices.Clone(s[page]), ' '))
+		other(h, s)
+	}), monitor.Options{})
+	checkFirst(t, r, monitor.Index, stage, "requires-python")
 }
 
 // Who has the key of the site can sign whatever he wants, and cannot have the index say
@@ -263,6 +399,79 @@ func TestDishonest(t *testing.T) {
 				delete(s, p)
 			}
 		}, monitor.Index, "", ""},
+		{"a page is there as JSON alone", func(h *history, s tree) {
+			h.remove(s, "simple/birds/index.html")
+		}, monitor.Index, "simple/birds/index.html", "was not published"},
+		{"a page is there as HTML alone", func(h *history, s tree) {
+			h.remove(s, page)
+		}, monitor.Index, page, "was not published"},
+		{"the list of projects is there as JSON alone", func(h *history, s tree) {
+			h.remove(s, layout.RootHTML)
+		}, monitor.Index, layout.RootHTML, "was not published"},
+		{"a snapshot lists a file less that the index has", func(h *history, s tree) {
+			h.publish(s, frozen+page, without(t, s[frozen+page], "birds-1.0"))
+		}, monitor.Index, frozen + page, "birds-1.0"},
+		{"a snapshot lists a file less that the index has no more", func(h *history, s tree) {
+			h.publish(s, frozen+"simple/moths/index.html", without(t, s[frozen+"simple/moths/index.html"], "moths-1.0"))
+		}, monitor.Index, frozen + "simple/moths/index.html", "moths-1.0"},
+		{"a snapshot leaves out a project that the index has", func(h *history, s tree) {
+			h.forget(t, s, frozen, "eggs")
+		}, monitor.Index, frozen + "simple/eggs/index.v1_json", "eggs-2.0"},
+		{"a snapshot leaves out a project that the index has no more", func(h *history, s tree) {
+			h.forget(t, s, frozen, "moths")
+		}, monitor.Index, frozen + "simple/moths/index.v1_json", "moths-1.0"},
+		{"a snapshot lists what came later", func(h *history, s tree) {
+			h.publish(s, frozen+page, bytes.ReplaceAll(s[page], []byte("../../packages"), []byte("../../../../packages")))
+		}, monitor.Index, frozen + page, "birds-2.0"},
+		{"a snapshot has the yank of another time", func(h *history, s tree) {
+			h.publish(s, frozen+page, replaceIn(t, s, frozen+page, `"yanked":`, `"was-yanked":`))
+		}, monitor.Index, frozen + page, "yank"},
+		{"a snapshot says that a project is quarantined", func(h *history, s tree) {
+			h.publish(s, frozen+page, []byte(`{"name":"birds","project-status":{"status":"quarantined"},"files":[]}`))
+		}, monitor.Index, frozen + page, "quarantined"},
+		{"a snapshot says that what is gone is quarantined", func(h *history, s tree) {
+			h.publish(s, frozen+"simple/moths/index.v1_json", []byte(`{"name":"moths","project-status":{"status":"quarantined"},"files":[]}`))
+		}, monitor.Index, frozen + "simple/moths/index.v1_json", "moths-1.0"},
+		{"a snapshot has what is quarantined", func(h *history, s tree) {
+			entry := bytes.ReplaceAll(f.first["simple/wasps/index.v1_json"], []byte("../../packages"), []byte("../../../../packages"))
+			h.publish(s, frozen+"simple/wasps/index.v1_json", entry)
+		}, monitor.Index, frozen + "simple/wasps/index.v1_json", "quarantined"},
+		{"a snapshot is of another serial", func(h *history, s tree) {
+			h.events[7].Reason = "first serial 5"
+		}, monitor.Index, frozen + "simple/moths/index.html", "serial 5"},
+		{"nobody has made the snapshot", func(h *history, s tree) {
+			h.events[7].Reason = "second serial 7"
+		}, monitor.Index, "", ""},
+		{"a snapshot was never published", func(h *history, s tree) {
+			for path := range s {
+				if strings.HasPrefix(path, frozen) {
+					h.remove(s, path)
+				}
+			}
+		}, monitor.Index, frozen + layout.RootJSON, "has the snapshot"},
+		{"a stage lists a file less that the index has", func(h *history, s tree) {
+			h.publish(s, "stage/"+page, without(t, s["stage/"+page], "birds-1.0"))
+		}, monitor.Index, "stage/" + page, "promoted"},
+		{"a stage lists a file less that the index has no more", func(h *history, s tree) {
+			h.publish(s, "stage/simple/moths/index.v1_json", without(t, s["stage/simple/moths/index.v1_json"], "moths-1.0"))
+		}, monitor.Index, "stage/simple/moths/index.v1_json", "promoted"},
+		{"a stage leaves out a project", func(h *history, s tree) {
+			h.forget(t, s, "stage/", "birds")
+		}, monitor.Index, "stage/" + page, "promoted"},
+		{"a stage leaves out a project that the index has no more", func(h *history, s tree) {
+			h.forget(t, s, "stage/", "moths")
+		}, monitor.Index, "stage/simple/moths/index.v1_json", "promoted"},
+		{"a stage wants another Python", func(h *history, s tree) {
+			h.publish(s, "stage/"+page, replaceIn(t, s, "stage/"+page, `"requires-python":"`, `"requires-python":">=3,`))
+		}, monitor.Index, "stage/" + page, "requires-python"},
+		{"a stage says that a project is archived", func(h *history, s tree) {
+			h.publish(s, "stage/"+page, replaceIn(t, s, "stage/"+page, `"name":"birds"`, `"name":"birds","project-status":{"status":"archived"}`))
+		}, monitor.Index, "stage/" + page, "archived"},
+		{"a file lies at a place that is not made of it", func(h *history, s tree) {
+			r := h.lookup(t, "worms", "1.0")
+			s[layout.File(catalog.Digest{1}, r.Filename)] = s[r.File.Path]
+			r.File.Path = layout.File(catalog.Digest{1}, r.Filename)
+		}, monitor.History, layout.Log, "made of a digest"},
 		{"the history lists another file", func(h *history, s tree) {
 			r := h.lookup(t, "worms", "1.0")
 			was, _, _ := layout.ParseFile(r.File.Path)
@@ -277,7 +486,8 @@ func TestDishonest(t *testing.T) {
 		}, monitor.Index, "", ""},
 		{"the history gives a name to other bytes", func(h *history, s tree) {
 			r := *h.lookup(t, "worms", "1.0")
-			r.Serial, r.Verb, r.SHA256, r.File = h.events[len(h.events)-1].Serial+1, catalog.Withdraw, catalog.Digest{1}, nil
+			last := h.events[len(h.events)-1]
+			r.Serial, r.Time, r.Verb, r.SHA256, r.File = last.Serial+1, last.Time, catalog.Withdraw, catalog.Digest{1}, nil
 			h.events = append(h.events, r)
 		}, monitor.History, layout.Log, "for ever"},
 		{"a serial is missing", func(h *history, s tree) {
