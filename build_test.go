@@ -851,3 +851,20 @@ func TestUserAgentNamesTheContact(t *testing.T) {
 		}
 	}
 }
+
+// A project that becomes the site's own keeps a file that the upstream gave as long as a
+// drop folder has the same.
+func TestADroppedFileTakesThePlaceOfAnUpstreams(t *testing.T) {
+	srv := fetchtest.New(t, wheel("a", "1.0", intaketest.Opts{}), wheel("a", "2.0", intaketest.Opts{}))
+	w := newWorld(t, srv)
+	w.write("allowlist.txt", "a\na==1.0\n")
+	w.build(0)
+	w.lists(a1, a2)
+	w.Reserved = []string{"a"}
+	w.drop("a", "1.0", intaketest.Opts{})
+	w.write("allowlist.txt", "")
+	w.build(0, Options{AllowRemovals: true})
+	w.lists(a1)
+	w.whole()
+	w.lists(a1)
+}

@@ -45,8 +45,12 @@ func (s *site) postpone(d *decided) {
 			away.files = slices.DeleteFunc(away.files, func(w plan.Withdrawal) bool { return w.File.Filename == k.File.Filename })
 		}
 	}
+	taken := map[string]bool{} // out of a folder, just the same bytes
+	for _, t := range d.Take {
+		taken[t.File] = true
+	}
 	for _, w := range d.Withdraw {
-		if !known[w.File.Filename] {
+		if !known[w.File.Filename] && (w.Blocked || !taken[w.File.Filename]) {
 			away.files = append(away.files, w)
 		}
 	}
