@@ -116,10 +116,12 @@ type RollbackDone struct {
 	Restated int `json:"restated"`
 	Relinked int `json:"relinked"`
 
-	// Gone are the files that the state had and whose bytes are gone, and Forbidden
-	// those that nobody is to have now.
+	// Gone are the files that the state had and whose bytes are gone, Forbidden those
+	// that nobody is to have now, and Disowned those that came from where files of
+	// their project do not come from any more.
 	Gone      []string `json:"gone"`
 	Forbidden []string `json:"forbidden"`
+	Disowned  []string `json:"disowned"`
 
 	// Changes are all changes, project by project.
 	Changes []Difference `json:"changes"`
@@ -160,7 +162,7 @@ func (s *site) rollback(ctx context.Context, r RollbackRequest) (*RollbackDone, 
 	done := &RollbackDone{
 		DryRun:   s.opts.DryRun,
 		HeldBack: HeldBack{Serial: r.Serial, Tag: r.Tag, Since: Now().UTC().Format(time.RFC3339), By: cmp.Or(r.Who, "somebody")},
-		Gone:     []string{}, Forbidden: []string{}, Changes: []Difference{}, Problems: []Problem{},
+		Gone:     []string{}, Forbidden: []string{}, Disowned: []string{}, Changes: []Difference{}, Problems: []Problem{},
 	}
 	if s.opts.DryRun {
 		_, err := s.planRollback(ctx, done)
@@ -204,7 +206,7 @@ func (s *site) planRollback(ctx context.Context, done *RollbackDone) ([]*backing
 		if err != nil {
 			return nil, err
 		}
-		done.Gone, done.Forbidden = append(done.Gone, b.gone...), append(done.Forbidden, b.forbidden...)
+		done.Gone, done.Forbidden, done.Disowned = append(done.Gone, b.gone...), append(done.Forbidden, b.forbidden...), append(done.Disowned, b.disowned...)
 		if !b.changes() {
 			continue
 		}
@@ -213,6 +215,7 @@ func (s *site) planRollback(ctx context.Context, done *RollbackDone) ([]*backing
 	}
 	slices.Sort(done.Gone)
 	slices.Sort(done.Forbidden)
+	slices.Sort(done.Disowned)
 	return all, nil
 }
 
@@ -289,7 +292,7 @@ type backing struct {
 	links   []catalog.Link
 	relink  bool
 
-	gone, forbidden []string // files that the state had and that do not come back
+	gone, forbidden, disowned []string // files that the state had and that do not come back
 }
 
 func (b *backing) changes() bool {
@@ -315,7 +318,8 @@ func (b *backing) project() *catalog.Project {
 }
 
 // back finds out what makes a project what it was, as far as it may be: what is
-// forbidden now stays out, what the policy yanks or says of its status now stands, and
+// forbidden now stays out, and so does what came from where its files do not come from any
+// more; what the policy yanks or says of its status now stands, and
 // no quarantine ends or begins.
 func (s *site) back(ctx context.Context, is, was *catalog.Project) (*backing, error) {
 	n := is.Name
@@ -331,6 +335,10 @@ func (s *site) back(ctx context.Context, is, was *catalog.Project) (*backing, er
 		if s.forbidden(f, advice) {
 			blocked[f.Filename] = true
 			b.forbidden = append(b.forbidden, f.Filename)
+			continue
+		}
+		if !listed && !s.mayHave(is, f.Source) {
+			b.disowned = append(b.disowned, f.Filename)
 			continue
 		}
 		if f.Announced && !listed && s.hasBytes(f.Path) {
@@ -349,7 +357,7 @@ func (s *site) back(ctx context.Context, is, was *catalog.Project) (*backing, er
 				continue
 			}
 			fallthrough // it comes again when somebody asks
-		case listed && (now.Path != f.Path || f.Announced && !now.Announced):
+		case listed && (now.Path != f.Path || now.Source != f.Source || f.Announced && !now.Announced):
 			now.Yanked, now.SourceYank = f.Yanked, f.SourceYank
 			f = now
 		}
@@ -377,12 +385,34 @@ func (s *site) back(ctx context.Context, is, was *catalog.Project) (*backing, er
 	// What is quarantined is a matter of now.
 	b.status, b.note = s.intent.policy.Status(n, was.Status), cmp.Or(s.intent.policy.Note(n), was.Note)
 	now := s.intent.policy.Status(n, is.Status)
-	if now.State == catalog.Quarantined || b.status.State == catalog.Quarantined {
-		b.status = now
+	if now.State == catalog.Quarantined || b.status.State == catalog.Quarantined || len(b.disowned) > 0 {
+		b.status = now // and so is whose word counts
 	}
 	b.restate = is.Status != b.status || is.Note != b.note
 	b.relink = !sameLinks(is.Links, was.Links)
 	return b, nil
+}
+
+// mayHave reports whether a project may have files from a source, as things are now. A
+// name keeps its owner whatever the index is brought back to, and the settings say to whom
+// it was moved; to list again what somebody else has under it would confuse the two.
+func (s *site) mayHave(is *catalog.Project, source string) bool {
+	local, upstream := s.sources(is.Name, is.Owner, false)
+	switch source {
+	case catalog.Local:
+		return local
+	case catalog.Direct:
+		return upstream
+	}
+	if i := strings.LastIndexByte(source, ':'); i >= 0 {
+		source = source[:i] // the site that it was imported from
+	}
+	var list []string
+	for _, u := range s.Upstreams {
+		list = append(list, u.Name)
+	}
+	home := cmp.Or(s.intent.projects[is.Name].Upstream, homeUpstream(is.Owner, is, list))
+	return upstream && (home == "" || source == home)
 }
 
 // sameLinks compares two lists of development links, in whatever order.

@@ -251,6 +251,62 @@ func TestThePolicyStandsInARollback(t *testing.T) {
 	w.whole()
 }
 
+// No name gets files back from where its files may not come from now: it may be somebody
+// else who has it there.
+func TestARollbackConfusesNoNames(t *testing.T) {
+	w := newWorld(t, fetchtest.New(t, wheel("b", "2.0", intaketest.Opts{}), wheel("new", "9.0", intaketest.Opts{})))
+	w.Upstreams = append([]Upstream{{Name: "disk", URL: w.path("disk")}}, w.Upstreams...)
+	for _, name := range []string{"a", "b", "c"} {
+		f := wheel(name, "1.0", intaketest.Opts{})
+		w.write("disk/"+f.Filename, string(f.Data))
+		w.write("disk/"+name+"/index.html", `<!DOCTYPE html><meta name="pypi:repository-version" content="1.4"><meta name="pypi:project-status" content="deprecated"><a href="../`+f.Filename+`">`+f.Filename+`</a>`)
+	}
+	w.write("allowlist.txt", "a\nb\nc\n")
+	w.build(0)
+	first := w.serial()
+	if w.page("a").Status.Status != "deprecated" {
+		t.Fatal("the status of the upstream is not listed")
+	}
+
+	// a and c become the site's own, b goes to another upstream, and new begins here.
+	w.Projects = []ProjectConfig{{Name: "a", Sources: "local"}, {Name: "b", Upstream: "up1"}}
+	w.Reserved = []string{"c"}
+	mine := w.drop("a", "2.0", intaketest.Opts{})
+	same := w.drop("c", "1.0", intaketest.Opts{})
+	fresh := w.drop("new", "1.0", intaketest.Opts{})
+	if err := w.Resolve(); err != nil {
+		t.Fatal(err)
+	}
+	w.write("allowlist.txt", "b\n")
+	w.build(0, Options{AllowRemovals: true})
+	b2 := "b-2.0-py3-none-any.whl"
+	w.lists(mine, b2, same, fresh)
+	second := w.serial()
+
+	d := w.rollback(first)
+	if !slices.Equal(d.Disowned, []string{a1, b1}) || d.Restored != 0 || d.Withdrawn != 3 {
+		t.Errorf("done %+v", d)
+	}
+	w.lists(same)
+	if p, _, err := Show(t.Context(), w.Config, "a"); err != nil || p.Status.State != "" {
+		t.Errorf("a name of this site's own has a status of an upstream: %+v, %v", p, err)
+	}
+	if p, _, err := Show(t.Context(), w.Config, "c"); err != nil || len(p.Files) != 1 || p.Files[0].Source != catalog.Local {
+		t.Errorf("c: %+v, %v", p, err)
+	}
+	w.held()
+	w.write("allowlist.txt", "b\nnew\n")
+	w.remove("drop/" + fresh)
+	w.resume()
+	w.build(3, Options{AllowRemovals: true}) // nobody here has files of the name new, which is not free again
+	w.lists(mine, b2, same)
+	w.Projects, w.Reserved = nil, nil
+	if d := w.rollback(second); len(d.Disowned) > 0 {
+		t.Errorf("back again: %+v", d)
+	}
+	w.verifies()
+}
+
 // An advisory about malware reaches the index while it is held back.
 func TestAnAdvisoryReachesARollback(t *testing.T) {
 	srv := fetchtest.New(t, wheel("a", "1.0", intaketest.Opts{}), wheel("b", "1.0", intaketest.Opts{}))

@@ -20,7 +20,8 @@ func newRollback(s *settings) *cobra.Command {
 		Long: `Publish an older state of the index: what it has dropped since comes back, what came
 since leaves, and files, statuses and links say again what they said. It is a change
 as any other and stands in the history; pages of projects that have not changed since
-stay as they are. What is blocked now stays out, and quarantines stay.
+stay as they are. What is blocked now stays out, quarantines stay, and no name gets
+files back from a source that it may not have files from any more.
 
 From then on the site is held back: builds and requests bring nothing in and take
 nothing out but what the policy or an advisory forbids, uploads are refused, and each
@@ -112,6 +113,9 @@ func printRollback(t *terminal, d *nestgen.RollbackDone) error {
 	}
 	for _, f := range d.Forbidden {
 		fmt.Fprintf(t.err, "nestgen: %s: it is blocked, and does not come back\n", tame.Text(f))
+	}
+	for _, f := range d.Disowned {
+		fmt.Fprintf(t.err, "nestgen: %s: it came from where files of its project do not come from now, and does not come back\n", tame.Text(f))
 	}
 	switch {
 	case d.DryRun:
