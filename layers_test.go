@@ -74,7 +74,7 @@ var layers = []row{
 	// The walk.
 	{".", []string{
 		"packaging", "templates", "layout", "allowlist", "lockfile", "advisory", "provenance", "catalog", "record", "transit", "policy", "tilelog", "trust", "bundle",
-		"target", "resolve", "plan", "drop", "fetch", "intake", "generate", "publish", "demand", "statistics", "internal/killsweep/sweep", "internal/stricttoml", "internal/secret", "internal/tame",
+		"target", "resolve", "plan", "drop", "fetch", "intake", "generate", "publish", "demand", "statistics", "internal/killsweep/sweep", "internal/distance", "internal/stricttoml", "internal/secret", "internal/tame",
 	}},
 
 	// Who looks at a site from outside, and knows nothing of how it is made.

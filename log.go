@@ -12,6 +12,7 @@ import (
 
 	"nestgen/catalog"
 	"nestgen/generate"
+	"nestgen/internal/distance"
 	"nestgen/packaging"
 )
 
@@ -72,6 +73,18 @@ type LogQuery struct {
 	Limit int
 
 	OldestFirst bool
+}
+
+// Check says why a query cannot want anything, now or ever; nil if it may.
+func (q *LogQuery) Check(now time.Time) error {
+	a, b := q.Since, q.Until
+	switch {
+	case a.given && !a.isSerial && a.begin.After(now):
+		return fmt.Errorf("--since: %s is to come", a.begin.UTC().Format(time.DateTime))
+	case a.given && b.given && a.isSerial == b.isSerial && (a.serial > b.serial || a.begin.After(b.end)):
+		return errors.New("--since is after --until")
+	}
+	return nil
 }
 
 // Log reads the events that a query wants. It works while others write. The error
@@ -139,13 +152,16 @@ func (q *LogQuery) filter(ctx context.Context, cat *catalog.Catalog) (f catalog.
 	f = catalog.EventFilter{Projects: q.Projects, Verbs: q.Verbs}
 	for _, n := range q.Projects {
 		if _, err := cat.Project(ctx, n); errors.Is(err, fs.ErrNotExist) {
-			return f, &fault{ErrSettings, fmt.Errorf("%s: the index has never had a project of this name", n), ""}
+			return f, neverHad(ctx, cat, n, "")
 		} else if err != nil {
 			return f, storage(err)
 		}
 	}
 	if f.Upto, err = cat.Serial(ctx); err != nil {
 		return f, storage(err)
+	}
+	if last := f.Upto; q.Since.isSerial && q.Since.serial > last {
+		return f, &fault{ErrSettings, fmt.Errorf("serial %d: the last one is %d", q.Since.serial, last), "is this the index that the serial is of?"}
 	}
 	if p := q.Since; p.isSerial {
 		f.After = p.serial
@@ -164,4 +180,23 @@ func (q *LogQuery) filter(ctx context.Context, cat *catalog.Catalog) (f catalog.
 		f.Upto = min(f.Upto, upto)
 	}
 	return f, nil
+}
+
+// neverHad is the error for a project that nothing is known of; and says what else is not.
+func neverHad(ctx context.Context, cat *catalog.Catalog, n packaging.Name, and string) error {
+	names, err := cat.Names(ctx)
+	if err != nil {
+		return storage(err)
+	}
+	hint := ""
+	if near := distance.Nearest(string(n), func(yield func(string) bool) {
+		for _, name := range names {
+			if !yield(string(name)) {
+				return
+			}
+		}
+	}); near != "" {
+		hint = "is it " + near + " that is meant?"
+	}
+	return &fault{ErrSettings, fmt.Errorf("%s: the index has never had a project of this name%s", n, and), hint}
 }

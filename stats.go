@@ -73,6 +73,28 @@ func CountLogs(ctx context.Context, c Config, logs []string, o Options) (*Counte
 	return n, nil
 }
 
+// Knows refuses names of projects that neither the index has ever had nor anything was
+// counted of.
+func (n *Counted) Knows(ctx context.Context, c Config, names []packaging.Name) error {
+	cat, err := look(c)
+	if err != nil {
+		return err
+	}
+	defer cat.Close()
+	var faults []error
+	for _, name := range names {
+		if n.Total.Projects[name] != nil {
+			continue
+		}
+		_, err := cat.Project(ctx, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = neverHad(ctx, cat, name, ", and nothing of it was counted")
+		}
+		faults = append(faults, storage(err))
+	}
+	return errors.Join(faults...)
+}
+
 func (c *Config) statisticsFile() string { return filepath.Join(c.State, "statistics.json.gz") }
 
 // statisticsFault says what somebody may do about an error, which may be one of the

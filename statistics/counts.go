@@ -200,6 +200,10 @@ func (s *Statistics) Daily() []Day {
 	return days
 }
 
+// Kept gives the first day of which the counts would still be kept: of what was before,
+// only the sums over all time are.
+func (s *Statistics) Kept() time.Time { return oldestDay(time.Unix(s.LastRead, 0)) }
+
 // Since gives what was counted from the day on that has a moment in it, and for the
 // zero time everything that ever was.
 func (s *Statistics) Since(t time.Time) *Counts {

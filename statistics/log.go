@@ -140,11 +140,11 @@ func dateOf(end string) time.Time {
 // none and does not exist is an error. now is the time: what seems to be of the
 // future is not believed.
 func (s *Statistics) Read(ctx context.Context, patterns []string, now time.Time) (Reading, error) {
-	names, err := expand(patterns)
+	var r Reading
+	names, err := expand(patterns, &r)
 	if err != nil {
 		return Reading{}, err
 	}
-	var r Reading
 	files := map[string][]*logFile{}
 	for _, name := range names {
 		f, err := s.look(name)
@@ -168,8 +168,8 @@ func (s *Statistics) Read(ctx context.Context, patterns []string, now time.Time)
 	return r, nil
 }
 
-// expand finds the logs that patterns fit.
-func expand(patterns []string) ([]string, error) {
+// expand finds the logs that patterns fit, and tells of those that fit none.
+func expand(patterns []string, r *Reading) ([]string, error) {
 	var names []string
 	for _, p := range patterns {
 		found, err := filepath.Glob(p)
@@ -178,6 +178,9 @@ func expand(patterns []string) ([]string, error) {
 		}
 		if len(found) == 0 && !isPattern(p) {
 			return nil, fmt.Errorf("access log %s: %w", p, fs.ErrNotExist)
+		}
+		if len(found) == 0 {
+			r.Problems = append(r.Problems, p+": there is no access log that this pattern fits")
 		}
 		names = append(names, found...)
 	}

@@ -199,11 +199,16 @@ func (s *Statistics) save(file string) error {
 	return t.CloseAtomicallyReplace()
 }
 
+// oldestDay gives when the first day begins whose counts are kept.
+func oldestDay(now time.Time) time.Time {
+	return now.UTC().AddDate(0, 0, -keptDays).Truncate(24 * time.Hour)
+}
+
 // prune forgets days and logs that are too old to matter.
 func (s *Statistics) prune(now time.Time) {
-	oldest := now.AddDate(0, 0, -keptDays)
+	oldest := oldestDay(now)
 	for day := range s.Days {
-		if day < oldest.UTC().Format(time.DateOnly) {
+		if day < oldest.Format(time.DateOnly) {
 			delete(s.Days, day)
 		}
 	}

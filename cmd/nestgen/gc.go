@@ -47,6 +47,17 @@ back far enough; the others as below.`,
 		if *dryRun && *yes {
 			return &usageError{errors.New("gc: --dry-run and --yes contradict each other")}
 		}
+		// Zero is no rule, and whoever gives one wants something.
+		switch given := cmd.Flags().Changed; {
+		case given("keep") && r.Keep < 1:
+			return &usageError{fmt.Errorf("--keep %d: want how many versions stay, from 1 on", r.Keep)}
+		case given("not-fetched") && r.NotFetched == 0:
+			return &usageError{errors.New("--not-fetched: want how long nobody must have fetched a file, as 180d")}
+		case given("unwanted-for") && r.UnwantedFor == 0:
+			return &usageError{errors.New("--unwanted-for: want how long ago a file must have been withdrawn, at least a day, as 30d")}
+		case given("access-log") && r.NotFetched == 0:
+			return &usageError{errors.New("--access-log: it is read for --not-fetched alone, which is not given")}
+		}
 		c, err := s.load()
 		if err != nil {
 			return err

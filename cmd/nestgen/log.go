@@ -64,6 +64,9 @@ Verbs: ` + verbList() + `.`,
 			q.Projects = append(q.Projects, n)
 		}
 		slices.Sort(q.Projects)
+		if cmd.Flags().Changed("verb") && len(*verbs) == 0 {
+			return &usageError{fmt.Errorf("--verb: want one or more of %s", verbList())}
+		}
 		for _, v := range *verbs {
 			if !slices.Contains(catalog.Verbs, catalog.Verb(v)) {
 				return &usageError{fmt.Errorf("--verb %s: there is none of this name; there are %s", v, verbList())}
@@ -82,6 +85,9 @@ Verbs: ` + verbList() + `.`,
 			if *p.into, err = nestgen.ParsePoint(p.text, now); err != nil {
 				return &usageError{fmt.Errorf("--%s %w", p.flag, err)}
 			}
+		}
+		if err := q.Check(now); err != nil {
+			return &usageError{err}
 		}
 		switch given := cmd.Flags().Changed("limit"); {
 		case *limit < 0:
@@ -209,6 +215,10 @@ func logChanges(t *terminal, changes iter.Seq2[nestgen.LoggedChange, error], ask
 
 // moreInLog says to somebody who watches that there may be more of the history.
 func (t *terminal) moreInLog(n int, asked bool, limit int) error {
+	if t.wide && n == 0 {
+		_, err := fmt.Fprintln(t.err, "nestgen: nothing that has changed is so")
+		return err
+	}
 	if !t.wide || asked || limit == 0 || n < limit {
 		return nil
 	}

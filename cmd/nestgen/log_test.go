@@ -46,6 +46,10 @@ func TestLogOnATerminal(t *testing.T) {
 	if out, err := show(true, true); out != want || err != "" {
 		t.Errorf("asked for so many: %q\n%q", out, err)
 	}
+	var none, hint bytes.Buffer
+	if e := logChanges(&terminal{out: &none, err: &hint, wide: true}, changesOf(), true, 1); e != nil || none.Len() > 0 || hint.String() != "nestgen: nothing that has changed is so\n" {
+		t.Errorf("nothing: %q, %q, %v", none.String(), hint.String(), e)
+	}
 	plainly := func(about string, wide bool) {
 		t.Helper()
 		if out, _ := show(wide, true); strings.Contains(out, "\x1b") || !strings.Contains(out, "1.0 yanked: bad\uFFFD[2J") {

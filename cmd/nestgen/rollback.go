@@ -50,6 +50,8 @@ nothing is done, and the files are named, unless --force goes back without them.
 			return errors.New("--end goes with no state, and with neither --dry-run nor --force")
 		case len(args) == 0 && (*dry || *force):
 			return errors.New("want a serial, or the name of a snapshot")
+		case len(args) == 0 && !*end && cmd.Flags().Changed("by"):
+			return errors.New("--by goes with a serial, the name of a snapshot, or --end")
 		}
 		return nil
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -176,6 +177,8 @@ dropped.`,
 		if who == "" {
 			who = userName()
 		}
+		slices.Sort(args)
+		args = slices.Compact(args)
 		pages, err := nestgen.DropSnapshots(cmd.Context(), c, nestgen.Options{}, who, args...)
 		if err != nil {
 			return err

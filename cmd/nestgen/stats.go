@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -48,7 +49,9 @@ With --publish, the pages stats/ of the site are made anew.`,
 			}
 			names = append(names, n)
 		}
-		from, err := parseSince(*since)
+		slices.Sort(names)
+		names = slices.Compact(names)
+		from, err := parseSince(*since, cmd.Flags().Changed("since"))
 		if err != nil {
 			return &usageError{err}
 		}
@@ -63,6 +66,9 @@ With --publish, the pages stats/ of the site are made anew.`,
 		if err != nil {
 			return err
 		}
+		if err := n.Knows(cmd.Context(), c, names); err != nil {
+			return err
+		}
 		for _, p := range readingProblems(n) {
 			fmt.Fprintf(cmd.ErrOrStderr(), "nestgen: %s\n", tame.Text(p))
 		}
@@ -75,9 +81,9 @@ With --publish, the pages stats/ of the site are made anew.`,
 		case *quiet:
 			return nil
 		case *asJSON:
-			return writeJSON(cmd.OutOrStdout(), statsJSON(n, n.Since(from), names), "  ")
+			return writeJSON(cmd.OutOrStdout(), statsJSON(n, from, names), "  ")
 		}
-		return printStats(cmd.OutOrStdout(), n, n.Since(from), names, *top)
+		return printStats(cmd.OutOrStdout(), n, from, names, *top)
 	}
 	return cmd
 }
@@ -94,22 +100,27 @@ func readingProblems(n *nestgen.Counted) []string {
 	return problems
 }
 
-// parseSince reads a date, or how long ago something was.
-func parseSince(s string) (time.Time, error) {
-	if s == "" {
+// parseSince reads a date, or how long ago something was; the zero time if none is given.
+func parseSince(s string, given bool) (time.Time, error) {
+	if !given {
 		return time.Time{}, nil
 	}
-	if t, err := time.Parse(time.DateOnly, s); err == nil {
-		return t, nil
+	t, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		var d nestgen.Duration
+		if err := d.UnmarshalText([]byte(s)); err != nil {
+			return time.Time{}, fmt.Errorf("--since %q: want a date as 2026-11-01, or how long ago as 30d", s)
+		}
+		t = nestgen.Now().Add(-time.Duration(d))
 	}
-	var d nestgen.Duration
-	if err := d.UnmarshalText([]byte(s)); err != nil {
-		return time.Time{}, fmt.Errorf("--since %q: want a date as 2026-11-01, or how long ago as 30d", s)
+	if t.After(nestgen.Now()) {
+		return time.Time{}, fmt.Errorf("--since %s: that day is to come", s)
 	}
-	return nestgen.Now().Add(-time.Duration(d)), nil
+	return t, nil
 }
 
-func printStats(w io.Writer, n *nestgen.Counted, counts *statistics.Counts, names []packaging.Name, top int) error {
+func printStats(w io.Writer, n *nestgen.Counted, from time.Time, names []packaging.Name, top int) error {
+	counts := n.Since(from)
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	table := func(title string, rows []statistics.Row, unnamed string) {
 		fmt.Fprintf(t, "%s\tDOWNLOADS\tSENT\n", title)
@@ -139,6 +150,9 @@ func printStats(w io.Writer, n *nestgen.Counted, counts *statistics.Counts, name
 		return err
 	}
 	fmt.Fprintf(w, "%s (%s) in all, metadata read %s; ", count(counts.Downloads, "download"), bytesText(counts.Bytes), count(counts.Metadata, "time"))
+	if first := n.Kept(); !from.IsZero() && from.Before(first) {
+		fmt.Fprintf(w, "days before %s are not kept, and not counted here; ", first.Format(time.DateOnly))
+	}
 	since, why := n.Coverage()
 	if why != "" {
 		fmt.Fprintf(w, "it is not known what was missed: %s\n", tame.Text(why))
@@ -166,7 +180,8 @@ func tableOf(rows []statistics.Row) statsTable {
 	return t
 }
 
-func statsJSON(n *nestgen.Counted, counts *statistics.Counts, names []packaging.Name) any {
+func statsJSON(n *nestgen.Counted, from time.Time, names []packaging.Name) any {
+	counts := n.Since(from)
 	wanted := map[string]bool{}
 	for _, n := range names {
 		wanted[string(n)] = true
@@ -185,6 +200,7 @@ func statsJSON(n *nestgen.Counted, counts *statistics.Counts, names []packaging.
 	v := struct {
 		Complete  *string             `json:"complete_since"` // null if that is not known
 		Why       string              `json:"not_known,omitempty"`
+		Since     string              `json:"since,omitempty"` // the first day that is counted; all that ever was if there is none
 		Reading   *statistics.Reading `json:"read,omitempty"`
 		Downloads int64               `json:"downloads"`
 		Bytes     int64               `json:"bytes"`
@@ -197,6 +213,12 @@ func statsJSON(n *nestgen.Counted, counts *statistics.Counts, names []packaging.
 	}{
 		Reading: n.Reading, Downloads: counts.Downloads, Bytes: counts.Bytes, Metadata: counts.Metadata, Projects: projects,
 		Pythons: tableOf(counts.TopPythons()), Clients: tableOf(counts.TopClients(true)), Systems: tableOf(counts.TopSystems()), Days: days,
+	}
+	if !from.IsZero() {
+		if first := n.Kept(); from.Before(first) {
+			from = first
+		}
+		v.Since = from.UTC().Format(time.DateOnly)
 	}
 	since, why := n.Coverage()
 	if v.Why = why; why == "" {

@@ -2,6 +2,8 @@
 // which one was probably meant.
 package distance
 
+import "iter"
+
 // Between is how many bytes must be changed, added or taken away to make b of a
 // (Levenshtein).
 func Between(a, b string) int {
@@ -23,3 +25,20 @@ func Between(a, b string) int {
 	}
 	return row[len(b)]
 }
+
+// Nearest gives the name that a word was probably meant to be: the one that two bytes
+// or less are different in, or the first of these; empty if there is none.
+func Nearest(word string, names iter.Seq[string]) string {
+	best, far := "", 3
+	for name := range names {
+		if abs(len(word)-len(name)) >= far {
+			continue
+		}
+		if d := Between(word, name); d < far && d < len(name) {
+			best, far = name, d
+		}
+	}
+	return best
+}
+
+func abs(n int) int { return max(n, -n) }

@@ -1,6 +1,7 @@
 package distance_test
 
 import (
+	"slices"
 	"testing"
 
 	"nestgen/internal/distance"
@@ -19,6 +20,15 @@ func TestDistance(t *testing.T) {
 		}
 		if got := distance.Between(tt.b, tt.a); got != tt.want {
 			t.Errorf("%q, %q: %d, want %d", tt.b, tt.a, got, tt.want)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	names := []string{"ab", "requests", "request", "flask", "x"}
+	for word, want := range map[string]string{"reqests": "requests", "requestss": "requests", "flaks": "flask", "jango": "", "": "", "xy": "", "abc": "ab", "zz": ""} {
+		if got := distance.Nearest(word, slices.Values(names)); got != want {
+			t.Errorf("Nearest(%q) = %q, want %q", word, got, want)
 		}
 	}
 }

@@ -172,14 +172,7 @@ func nearest(k toml.Key, t reflect.Type) string {
 		}
 		t = f
 	}
-	last := strings.ToLower(k[len(k)-1])
-	best, far := "", 3
-	for _, name := range settings(t) {
-		if d := distance.Between(last, name); d < far && d < len(name) {
-			best, far = name, d
-		}
-	}
-	return best
+	return distance.Nearest(strings.ToLower(k[len(k)-1]), slices.Values(settings(t)))
 }
 
 // structOf takes pointers and slices off a type.
