@@ -28,27 +28,8 @@ const childEnv = "NESTGEN_TEST_CHILD"
 // childUploadEnv names a file that the child uploads instead.
 const childUploadEnv = "NESTGEN_TEST_UPLOAD"
 
-// childCollectEnv has the child collect, and keep one version.
-const childCollectEnv = "NESTGEN_TEST_COLLECT"
-
 // childTwiceEnv has it do so once more if that fails.
 const childTwiceEnv = "NESTGEN_TEST_TWICE"
-
-// childKeyEnv has the child make the key of the site instead, "new", or replace it,
-// "rotate".
-const childKeyEnv = "NESTGEN_TEST_KEY"
-
-func childKey(c Config, what string) error {
-	if what == "rotate" {
-		_, err := RotateKey(context.Background(), c, Options{})
-		return err
-	}
-	_, err := NewKey(c, "packages.example.org")
-	if errors.Is(err, fs.ErrExist) {
-		return nil // the run before had got so far
-	}
-	return err
-}
 
 func childUpload(c Config, file string) error {
 	data, err := os.ReadFile(file)
@@ -82,10 +63,6 @@ func child(file string) {
 	}
 	if upload := os.Getenv(childUploadEnv); err == nil && upload != "" {
 		err = childUpload(c, upload)
-	} else if key := os.Getenv(childKeyEnv); err == nil && key != "" {
-		err = childKey(c, key)
-	} else if err == nil && os.Getenv(childCollectEnv) != "" {
-		_, err = GC(context.Background(), c, Options{Retention: Retention{Keep: 1, NotFetched: days(100)}})
 	} else if err == nil {
 		_, err = Build(context.Background(), c, Options{})
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,6 +16,20 @@ import (
 	"nestgen/intake/intaketest"
 	"nestgen/internal/killsweep/sweep"
 )
+
+// sweepPoints gives how many calls a sweep tries: as many as KILLSWEEP_POINTS says,
+// 0 for all of them.
+func sweepPoints(points, short int) int {
+	switch v := os.Getenv("KILLSWEEP_POINTS"); {
+	case v == "all":
+		return 0
+	case v != "":
+		points, _ = strconv.Atoi(v)
+	case testing.Short():
+		return short
+	}
+	return points
+}
 
 // A process that stays goes on after a call has failed, also after a sync, which
 // ends all work on what was staged until then: the next upload in it is taken.

@@ -68,7 +68,10 @@ func run(ctx context.Context) error {
 	switch *check {
 	case "none":
 	case "site":
-		s.Check = func(dir string) error { return sweep.CheckSite(filepath.Join(dir, *site)) }
+		s.Check = func(dir string) error {
+			tree := filepath.Join(dir, *site)
+			return errors.Join(sweep.CheckSite(tree), sweep.CheckHistory(tree, filepath.Join(dir, ".killsweep-seen")))
+		}
 	default:
 		s.Check = script(*check)
 	}

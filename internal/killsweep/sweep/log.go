@@ -15,8 +15,42 @@ import (
 	"nestgen/tilelog"
 )
 
+// A log is one of the two of a site, as its checkpoint has it.
+type log struct {
+	tilelog.Checkpoint
+	name  string
+	fetch tilelog.Fetch // of its files, as they are now
+}
+
+// logsOf gives the logs of a site that a checkpoint speaks of. Who signed it is not
+// looked at.
+func logsOf(site string, signed []byte) ([]log, error) {
+	text, _, _ := strings.Cut(string(signed), "\n\n")
+	events, err := tilelog.ParseCheckpoint(text + "\n")
+	if err != nil {
+		return nil, err
+	}
+	pages := tilelog.Checkpoint{Origin: events.Origin}
+	var root string
+	if len(events.Extensions) != 1 {
+		return nil, fmt.Errorf("%s: %q", layout.LogCheckpoint, events.Extensions)
+	}
+	if _, err := fmt.Sscanf(events.Extensions[0], "pages %d %s", &pages.Size, &root); err != nil {
+		return nil, fmt.Errorf("%s: %w", layout.LogCheckpoint, err)
+	}
+	if pages.Root, err = tilelog.ParseHash(root); err != nil {
+		return nil, err
+	}
+	in := func(at func(string) string) tilelog.Fetch {
+		return func(_ context.Context, path string) ([]byte, error) {
+			return os.ReadFile(filepath.Join(site, filepath.FromSlash(at(path))))
+		}
+	}
+	return []log{{events, "events", in(layout.EventTile)}, {pages, "pages", in(layout.PageTile)}}, nil
+}
+
 // checkLogs checks that all files of the logs are there that the checkpoint speaks of,
-// and that they are right. Who signed it is not looked at.
+// and that they are right.
 func checkLogs(site string) error {
 	signed, err := os.ReadFile(filepath.Join(site, layout.LogCheckpoint))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -28,33 +62,64 @@ func checkLogs(site string) error {
 	if err != nil {
 		return err
 	}
-	text, _, _ := strings.Cut(string(signed), "\n\n")
-	c, err := tilelog.ParseCheckpoint(text + "\n")
+	logs, err := logsOf(site, signed)
 	if err != nil {
 		return err
 	}
-	pages := tilelog.Checkpoint{Origin: c.Origin}
-	var root string
-	if len(c.Extensions) != 1 {
-		return fmt.Errorf("%s: %q", layout.LogCheckpoint, c.Extensions)
-	}
-	if _, err := fmt.Sscanf(c.Extensions[0], "pages %d %s", &pages.Size, &root); err != nil {
-		return fmt.Errorf("%s: %w", layout.LogCheckpoint, err)
-	}
-	if pages.Root, err = tilelog.ParseHash(root); err != nil {
-		return err
-	}
-	each := func(int64, []byte) error { return nil }
-	in := func(at func(string) string) tilelog.Fetch {
-		return func(_ context.Context, path string) ([]byte, error) {
-			return os.ReadFile(filepath.Join(site, filepath.FromSlash(at(path))))
+	for _, l := range logs {
+		each := func(int64, []byte) error { return nil }
+		if err := tilelog.Verify(context.Background(), l.fetch, l.Checkpoint, each); err != nil {
+			return fmt.Errorf("log of %s: %w", l.name, err)
 		}
 	}
-	if err := tilelog.Verify(context.Background(), in(layout.EventTile), c, each); err != nil {
-		return fmt.Errorf("log of events: %w", err)
+	return nil
+}
+
+// CheckHistory checks that the logs of a site go on from the checkpoint that was there
+// when it was last asked about the file seen, which remembers it: what was once signed
+// and could be read is never taken back. A site that had no log then may have any.
+func CheckHistory(site, seen string) error {
+	signed, err := os.ReadFile(filepath.Join(site, layout.LogCheckpoint))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	if err := tilelog.Verify(context.Background(), in(layout.PageTile), pages, each); err != nil {
-		return fmt.Errorf("log of pages: %w", err)
+	before, serr := os.ReadFile(seen)
+	switch {
+	case serr != nil && !errors.Is(serr, fs.ErrNotExist):
+		return serr
+	case err != nil && serr != nil:
+		return nil
+	case err != nil:
+		return fmt.Errorf("%s: it is gone", layout.LogCheckpoint)
+	case serr == nil:
+		if err := goesOn(site, before, signed); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(seen, signed, 0o600)
+}
+
+func goesOn(site string, before, signed []byte) error {
+	was, err := logsOf(site, before)
+	if err != nil {
+		return err
+	}
+	is, err := logsOf(site, signed)
+	if err != nil {
+		return err
+	}
+	for i, l := range is {
+		old := was[i]
+		if old.Size > l.Size {
+			return fmt.Errorf("log of %s: %d entries were signed, and now it has %d", l.name, old.Size, l.Size)
+		}
+		root, err := tilelog.Root(old.Size, tilelog.Served(context.Background(), l.fetch, l.Size))
+		if err != nil {
+			return fmt.Errorf("log of %s: %w", l.name, err)
+		}
+		if root != old.Root {
+			return fmt.Errorf("log of %s: its first %d entries are others than were signed", l.name, old.Size)
+		}
 	}
 	return nil
 }

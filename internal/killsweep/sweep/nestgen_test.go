@@ -4,6 +4,7 @@ package sweep
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,6 +21,9 @@ import (
 
 	"nestgen/fetch/fetchtest"
 	"nestgen/intake/intaketest"
+	"nestgen/layout"
+	"nestgen/monitor"
+	"nestgen/trust"
 )
 
 // programDir is where the programs are.
@@ -180,14 +184,37 @@ type scene struct {
 	args  []string
 	setup func(stage) error
 
-	// check judges what a fault has left, in place of [CheckSite].
+	// check judges what a fault has left, in place of [looked].
 	check func(dir string) error
+
+	// lazy says that files come on demand, some of which are not there.
+	lazy bool
+
+	// and judges what a fault has left as well. If nil, nothing does.
+	and func(stage) error
+
+	// trees are folders that come out the same besides the site.
+	trees []string
+
+	// over is what it says, with status 2, when there is nothing left to do; empty if
+	// it never says so.
+	over string
+
+	// healed says that what it has begun is done by the next build too. It is also
+	// tried so, without a second run.
+	healed bool
+
+	// settled has a build follow in any case.
+	settled bool
 
 	// held says that builds change nothing after it, and say so.
 	held bool
 
 	// same is a site that this one is the same as in the end; empty for none.
 	same string
+
+	// then judges what came of it in the end. If nil, nothing does but [scene.final].
+	then func(stage) error
 
 	// short scenes are tried at a few points by every test run.
 	short bool
@@ -221,7 +248,7 @@ func scenes(t *testing.T) []scene {
 		}
 		return err
 	}
-	return []scene{
+	return append(historyScenes(t, server), []scene{
 		{
 			name: "first build", now: today, args: []string{"build", "-q"}, short: true,
 			setup: stage.dropSite,
@@ -313,11 +340,11 @@ text = "be careful"
 			},
 		},
 		{
-			name: "promotion", now: today, args: []string{"promote", "--by", "alice", "alpha", "gamma-ray==2.0", "/", "prod"},
+			name: "promotion", now: today, args: []string{"promote", "--by", "alice", "alpha", "gamma-ray==2.0", "/", "prod"}, healed: true,
 			setup: staged,
 		},
 		{
-			name: "snapshot of then", now: today, args: []string{"snapshot", "create", "then", "--serial", firstSerial, "--by", "alice"}, short: true,
+			name: "snapshot of then", now: today, args: []string{"snapshot", "create", "then", "--serial", firstSerial, "--by", "alice"}, short: true, healed: true,
 			setup: func(s stage) error { return built(s, errors.Join(gone(s), s.write("policy.toml", forbidding))) },
 		},
 		{
@@ -341,24 +368,24 @@ text = "be careful"
 			},
 		},
 		{
-			name: "rollback", now: today, args: []string{"rollback", firstSerial, "--by", "alice"}, short: true, held: true,
+			name: "rollback", now: today, args: []string{"rollback", firstSerial, "--by", "alice"}, short: true, held: true, healed: true,
 			setup: gone,
 		},
 		{
 			name: "first import", now: today, args: []string{"import", "-q", "bundle.tar"}, short: true,
 			setup: func(s stage) error {
-				return errors.Join(s.write("nestgen.toml", settings, "drop/.keep", ""), s.bundled())
+				return errors.Join(s.empty(), s.bundled())
 			},
 			same: "near/site",
 		},
 		{
 			name: "import", now: today, args: []string{"import", "-q", "--allow-removals", "second.tar"}, short: true,
 			setup: func(s stage) error {
-				err := errors.Join(s.write("nestgen.toml", settings, "drop/.keep", ""), s.bundled())
+				err := errors.Join(s.empty(), s.bundled())
 				if err == nil {
 					_, err = s.nestgen(today, "import", "bundle.tar")
 				}
-				return errors.Join(err, s.bundledAgain())
+				return errors.Join(err, s.bundledAgain("--to", "second.tar"))
 			},
 			same: "near/site",
 		},
@@ -382,8 +409,11 @@ text = "be careful"
 			},
 			check: noWorse,
 		},
-	}
+	}...)
 }
+
+// empty makes the sources of a site that has nothing of its own.
+func (s stage) empty() error { return s.write("nestgen.toml", settings, "drop/.keep", "") }
 
 // bundled makes another site, whose key this one trusts, and a bundle of all that it
 // has.
@@ -396,33 +426,37 @@ func (s stage) bundled() error {
 	if err == nil {
 		_, err = s.nestgen(today, "export", "-c", "near/nestgen.toml", "--tag", "far", "--to", "bundle.tar")
 	}
-	if err != nil {
-		return err
+	return errors.Join(err, s.trusts(near))
+}
+
+// trusts has a site trust another one. Two sites of one machine have the same name; they
+// do not mind.
+func (s stage) trusts(other stage) error {
+	own, err := trust.Open(other.path("state/keys")).Own()
+	if err == nil {
+		_, err = s.nestgen(today, "key", "trust", own.Verifier)
 	}
-	key, err := s.nestgen(today, "key", "show", "--json", "-c", "near/nestgen.toml")
-	if err != nil {
-		return err
-	}
-	_, key, _ = strings.Cut(key, `"key":`)
-	key, _, _ = strings.Cut(strings.TrimLeft(key, ` "`), `"`)
-	// Two sites of one machine would have the same name otherwise; they do not mind.
-	_, err = s.nestgen(today, "key", "trust", key)
 	return err
 }
 
 // bundledAgain changes the other site, and makes a bundle of that.
-func (s stage) bundledAgain() error {
-	near := stage{s.path("near")}
+func (s stage) bundledAgain(args ...string) error {
+	err := stage{s.path("near")}.goOn()
+	if err == nil {
+		_, err = s.nestgen(today, append([]string{"export", "-c", "near/nestgen.toml", "--tag", "far"}, args...)...)
+	}
+	return err
+}
+
+// goOn changes a site that [stage.dropSite] has made, and builds it.
+func (s stage) goOn() error {
 	err := errors.Join(
-		near.put("drop", wheel("alpha", "1.2"), wheel("lambda", "1.0")),
-		near.remove("drop/"+egg("beta", "0.3").name, "drop/"+sdist("delta", "4.0").name, "drop/"+sdist("alpha", "1.1").name),
-		near.write("policy.toml", "[[yank]]\nproject = \"alpha\"\nversions = \"==1.0\"\n[[status]]\nproject = \"epsilon\"\nstatus = \"deprecated\"\n"),
+		s.put("drop", wheel("alpha", "1.2"), wheel("lambda", "1.0")),
+		s.remove("drop/"+egg("beta", "0.3").name, "drop/"+sdist("delta", "4.0").name, "drop/"+sdist("alpha", "1.1").name),
+		s.write("policy.toml", "[[yank]]\nproject = \"alpha\"\nversions = \"==1.0\"\n[[status]]\nproject = \"epsilon\"\nstatus = \"deprecated\"\n"),
 	)
 	if err == nil {
-		_, err = near.nestgen(today, "build", "--allow-removals")
-	}
-	if err == nil {
-		_, err = s.nestgen(today, "export", "-c", "near/nestgen.toml", "--tag", "far", "--to", "second.tar")
+		_, err = s.nestgen(today, "build", "--allow-removals")
 	}
 	return err
 }
@@ -615,8 +649,8 @@ func noWorse(dir string) error {
 	return nil
 }
 
-// sweep gives the sweep of a scene.
-func (c scene) sweep(t *testing.T, mode Mode) Sweep {
+// sweep gives the sweep of a scene; once, without a second run.
+func (c scene) sweep(t *testing.T, mode Mode, once bool) Sweep {
 	t.Helper()
 	file, err := program("nestgen")
 	if err != nil {
@@ -627,28 +661,90 @@ func (c scene) sweep(t *testing.T, mode Mode) Sweep {
 		Env:     clock(c.now),
 		Setup:   func(dir string) error { return c.setup(stage{dir}) },
 		Check:   c.check,
-		Ended:   truthful(mode),
-		Final:   c.final(),
+		Done:    c.done,
+		Ended:   c.truthful(mode),
+		Once:    once,
+		Final:   c.final(once),
+		Trees:   append([]string{"site"}, c.trees...),
 		Mode:    mode,
 		Timeout: 5 * time.Minute, // only what hangs takes so long
 		Work:    memory(t),
 	}
-	if s.Check == nil {
-		s.Check = func(dir string) error {
-			site := filepath.Join(dir, "site")
-			return errors.Join(CheckSite(site), CheckTimes(filepath.Join(filepath.Dir(dir), "start", "site"), site))
+	switch {
+	case c.lazy:
+		s.Check = judge
+	case s.Check == nil:
+		s.Check = looked
+	}
+	if c.and != nil {
+		check := s.Check
+		s.Check = func(dir string) error { return errors.Join(check(dir), c.and(stage{dir})) }
+	}
+	if once || c.settled {
+		s.Settle = func(dir string) error {
+			out, err := stage{dir}.nestgen(c.now, "build", "-q", "--allow-removals")
+			if heldBack(out, err) {
+				return nil
+			}
+			return err
 		}
 	}
 	return s
 }
 
+// looked judges a site as its readers see it, and as it was before.
+func looked(dir string) error {
+	site := filepath.Join(dir, "site")
+	return errors.Join(CheckSite(site), CheckTimes(filepath.Join(filepath.Dir(dir), "start", "site"), site), signedOnce(dir))
+}
+
+// signedOnce checks that nothing that the site in a folder has ever signed is taken back.
+func signedOnce(dir string) error {
+	return CheckHistory(filepath.Join(dir, "site"), filepath.Join(dir, "seen"))
+}
+
+// proven looks at the site in a folder from outside, as somebody does who has the key that
+// it began with.
+func proven(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, "site", layout.Log)); errors.Is(err, fs.ErrNotExist) {
+		settings, err := os.ReadFile(filepath.Join(dir, "nestgen.toml"))
+		if err == nil && !strings.Contains(string(settings), "log = false") {
+			err = errors.New("the site has no log")
+		}
+		return err
+	}
+	own, err := trust.Open(filepath.Join(filepath.Dir(dir), "start", "state", "keys")).Own()
+	if errors.Is(err, fs.ErrNotExist) {
+		own, err = trust.Open(filepath.Join(dir, "state", "keys")).Own()
+	}
+	if err != nil {
+		return err
+	}
+	r, err := monitor.Verify(context.Background(), filepath.Join(dir, "site"), own.Verifier, monitor.Options{})
+	if err == nil && !r.Proven() {
+		err = fmt.Errorf("from outside: %d findings, %+v; %+v", len(r.Findings), r.Findings[:min(len(r.Findings), 3)], r.Unanswered)
+	}
+	return err
+}
+
+// heldBack reports whether a build has said that the site is held back.
+func heldBack(out string, err error) bool {
+	e, failed := errors.AsType[*exec.ExitError](err)
+	return failed && e.ExitCode() == 3 && strings.Contains(out, "rolled back to")
+}
+
+// done reports whether a run has said that all is done.
+func (c scene) done(e End) bool {
+	return e.Status == 0 || c.over != "" && e.Status == 2 && strings.Contains(e.Stderr, c.over)
+}
+
 // truthful judges how a run ended that was not killed: 0 with everything done,
 // which the sweep finds out; 7, with a hint, for a fault of the disk, or 3 for
 // one that cost a single file; 130 for a signal.
-func truthful(mode Mode) func(End) error {
+func (c scene) truthful(mode Mode) func(End) error {
 	return func(e End) error {
 		switch {
-		case e.Status == 0, mode == Term && e.Status == 130:
+		case c.done(e), mode == Term && e.Status == 130:
 			return nil
 		case (mode == Kill || mode == Half) && e.Status == killed:
 			return nil
@@ -674,11 +770,15 @@ const (
 // final judges a site when the second run is done: as the sweep saw without a
 // fault, whatever can be asked for of the catalog, nothing left over, nothing
 // to verify and nothing more to do.
-func (c scene) final() func(dir string) error {
+func (c scene) final(once bool) func(dir string) error {
 	want := ""
 	return func(dir string) error {
 		s := stage{dir}
-		if err := CheckSite(s.path("site")); err != nil {
+		look := func(dir string) error { return CheckSite(filepath.Join(dir, "site")) }
+		if c.lazy {
+			look = judge
+		}
+		if err := errors.Join(look(dir), signedOnce(dir)); err != nil {
 			return err
 		}
 		for _, left := range []string{"state/stage", "state/partial"} {
@@ -695,7 +795,7 @@ func (c scene) final() func(dir string) error {
 		if err != nil {
 			return err
 		}
-		if want == "" {
+		if want == "" || once { // it may not have been done at all
 			want = got
 		}
 		if got != want {
@@ -704,10 +804,18 @@ func (c scene) final() func(dir string) error {
 		if out, err := s.nestgen(c.now, "verify", "-q"); err != nil || out != "" {
 			return fmt.Errorf("verify says %q, %w", out, err)
 		}
+		if err := proven(dir); err != nil {
+			return err
+		}
+		if c.then != nil {
+			if err := c.then(s); err != nil {
+				return err
+			}
+		}
 		out, err := s.nestgen(c.now, "build")
-		if e, failed := errors.AsType[*exec.ExitError](err); c.held && failed && e.ExitCode() == 3 && strings.Contains(out, "rolled back to") {
+		if (c.held || once) && heldBack(out, err) {
 			err = nil
-		} else if c.held {
+		} else if c.held && !once {
 			return fmt.Errorf("a third run does not say that the site is held back: %q, %w", out, err)
 		}
 		if err != nil || !strings.Contains(out, "nothing to do") {
@@ -750,20 +858,26 @@ func TestNestgen(t *testing.T) {
 		}
 		t.Run(c.name, func(t *testing.T) {
 			for _, h := range hits {
-				if !long && !h.short {
-					continue
+				for _, once := range []bool{false, true} {
+					if !long && (!h.short || once && h.mode != Kill) || once && !c.healed {
+						continue
+					}
+					name := h.name
+					if once {
+						name += ", once"
+					}
+					t.Run(name, func(t *testing.T) {
+						s := c.sweep(t, h.mode, once)
+						s.Errno, s.Lasting, s.Points = h.errno, h.lasts, points
+						r := run(t, s)
+						if len(r.Failures) > 0 {
+							t.Error("it does not survive")
+						}
+						if r.Hit < r.Cases*9/10 {
+							t.Errorf("only %d of %d faults took place", r.Hit, r.Cases)
+						}
+					})
 				}
-				t.Run(h.name, func(t *testing.T) {
-					s := c.sweep(t, h.mode)
-					s.Errno, s.Lasting, s.Points = h.errno, h.lasts, points
-					r := run(t, s)
-					if len(r.Failures) > 0 {
-						t.Error("it does not survive")
-					}
-					if r.Hit < r.Cases*9/10 {
-						t.Errorf("only %d of %d faults took place", r.Hit, r.Cases)
-					}
-				})
 			}
 		})
 	}
@@ -833,7 +947,7 @@ func TestInterrupt(t *testing.T) {
 			if _, err := s.nestgen(today, "build", "-q"); err != nil {
 				t.Fatal(err)
 			}
-			if err := (scene{now: today}).final()(s.dir); err != nil {
+			if err := (scene{now: today}).final(false)(s.dir); err != nil {
 				t.Error(err)
 			}
 		})
@@ -847,20 +961,23 @@ func TestNestgenPowerCut(t *testing.T) {
 	if !long {
 		t.Skip("only in the long form: with KILLSWEEP_POINTS set to a number or all")
 	}
-	for name, flag := range map[string]int{"log written": withLog, "log lost": withoutLog} {
+	eachCut(t, func(t *testing.T, cut cut, d *disk) {
 		for _, c := range scenes(t) {
-			t.Run(name+", "+c.name, func(t *testing.T) {
-				d := newDisk(t)
-				s := c.sweep(t, Kill)
+			t.Run(c.name, func(t *testing.T) {
+				s := c.sweep(t, Kill, false)
 				s.Work = filepath.Join(d.dir, "work")
-				s.Cut = func() error { return d.cut(flag) }
+				s.Cut = func() error { return cut.do(d) }
 				s.Points = points
-				if r := run(t, s); len(r.Failures) > 0 {
+				r := run(t, s)
+				if len(r.Failures) > 0 {
 					t.Error("it does not survive")
+				}
+				if err := os.RemoveAll(s.Work); err != nil {
+					t.Fatal(err)
 				}
 			})
 		}
-	}
+	})
 }
 
 // A signal while a huge file is read does not wait for the file's end, which

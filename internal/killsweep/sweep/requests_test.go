@@ -358,7 +358,7 @@ func judge(dir string) error {
 	site := filepath.Join(dir, "site")
 	index := &copied{of: filepath.Join(dir, "state", "catalog.db")}
 	defer index.close()
-	return errors.Join(CheckLazySite(site, index.announced), CheckTimes(filepath.Join(filepath.Dir(dir), "start", "site"), site))
+	return errors.Join(CheckLazySite(site, index.announced), CheckTimes(filepath.Join(filepath.Dir(dir), "start", "site"), site), signedOnce(dir))
 }
 
 // copied is a catalog that is read beside its own place, so that nobody who comes
@@ -435,6 +435,9 @@ func (c requestScene) final(s stage) error {
 	}
 	if out, err := s.nestgen(c.clock(), "verify", "-q"); err != nil || out != "" {
 		return fmt.Errorf("verify says %q, %w", out, err)
+	}
+	if err := proven(s.dir); err != nil {
+		return err
 	}
 	remnants := []string{"state/partial", "state/demand", "uploads/.incoming"}
 	for _, dir := range remnants {
@@ -521,19 +524,21 @@ func TestRequestsPowerCut(t *testing.T) {
 	if !long {
 		t.Skip("only in the long form: with KILLSWEEP_POINTS set to a number or all")
 	}
-	for name, flag := range map[string]int{"log written": withLog, "log lost": withoutLog} {
+	eachCut(t, func(t *testing.T, cut cut, d *disk) {
 		for _, c := range requestScenes(t) {
 			for _, once := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%s, %s, once %v", name, c.name, once), func(t *testing.T) {
-					d := newDisk(t)
+				t.Run(fmt.Sprintf("%s, once %v", c.name, once), func(t *testing.T) {
 					s := c.sweep(t, Kill, filepath.Join(d.dir, "work"))
-					s.Cut = func() error { return d.cut(flag) }
+					s.Cut = func() error { return cut.do(d) }
 					s.Points, s.Once = points, once
 					if r := run(t, s); len(r.Failures) > 0 {
 						t.Error("it does not survive")
 					}
+					if err := os.RemoveAll(s.Work); err != nil {
+						t.Fatal(err)
+					}
 				})
 			}
 		}
-	}
+	})
 }

@@ -17,10 +17,13 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/blake2b"
 	"golang.org/x/net/html"
+
+	"nestgen/layout"
 )
 
 // CheckSite judges a site as its readers would at this moment, in whatever
@@ -114,9 +117,11 @@ func (c *checker) look(rel string, d fs.DirEntry) error {
 	return nil
 }
 
-// folder refuses an empty folder among the projects: web servers answer 403.
+// folder refuses an empty folder among the projects: web servers answer 403. Those of an
+// index that have no page of their own may be empty.
 func (c *checker) folder(rel string) error {
-	if n := strings.Count(rel, "/"); n == 0 || strings.HasPrefix(rel, "packages/") {
+	top, below, inside := strings.Cut(rel, "/")
+	if !inside || top == "packages" || isShelf(below) && below != layout.Simple && !isShelf(top) {
 		return nil
 	}
 	es, err := os.ReadDir(filepath.Join(c.site, rel))
@@ -124,6 +129,11 @@ func (c *checker) folder(rel string) error {
 		err = fmt.Errorf("%s: an empty folder", rel)
 	}
 	return err
+}
+
+// isShelf reports whether a folder of an index has one for each project.
+func isShelf(name string) bool {
+	return slices.Contains([]string{layout.Simple, layout.People, layout.Legacy}, name)
 }
 
 // companions are what may stand beside a file of the store.

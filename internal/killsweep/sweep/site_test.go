@@ -64,6 +64,9 @@ func TestCheckSite(t *testing.T) {
 		{"temporary name", "simple/foo/index.html.tmp", "x", "temporary"},
 		{"hidden name", "simple/.foo/index.html", html(""), "temporary"},
 		{"empty folder", "simple/bar/", "", "empty folder"},
+		{"empty folder of a project in an index", "prod/pypi/bar/", "", "empty folder"},
+		{"project with the name of a folder", "simple/project/", "", "empty folder"},
+		{"index without projects", "prod/project/", "", ""},
 		{"half a sibling", "simple/foo/index.html.gz", "\x1f\x8b\x08", "index.html.gz"},
 	}
 	for _, tt := range tests {
