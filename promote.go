@@ -117,6 +117,10 @@ func (s *site) promote(ctx context.Context, p Promotion) (*Promoted, error) {
 		}
 	}
 	chosen, err := s.chosen(ctx, p)
+	if errors.Is(err, ErrSettings) && !s.opts.DryRun {
+		// A run that died may have done it, and not come to publish it.
+		return nil, errors.Join(err, s.publish(ctx))
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package nestgen
 
 import (
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -231,6 +232,30 @@ func TestAPromotedFileStays(t *testing.T) {
 	if stored() {
 		t.Error("the bytes are still there after their grace")
 	}
+	w.whole()
+}
+
+// What a run has taken back that died before it was published is published by the next
+// one, which finds nothing left to take back.
+func TestAPromotionThatADeadRunTookBack(t *testing.T) {
+	w := newStaged(t, fetchtest.New(t, wheel("a", "1.0", intaketest.Opts{})))
+	w.write("allowlist.txt", "a\n")
+	w.build(0)
+	w.promote("/", "prod", "a")
+	p := Promotion{Targets: w.targets("a"), To: "prod", Remove: true}
+	s, err := open(w.Config, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	chosen, err := s.chosen(t.Context(), p)
+	if err = errors.Join(err, s.notePromotion(t.Context(), p, chosen, new(Promoted)), s.close()); err != nil {
+		t.Fatal(err)
+	}
+	w.listsIn("prod", a1)
+	if _, err := Promote(t.Context(), w.Config, Options{}, p); Status(err) != 2 || !strings.Contains(err.Error(), "no such file was promoted") {
+		t.Errorf("taken back again: %v", err)
+	}
+	w.listsIn("prod")
 	w.whole()
 }
 
