@@ -26,11 +26,7 @@ Exit status: 0 if nothing is affected, 3 if something is; the others as below.`,
 		Args: cobra.NoArgs,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print a JSON object")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := s.load()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = s.with(func(cmd *cobra.Command, c nestgen.Config, _ []string) error {
 		a, err := c.Audit(cmd.Context())
 		if err != nil {
 			return err
@@ -46,7 +42,7 @@ Exit status: 0 if nothing is affected, 3 if something is; the others as below.`,
 			return status(exitKept)
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 

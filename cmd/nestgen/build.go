@@ -74,7 +74,7 @@ next whole run does the rest.`,
 				return err
 			}
 		} else {
-			t.problems(r, *quiet)
+			t.problems(r.Problems, *quiet)
 			if !*quiet {
 				fmt.Fprintln(t.out, summary(r))
 			}

@@ -34,11 +34,7 @@ status 3. A bundle that does not begin where the last one ended is refused.`,
 	ack := f.String("ack", "", "write an acknowledgement to `FILE`, for the other site")
 	quiet := f.BoolP("quiet", "q", false, "print nothing when all is well")
 	asJSON := f.Bool("json", false, "print what was done as JSON")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := s.load()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = s.with(func(cmd *cobra.Command, c nestgen.Config, args []string) error {
 		t := newTerminal(cmd.OutOrStdout(), cmd.ErrOrStderr())
 		bars := t.progress(!*quiet)
 		o := nestgen.Options{DryRun: *dry, AllowRemovals: *removals, Progress: bars}
@@ -61,12 +57,12 @@ status 3. A bundle that does not begin where the last one ended is refused.`,
 			return err
 		}
 		return status(done.Report.Status)
-	}
+	})
 	return cmd
 }
 
 func printImported(t *terminal, d *nestgen.Imported, quiet bool) {
-	t.problems(d.Report, quiet)
+	t.problems(d.Report.Problems, quiet)
 	if quiet {
 		return
 	}

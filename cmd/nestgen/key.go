@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -76,11 +75,7 @@ the setting "base_url", or else it is the name of this machine.`,
 	}
 	name := cmd.Flags().String("name", "", "the `name` of the key")
 	asJSON := cmd.Flags().Bool("json", false, "print the key as JSON")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := s.load()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = s.with(func(cmd *cobra.Command, c nestgen.Config, _ []string) error {
 		if cmd.Flags().Changed("name") {
 			if err := trust.CheckName(*name); err != nil {
 				return &usageError{fmt.Errorf("--name: %w", err)}
@@ -97,7 +92,7 @@ the setting "base_url", or else it is the name of this machine.`,
 			fmt.Fprintf(cmd.ErrOrStderr(), "nestgen: hint: others trust this site with\n  nestgen key trust '%s'\n", o.Verifier)
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -110,17 +105,13 @@ key trust", and its fingerprint to the standard error.`,
 		Args: cobra.NoArgs,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print the key as JSON")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := s.load()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = s.with(func(cmd *cobra.Command, c nestgen.Config, _ []string) error {
 		o, err := nestgen.OwnKey(c)
 		if err != nil {
 			return err
 		}
 		return printKey(cmd, o.Key(), *asJSON)
-	}
+	})
 	return cmd
 }
 
@@ -133,11 +124,7 @@ show" prints there, and may have a # and a comment behind it. Compare the
 fingerprint with somebody there before, not by the way that the line came.`,
 		Example: `  nestgen key trust 'packages.example.org+a2c4e6f8+AQ... # by telephone, Ann'`,
 		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := s.load()
-			if err != nil {
-				return err
-			}
+		RunE: s.with(func(cmd *cobra.Command, c nestgen.Config, args []string) error {
 			k, err := trust.ParseLine(args[0])
 			if err != nil {
 				return &usageError{err}
@@ -152,7 +139,7 @@ fingerprint with somebody there before, not by the way that the line came.`,
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, fingerprint %s\n", done, k.ID(), k.Fingerprint())
 			return err
-		},
+		}),
 	}
 }
 
@@ -165,11 +152,7 @@ keys of that name, or a hash, NAME+HASH, or a whole line, for one. What came in
 under a key before stays. If one of several is not there, none is removed.`,
 		Example: `  nestgen key distrust packages.example.org`,
 		Args:    cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := s.load()
-			if err != nil {
-				return err
-			}
+		RunE: s.with(func(cmd *cobra.Command, c nestgen.Config, args []string) error {
 			removed, err := c.Keys().Distrust(args...)
 			if errors.Is(err, fs.ErrNotExist) {
 				return &usageError{fmt.Errorf("%w: see \"nestgen key list\"", err)}
@@ -183,7 +166,7 @@ under a key before stays. If one of several is not there, none is removed.`,
 				}
 			}
 			return nil
-		},
+		}),
 	}
 }
 
@@ -197,30 +180,19 @@ show" prints.`,
 		Args: cobra.NoArgs,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print one JSON object a line")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := s.load()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = s.with(func(cmd *cobra.Command, c nestgen.Config, _ []string) error {
 		keys, err := c.Keys().Trusted()
 		if err != nil {
 			return nestgen.KeyFault(err)
 		}
-		if *asJSON {
-			for _, k := range keys {
-				if err := writeJSON(cmd.OutOrStdout(), lineOf(k), ""); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-		fmt.Fprintln(w, "NAME\tHASH\tFINGERPRINT\tCOMMENT")
+		w := newTable(cmd.OutOrStdout(), *asJSON, "NAME\tHASH\tFINGERPRINT\tCOMMENT")
 		for _, k := range keys {
-			fmt.Fprintf(w, "%s\t%08x\t%s\t%s\n", k.Name, k.Hash, k.Fingerprint(), tame.Text(k.Comment))
+			if err := w.line(lineOf(k), "%s\t%08x\t%s\t%s", k.Name, k.Hash, k.Fingerprint(), tame.Text(k.Comment)); err != nil {
+				return err
+			}
 		}
-		return w.Flush()
-	}
+		return w.end()
+	})
 	return cmd
 }
 
@@ -246,16 +218,12 @@ new one by hand.`,
 		Args: cobra.NoArgs,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print the new key as JSON")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := s.load()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = s.with(func(cmd *cobra.Command, c nestgen.Config, _ []string) error {
 		r, err := nestgen.RotateKey(cmd.Context(), c, nestgen.Options{})
 		if err != nil {
 			return err
 		}
-		newTerminal(cmd.OutOrStdout(), cmd.ErrOrStderr()).problems(&nestgen.Report{Problems: r.Problems}, false)
+		newTerminal(cmd.OutOrStdout(), cmd.ErrOrStderr()).problems(r.Problems, false)
 		k, err := trust.ParseKey(r.New)
 		if err != nil {
 			return err
@@ -264,6 +232,6 @@ new one by hand.`,
 			return writeJSON(cmd.OutOrStdout(), rotatedKey{lineOf(k), r.Old, r.Event}, "")
 		}
 		return printKey(cmd, k, false)
-	}
+	})
 	return cmd
 }

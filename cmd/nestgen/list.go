@@ -31,33 +31,22 @@ yet: its project and name, when it may, and what holds it.`,
 	asJSON := cmd.Flags().Bool("json", false, "print one JSON object a line")
 	index := cmd.Flags().String("index", "/", "the `NAME` of an [[index]], or snapshots/TAG; / is the site's own")
 	held := cmd.Flags().Bool("held", false, "list what may not come in yet")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := s.load()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = s.with(func(cmd *cobra.Command, c nestgen.Config, _ []string) error {
 		if *held {
 			return listHeld(cmd, c, *asJSON)
 		}
-		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-		if !*asJSON {
-			fmt.Fprintln(w, "PROJECT\tNEWEST\tFILES\tSIZE\tSOURCE\tSTATUS")
-		}
+		w := newTable(cmd.OutOrStdout(), *asJSON, "PROJECT\tNEWEST\tFILES\tSIZE\tSOURCE\tSTATUS")
 		for p, err := range nestgen.List(cmd.Context(), c, *index) {
 			if err != nil {
+				return errors.Join(w.end(), err)
+			}
+			l := listed(p)
+			if err := w.line(l, "%s\t%s\t%d\t%s\t%s\t%s", l.Project, l.Newest, l.Files, bytesText(l.Bytes), tame.Text(l.Source), l.Status); err != nil {
 				return err
 			}
-			line := listed(p)
-			if *asJSON {
-				if err := writeJSON(cmd.OutOrStdout(), line, ""); err != nil {
-					return err
-				}
-				continue
-			}
-			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\n", line.Project, line.Newest, line.Files, bytesText(line.Bytes), tame.Text(line.Source), line.Status)
 		}
-		return w.Flush()
-	}
+		return w.end()
+	})
 	return cmd
 }
 
@@ -78,25 +67,18 @@ func listHeld(cmd *cobra.Command, c nestgen.Config, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-	if !asJSON {
-		fmt.Fprintln(w, "PROJECT\tFILE\tUNTIL\tHELD BY")
-	}
+	w := newTable(cmd.OutOrStdout(), asJSON, "PROJECT\tFILE\tUNTIL\tHELD BY")
 	for _, h := range held {
-		if asJSON {
-			line := heldLine{string(h.Project), h.Version, h.Filename, h.Source, h.Rule, h.Reason, timeOf(h.Uploaded), timeOf(h.Until)}
-			if err := writeJSON(cmd.OutOrStdout(), line, ""); err != nil {
-				return err
-			}
-			continue
-		}
 		until := "a person decides"
 		if h.Until != 0 {
 			until = time.UnixMicro(h.Until).UTC().Format(time.DateOnly+" 15:04") + " UTC"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s: %s\n", h.Project, tame.Text(h.Filename), until, tame.Text(h.Rule), tame.Text(h.Reason))
+		l := heldLine{string(h.Project), h.Version, h.Filename, h.Source, h.Rule, h.Reason, timeOf(h.Uploaded), timeOf(h.Until)}
+		if err := w.line(l, "%s\t%s\t%s\t%s: %s", h.Project, tame.Text(h.Filename), until, tame.Text(h.Rule), tame.Text(h.Reason)); err != nil {
+			return err
+		}
 	}
-	return w.Flush()
+	return w.end()
 }
 
 // timeOf writes a time given in microseconds since 1970 UTC; nil for none.
@@ -158,11 +140,7 @@ check it: nestgen verify --proof.`,
 		Args: cobra.ExactArgs(1),
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print a JSON object")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := s.load()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = s.with(func(cmd *cobra.Command, c nestgen.Config, args []string) error {
 		if _, err := packaging.ParseFilename(args[0], ""); err == nil {
 			h, err := nestgen.ShowFile(cmd.Context(), c, args[0])
 			if !errors.Is(err, fs.ErrNotExist) {
@@ -188,7 +166,7 @@ check it: nestgen verify --proof.`,
 			return writeJSON(cmd.OutOrStdout(), shown(p, events), "  ")
 		}
 		return printProject(cmd, p, events)
-	}
+	})
 	return cmd
 }
 

@@ -32,16 +32,13 @@ Exit status: 3 if there is no such set of versions, else as below.`,
 	output := f.StringP("output", "o", "-", "`FILE` for the lock; - is the standard output")
 	constraints := f.String("constraints", "", "`FILE` for constraints; with it alone no lock is written")
 	lists := f.StringArray("list", nil, "lock the lines of this allowlist `FILE` only; may be repeated")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := s.load()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = s.with(func(cmd *cobra.Command, c nestgen.Config, args []string) error {
 		dir := "."
 		if *output != "-" {
 			dir = filepath.Dir(*output)
 		}
-		if dir, err = filepath.Abs(dir); err != nil {
+		dir, err := filepath.Abs(dir)
+		if err != nil {
 			return err
 		}
 		frozen, err := nestgen.Lock(cmd.Context(), c, nestgen.LockOptions{Environments: args, Lists: *lists, Dir: dir})
@@ -57,7 +54,7 @@ Exit status: 3 if there is no such set of versions, else as below.`,
 			}
 		}
 		return writeFrozen(cmd.OutOrStdout(), *output, frozen, lockfile.WritePylock)
-	}
+	})
 	return cmd
 }
 

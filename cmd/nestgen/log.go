@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -50,11 +49,7 @@ Verbs: ` + verbList() + `.`,
 	files := f.Bool("files", false, "print a line for every event")
 	asJSON := f.Bool("json", false, "print one JSON object a line, the oldest first")
 	reverse := f.Bool("reverse", false, "print in the other order")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := s.load()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = s.with(func(cmd *cobra.Command, c nestgen.Config, args []string) error {
 		q := nestgen.LogQuery{Limit: *limit, OldestFirst: *asJSON != *reverse}
 		names, err := projectNames(args)
 		if err != nil {
@@ -96,16 +91,12 @@ Verbs: ` + verbList() + `.`,
 			q.Limit = 0
 		}
 		t := newTerminal(cmd.OutOrStdout(), cmd.ErrOrStderr())
-		switch {
-		case *asJSON:
-			err = logJSON(t, nestgen.Log(cmd.Context(), c, q))
-		case *files:
-			err = logEvents(t, nestgen.Log(cmd.Context(), c, q), cmd.Flags().Changed("limit"), q.Limit)
-		default:
-			err = logChanges(t, nestgen.LogChanges(cmd.Context(), c, q), cmd.Flags().Changed("limit"), q.Limit)
+		asked := cmd.Flags().Changed("limit")
+		if *asJSON || *files {
+			return logEvents(t, nestgen.Log(cmd.Context(), c, q), *asJSON, asked, q.Limit)
 		}
-		return err
-	}
+		return logChanges(t, nestgen.LogChanges(cmd.Context(), c, q), asked, q.Limit)
+	})
 	return cmd
 }
 
@@ -129,71 +120,34 @@ type logLine struct {
 	Reason   string         `json:"reason,omitempty"`
 }
 
-func logJSON(t *terminal, events iter.Seq2[catalog.Event, error]) error {
+func logEvents(t *terminal, events iter.Seq2[catalog.Event, error], asJSON, asked bool, limit int) error {
+	w := newTable(t.out, asJSON, "SERIAL\tTIME\tVERB\tPROJECT\tFILE\tSOURCE\tREASON")
+	n := 0
 	for e, err := range events {
 		if err != nil {
-			return err
+			return errors.Join(w.end(), err)
 		}
+		n++
 		l := logLine{Serial: e.Serial, Time: time.UnixMicro(e.Time).UTC().Format(time.RFC3339Nano), Verb: e.Verb, Project: e.Project, Filename: e.Filename, Source: e.Source, Reason: e.Reason}
 		if !e.SHA256.IsZero() {
 			l.SHA256 = e.SHA256.String()
 		}
-		if err := writeJSON(t.out, l, ""); err != nil {
+		if err := w.line(l, "%d\t%s\t%s\t%s\t%s\t%s\t%s", e.Serial, secondText(e.Time), e.Verb, e.Project, tame.Text(e.Filename), tame.Text(e.Source), tame.Text(e.Reason)); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-// A logTable writes lines with the same columns below their heads, some at a time, so
-// that a long history comes at once. Without a line there are no heads.
-type logTable struct {
-	*tabwriter.Writer
-	heads string
-	lines int
-}
-
-func newLogTable(t *terminal, heads string) *logTable {
-	return &logTable{tabwriter.NewWriter(t.out, 0, 8, 2, ' ', 0), heads, 0}
-}
-
-func (w *logTable) line(format string, args ...any) error {
-	if w.lines == 0 {
-		fmt.Fprintln(w, w.heads)
-	}
-	if _, err := fmt.Fprintf(w, format+"\n", args...); err != nil {
-		return err
-	}
-	if w.lines++; w.lines%1000 == 0 {
-		return w.Flush()
-	}
-	return nil
-}
-
-func logEvents(t *terminal, events iter.Seq2[catalog.Event, error], asked bool, limit int) error {
-	w := newLogTable(t, "SERIAL\tTIME\tVERB\tPROJECT\tFILE\tSOURCE\tREASON")
-	n := 0
-	for e, err := range events {
-		if err != nil {
-			return errors.Join(w.Flush(), err)
-		}
-		n++
-		if err := w.line("%d\t%s\t%s\t%s\t%s\t%s\t%s", e.Serial, secondText(e.Time), e.Verb, e.Project, tame.Text(e.Filename), tame.Text(e.Source), tame.Text(e.Reason)); err != nil {
-			return err
-		}
-	}
-	return errors.Join(w.Flush(), t.moreInLog(n, asked, limit))
+	return errors.Join(w.end(), t.moreInLog(n, asked, limit))
 }
 
 // logColours are those of the tones of a line.
 var logColours = map[string]string{"good": green, "warn": yellow, "bad": red}
 
 func logChanges(t *terminal, changes iter.Seq2[nestgen.LoggedChange, error], asked bool, limit int) error {
-	w := newLogTable(t, "SERIAL\tTIME\tPROJECT\tWHAT")
+	w := newTable(t.out, false, "SERIAL\tTIME\tPROJECT\tWHAT")
 	n := 0
 	for c, err := range changes {
 		if err != nil {
-			return errors.Join(w.Flush(), err)
+			return errors.Join(w.end(), err)
 		}
 		n++
 		serials := fmt.Sprint(c.First)
@@ -204,13 +158,13 @@ func logChanges(t *terminal, changes iter.Seq2[nestgen.LoggedChange, error], ask
 		for _, l := range c.Lines {
 			// Nothing comes after the colour that would have to stand below something.
 			text := t.paintOut(logColours[string(l.Tone())], tame.Text(l.String()))
-			if err := w.line("%s\t%s\t%s\t%s", serials, at, project, text); err != nil {
+			if err := w.line(nil, "%s\t%s\t%s\t%s", serials, at, project, text); err != nil {
 				return err
 			}
 			serials, at, project = "", "", ""
 		}
 	}
-	return errors.Join(w.Flush(), t.moreInLog(n, asked, limit))
+	return errors.Join(w.end(), t.moreInLog(n, asked, limit))
 }
 
 // moreInLog says to somebody who watches that there may be more of the history.

@@ -75,7 +75,7 @@ func TestLogEndsWithAFault(t *testing.T) {
 	failing := func(yield func(catalog.Event, error) bool) {
 		_ = yield(catalog.Event{Serial: 1, Time: 1, Verb: "add", Project: "foo", Filename: "foo-1.tar.gz\x07", Reason: "a\nb"}, nil) && yield(catalog.Event{}, fault)
 	}
-	if err := logEvents(&terminal{out: &out}, failing, false, 0); !errors.Is(err, fault) {
+	if err := logEvents(&terminal{out: &out}, failing, false, false, 0); !errors.Is(err, fault) {
 		t.Errorf("%v", err)
 	}
 	if s := out.String(); strings.Count(s, "\n") != 2 || !strings.Contains(s, "foo-1.tar.gz\uFFFD") || !strings.Contains(s, "a\uFFFDb") {

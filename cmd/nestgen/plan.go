@@ -32,11 +32,7 @@ like an accident.`,
 	allow := f.Bool("allow-removals", false, "plan a build with --allow-removals")
 	why := f.Bool("why", false, "say why, for every file")
 	asJSON := f.Bool("json", false, "print the report as JSON")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := s.load()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = s.with(func(cmd *cobra.Command, c nestgen.Config, args []string) error {
 		only, err := projectNames(args)
 		if err != nil {
 			return err
@@ -62,14 +58,14 @@ like an accident.`,
 			if _, err := io.WriteString(t.out, p.text.String()); err != nil {
 				return err
 			}
-			t.problems(r, false)
+			t.problems(r.Problems, false)
 			fmt.Fprintln(t.out, summary(r))
 		}
 		if r.Status == exitDone && r.Added.Count+r.Changed.Count+r.Withdrawn.Count+r.Relinked > 0 {
 			return status(exitChanges)
 		}
 		return status(r.Status)
-	}
+	})
 	return cmd
 }
 

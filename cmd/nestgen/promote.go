@@ -2,12 +2,12 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"iter"
 	"os"
 	"os/user"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -59,21 +59,15 @@ Either everything that is named is promoted or nothing.
 		}
 		return nil
 	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := s.load()
-		if err != nil {
-			return err
-		}
-		p := nestgen.Promotion{Remove: *remove, Who: *by, Why: *reason}
-		if p.Who == "" {
-			p.Who = userName()
-		}
+	cmd.RunE = s.with(func(cmd *cobra.Command, c nestgen.Config, args []string) error {
+		p := nestgen.Promotion{Remove: *remove, Who: cmp.Or(*by, userName()), Why: *reason}
 		last := len(args) - 1
 		p.To, args = args[last], args[:last]
 		if !*remove {
 			last := len(args) - 1
 			p.From, args = args[last], args[:last]
 		}
+		var err error
 		if p.Targets, err = targets(args, *lists); err != nil {
 			return &usageError{err}
 		}
@@ -88,7 +82,7 @@ Either everything that is named is promoted or nothing.
 		if *asJSON {
 			err = writeJSON(t.out, done, "  ")
 		} else {
-			t.problems(&nestgen.Report{Problems: done.Problems}, false)
+			t.problems(done.Problems, false)
 			err = printPromoted(t, done, *remove, p.To)
 		}
 		if err != nil {
@@ -100,7 +94,7 @@ Either everything that is named is promoted or nothing.
 			}
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -201,13 +195,9 @@ Exit status: 0 if they list the same, 10 if not, else as below.`,
 		Args:    cobra.ExactArgs(2),
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print one JSON object a line")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := s.load()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = s.with(func(cmd *cobra.Command, c nestgen.Config, args []string) error {
 		return printDiff(cmd, nestgen.Diff(cmd.Context(), c, args[0], args[1]), *asJSON)
-	}
+	})
 	return cmd
 }
 
@@ -215,30 +205,27 @@ Exit status: 0 if they list the same, 10 if not, else as below.`,
 // whether they do.
 func printDiff(cmd *cobra.Command, differences iter.Seq2[nestgen.Difference, error], asJSON bool) error {
 	differ := false
-	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
+	w := newTable(cmd.OutOrStdout(), asJSON, diffHeads)
 	for d, err := range differences {
 		if err != nil {
 			return err
 		}
-		if asJSON {
-			if err := writeJSON(cmd.OutOrStdout(), d, ""); err != nil {
-				return err
-			}
-		} else {
-			if !differ {
-				fmt.Fprintln(w, " \tPROJECT\tVERSION\tFILE\tWHAT")
-			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", signs[d.Change], d.Project, tame.Text(d.Version), tame.Text(d.Filename), tame.Text(d.Text))
+		if err := printDifference(w, d); err != nil {
+			return err
 		}
 		differ = true
 	}
-	if err := w.Flush(); err != nil {
+	if err := w.end(); err != nil || !differ {
 		return err
 	}
-	if differ {
-		return status(exitChanges)
-	}
-	return nil
+	return status(exitChanges)
+}
+
+// diffHeads stand above what printDifference prints.
+const diffHeads = " \tPROJECT\tVERSION\tFILE\tWHAT"
+
+func printDifference(w *table, d nestgen.Difference) error {
+	return w.line(d, "%s\t%s\t%s\t%s\t%s", signs[d.Change], d.Project, tame.Text(d.Version), tame.Text(d.Filename), tame.Text(d.Text))
 }
 
 var signs = map[string]string{nestgen.AddedFile: "+", nestgen.RemovedFile: "-", nestgen.ChangedFile: "~"}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -26,11 +25,7 @@ as needing nothing, and named.
 Exit status: 3 if a line does not install, else as below.`,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print what was found as JSON")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := s.load()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = s.with(func(cmd *cobra.Command, c nestgen.Config, args []string) error {
 		proofs, err := nestgen.Prove(cmd.Context(), c, args, nil)
 		if err != nil {
 			return err
@@ -46,16 +41,17 @@ Exit status: 3 if a line does not install, else as below.`,
 			}
 			return proven(missing)
 		}
-		w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-		fmt.Fprintln(w, "ENVIRONMENT\tLINES\tPROJECTS\tRESULT")
+		w := newTable(out, false, "ENVIRONMENT\tLINES\tPROJECTS\tRESULT")
 		for _, p := range proofs {
 			result := "every line installs"
 			if n := len(p.Missing); n > 0 {
 				result = fmt.Sprintf("%d of %s fail", n, count(int64(p.Lines), "line"))
 			}
-			fmt.Fprintf(w, "%s\t%d\t%d\t%s\n", tame.Text(p.Environment), p.Lines, p.Projects, result)
+			if err := w.line(nil, "%s\t%d\t%d\t%s", tame.Text(p.Environment), p.Lines, p.Projects, result); err != nil {
+				return err
+			}
 		}
-		if err := w.Flush(); err != nil {
+		if err := w.end(); err != nil {
 			return err
 		}
 		for _, p := range proofs {
@@ -71,7 +67,7 @@ Exit status: 3 if a line does not install, else as below.`,
 			}
 		}
 		return proven(missing)
-	}
+	})
 	return cmd
 }
 

@@ -1,11 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -69,9 +68,7 @@ nothing is done, and the files are named, unless --force goes back without them.
 		if err != nil {
 			return err
 		}
-		if r.Who = *by; r.Who == "" {
-			r.Who = userName()
-		}
+		r.Who = cmp.Or(*by, userName())
 		t := newTerminal(cmd.OutOrStdout(), cmd.ErrOrStderr())
 		switch {
 		case *end:
@@ -109,7 +106,7 @@ func backing(d *nestgen.RollbackDone) string {
 }
 
 func printRollback(t *terminal, d *nestgen.RollbackDone) error {
-	t.problems(&nestgen.Report{Problems: d.Problems}, false)
+	t.problems(d.Problems, false)
 	for _, f := range d.Gone {
 		fmt.Fprintf(t.err, "nestgen: %s: its bytes are gone; the index is without it\n", tame.Text(f))
 	}
@@ -121,7 +118,13 @@ func printRollback(t *terminal, d *nestgen.RollbackDone) error {
 	}
 	switch {
 	case d.DryRun:
-		if err := printChanges(t.out, d.Changes); err != nil {
+		w := newTable(t.out, false, diffHeads)
+		for _, c := range d.Changes {
+			if err := printDifference(w, c); err != nil {
+				return err
+			}
+		}
+		if err := w.end(); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(t.out, "back to %s would be: %s\n", d.State(), backing(d))
@@ -132,18 +135,6 @@ func printRollback(t *terminal, d *nestgen.RollbackDone) error {
 	}
 	_, err := fmt.Fprintf(t.out, "done; %s written, %d unchanged, %d removed\nthe site is held back until \"nestgen rollback --end\"\n", count(int64(d.Pages.Written), "page"), d.Pages.Unchanged, d.Pages.Removed)
 	return err
-}
-
-// printChanges prints what becomes another in an index, as the comparison of two does.
-func printChanges(out io.Writer, changes []nestgen.Difference) error {
-	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	for i, d := range changes {
-		if i == 0 {
-			fmt.Fprintln(w, " \tPROJECT\tVERSION\tFILE\tWHAT")
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", signs[d.Change], d.Project, tame.Text(d.Version), tame.Text(d.Filename), tame.Text(d.Text))
-	}
-	return w.Flush()
 }
 
 func endRollback(cmd *cobra.Command, t *terminal, c nestgen.Config, who string, asJSON bool) error {

@@ -28,11 +28,7 @@ behind a web server does as well: takes uploads at /legacy/, with a token of
 	}
 	listen := cmd.Flags().String("listen", "127.0.0.1:8080", "the `address` to listen on")
 	full := cmd.Flags().Bool("fallback", true, "take uploads and have projects come on demand, if the settings say so")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := s.load()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = s.with(func(cmd *cobra.Command, c nestgen.Config, _ []string) error {
 		live := *full && (c.Uploads != "" || len(c.OnDemand) > 0)
 		if _, err := os.Stat(c.Site); err != nil && !live {
 			return &usageError{fmt.Errorf("%s: there is no site yet; run \"nestgen build\" first", c.Site)}
@@ -48,7 +44,7 @@ behind a web server does as well: takes uploads at /legacy/, with a token of
 			return serve.Run(cmd.Context(), *listen, c.Site, ready)
 		}
 		return serveLive(cmd, c, *listen, ready)
-	}
+	})
 	return cmd
 }
 

@@ -46,6 +46,17 @@ func (s *settings) flags(root *cobra.Command) {
 	}
 }
 
+// with is what a command runs that begins with the settings.
+func (s *settings) with(do func(cmd *cobra.Command, c nestgen.Config, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		c, err := s.load()
+		if err != nil {
+			return err
+		}
+		return do(cmd, c, args)
+	}
+}
+
 // load reads and checks the settings.
 func (s *settings) load() (nestgen.Config, error) {
 	c, err := nestgen.Load(s.file)

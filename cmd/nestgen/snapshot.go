@@ -1,11 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -63,10 +63,7 @@ the files are named, unless --force makes it without them.`,
 		}
 		t := newTerminal(cmd.OutOrStdout(), cmd.ErrOrStderr())
 		bars := t.progress(!*asJSON)
-		r := nestgen.SnapshotRequest{Tag: args[0], Serial: *serial, Note: *note, Who: *by, Force: *force}
-		if r.Who == "" {
-			r.Who = userName()
-		}
+		r := nestgen.SnapshotRequest{Tag: args[0], Serial: *serial, Note: *note, Who: cmp.Or(*by, userName()), Force: *force}
 		done, err := nestgen.CreateSnapshot(cmd.Context(), c, nestgen.Options{Progress: bars}, r)
 		bars.done()
 		if err != nil {
@@ -75,7 +72,7 @@ the files are named, unless --force makes it without them.`,
 		if *asJSON {
 			err = writeJSON(t.out, done, "  ")
 		} else {
-			t.problems(&nestgen.Report{Problems: done.Problems}, false)
+			t.problems(done.Problems, false)
 			err = printSnapshot(t, done)
 		}
 		if err != nil {
@@ -127,34 +124,23 @@ the catalog and works while a build runs.`,
 		Args: cobra.NoArgs,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print one JSON object a line")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := s.load()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = s.with(func(cmd *cobra.Command, c nestgen.Config, _ []string) error {
 		all, err := nestgen.Snapshots(cmd.Context(), c)
 		if err != nil {
 			return err
 		}
-		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-		if !*asJSON {
-			fmt.Fprintln(w, "TAG\tSERIAL\tMADE\tPROJECTS\tFILES\tSIZE\tRULE\tNOTE")
-		}
+		w := newTable(cmd.OutOrStdout(), *asJSON, "TAG\tSERIAL\tMADE\tPROJECTS\tFILES\tSIZE\tRULE\tNOTE")
 		for _, s := range all {
-			if *asJSON {
-				if err := writeJSON(cmd.OutOrStdout(), s, ""); err != nil {
-					return err
-				}
-				continue
-			}
 			note := s.Note
 			if n := len(s.Lacking); n > 0 {
 				note = strings.TrimSpace(fmt.Sprintf("%s (without %s whose bytes were gone: %s)", note, count(int64(n), "file"), strings.Join(s.Lacking, ", ")))
 			}
-			fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%d\t%s\t%s\t%s\n", s.Tag, s.Serial, s.Time, s.Projects, s.Files, bytesText(s.Bytes), tame.Text(s.Rule), tame.Text(note))
+			if err := w.line(s, "%s\t%d\t%s\t%d\t%d\t%s\t%s\t%s", s.Tag, s.Serial, s.Time, s.Projects, s.Files, bytesText(s.Bytes), tame.Text(s.Rule), tame.Text(note)); err != nil {
+				return err
+			}
 		}
-		return w.Flush()
-	}
+		return w.end()
+	})
 	return cmd
 }
 
@@ -168,24 +154,16 @@ dropped.`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	by := cmd.Flags().String("by", "", "who drops them, for the history (default: your user name)")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := s.load()
-		if err != nil {
-			return err
-		}
-		who := *by
-		if who == "" {
-			who = userName()
-		}
+	cmd.RunE = s.with(func(cmd *cobra.Command, c nestgen.Config, args []string) error {
 		slices.Sort(args)
 		args = slices.Compact(args)
-		pages, err := nestgen.DropSnapshots(cmd.Context(), c, nestgen.Options{}, who, args...)
+		pages, err := nestgen.DropSnapshots(cmd.Context(), c, nestgen.Options{}, cmp.Or(*by, userName()), args...)
 		if err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s dropped; %s removed\n", count(int64(len(args)), "snapshot"), count(int64(pages.Removed), "page"))
 		return err
-	}
+	})
 	return cmd
 }
 
@@ -204,16 +182,12 @@ Exit status: 0 if they list the same, 10 if not, else as below.`,
 		Args: cobra.RangeArgs(1, 2),
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print one JSON object a line")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := s.load()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = s.with(func(cmd *cobra.Command, c nestgen.Config, args []string) error {
 		second := "now"
 		if len(args) == 2 {
 			second = args[1]
 		}
 		return printDiff(cmd, nestgen.Diff(cmd.Context(), c, nestgen.SnapshotIndex(args[0]), nestgen.SnapshotIndex(second)), *asJSON)
-	}
+	})
 	return cmd
 }

@@ -70,8 +70,8 @@ func (t *terminal) paint(colour, s string) string {
 
 // problems prints what a run could not do, each with its hint. Warnings are
 // not worth a mail from cron: quiet leaves them to the report.
-func (t *terminal) problems(r *nestgen.Report, quiet bool) {
-	for _, p := range r.Problems {
+func (t *terminal) problems(all []nestgen.Problem, quiet bool) {
+	for _, p := range all {
 		var label string
 		switch p.Level {
 		case "alarm":

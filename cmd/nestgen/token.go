@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -55,13 +54,10 @@ revoked.`,
 	}
 	note := cmd.Flags().String("note", "", "what the token is for, in one line of `text`")
 	expires := cmd.Flags().String("expires", "", "`when` it stops to be good: a time from now or a date")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := s.load()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = s.with(func(cmd *cobra.Command, c nestgen.Config, args []string) error {
 		now := time.Now()
 		t := access.Token{Note: *note}
+		var err error
 		if t.Scope, err = access.ParseScope(args); err != nil {
 			return &usageError{err}
 		}
@@ -86,7 +82,7 @@ revoked.`,
 			fmt.Fprintf(e, "nestgen: hint: %s has no \"uploads\" yet, so that nothing can be uploaded\n", tame.Text(c.File))
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -149,26 +145,13 @@ themselves are not known here.`,
 		Args: cobra.NoArgs,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print one JSON object a line")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := s.load()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = s.with(func(cmd *cobra.Command, c nestgen.Config, _ []string) error {
 		tokens, err := access.Load(c.Fallback.Tokens)
 		if err != nil {
 			return tokenFault(err)
 		}
 		now := time.Now()
-		if *asJSON {
-			for _, t := range tokens {
-				if err := writeJSON(cmd.OutOrStdout(), tokenLine(t, now), ""); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-		fmt.Fprintln(w, "ID\tCREATED\tEXPIRES\tPROJECTS\tNOTE")
+		w := newTable(cmd.OutOrStdout(), *asJSON, "ID\tCREATED\tEXPIRES\tPROJECTS\tNOTE")
 		for _, t := range tokens {
 			expires := "never"
 			if !t.Expires.IsZero() {
@@ -177,10 +160,12 @@ themselves are not known here.`,
 			if t.Expired(now) {
 				expires += " (expired)"
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", t.ID, t.Created.UTC().Format(time.DateTime), expires, t.Scope, tame.Text(t.Note))
+			if err := w.line(tokenLine(t, now), "%s\t%s\t%s\t%s\t%s", t.ID, t.Created.UTC().Format(time.DateTime), expires, t.Scope, tame.Text(t.Note)); err != nil {
+				return err
+			}
 		}
-		return w.Flush()
-	}
+		return w.end()
+	})
 	return cmd
 }
 
@@ -210,11 +195,7 @@ func newTokenRevoke(s *settings) *cobra.Command {
 log of uploads names. If one of several is not there, none is revoked.`,
 		Args: cobra.MinimumNArgs(1),
 	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := s.load()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = s.with(func(cmd *cobra.Command, c nestgen.Config, args []string) error {
 		tokens, err := access.Load(c.Fallback.Tokens)
 		if err != nil {
 			return tokenFault(err)
@@ -243,6 +224,6 @@ log of uploads names. If one of several is not there, none is revoked.`,
 			fmt.Fprintf(cmd.OutOrStdout(), "revoked %s (%s)\n", t.ID, tame.Text(text))
 		}
 		return nil
-	}
+	})
 	return cmd
 }

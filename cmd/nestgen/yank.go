@@ -55,11 +55,7 @@ block, no quarantine, and no alarm about bytes that changed.
 	}
 	reason := cmd.Flags().String("reason", "", "why, for the log of the index; required")
 	expires := cmd.Flags().String("expires", "", "the last day that it is for, as 2026-12-01; required")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := s.load()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = s.with(func(cmd *cobra.Command, c nestgen.Config, args []string) error {
 		t, err := policy.ParseTarget(args[0])
 		if err != nil {
 			return &usageError{err}
@@ -81,18 +77,14 @@ block, no quarantine, and no alarm about bytes that changed.
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s: %s may come in until the end of %s; the next build fetches it\n", c.Policy, args[0], *expires)
 		return nil
-	}
+	})
 	return cmd
 }
 
 func editPolicy(s *settings, cmd *cobra.Command, done string, edit func(string, policy.Target, string, time.Time) error) *cobra.Command {
 	reason := cmd.Flags().String("reason", "", "why, for the people who meet it")
 	cmd.Args = cobra.ExactArgs(1)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := s.load()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = s.with(func(cmd *cobra.Command, c nestgen.Config, args []string) error {
 		t, err := policy.ParseTarget(args[0])
 		if err != nil {
 			return &usageError{err}
@@ -103,6 +95,6 @@ func editPolicy(s *settings, cmd *cobra.Command, done string, edit func(string, 
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s: %s is %s; the next build publishes it\n", c.Policy, args[0], done)
 		return nil
-	}
+	})
 	return cmd
 }
