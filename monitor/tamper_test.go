@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -30,7 +31,7 @@ const (
 // pathOf gives a path of the site that begins and ends with something.
 func pathOf(t testing.TB, of tree, begin, end string) string {
 	t.Helper()
-	for path := range of {
+	for _, path := range slices.Sorted(maps.Keys(of)) {
 		if strings.HasPrefix(path, begin) && strings.HasSuffix(path, end) {
 			return path
 		}
