@@ -136,6 +136,9 @@ func logEvents(t *terminal, events iter.Seq2[catalog.Event, error], asJSON, aske
 			return err
 		}
 	}
+	if asJSON {
+		return nil
+	}
 	return errors.Join(w.end(), t.moreInLog(n, asked, limit))
 }
 
