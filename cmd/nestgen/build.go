@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -44,11 +42,10 @@ next whole run does the rest.`,
 			return &usageError{errors.New("--quiet and --verbose do not go together")}
 		}
 		o := nestgen.Options{DryRun: *dryRun, Offline: *offline, AllowRemovals: *allow, Latest: *latest}
-		only, err := projectNames(*packages)
-		if err != nil {
+		var err error
+		if o.Packages, err = projectNames(*packages); err != nil {
 			return err
 		}
-		o.Packages = slices.Sorted(maps.Keys(only))
 		if cmd.Flags().Changed("since") {
 			switch o.Since = since; {
 			case *since < 0:

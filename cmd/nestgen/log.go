@@ -51,14 +51,10 @@ Verbs: ` + verbList() + `.`,
 	reverse := f.Bool("reverse", false, "print in the other order")
 	cmd.RunE = s.with(func(cmd *cobra.Command, c nestgen.Config, args []string) error {
 		q := nestgen.LogQuery{Limit: *limit, OldestFirst: *asJSON != *reverse}
-		names, err := projectNames(args)
-		if err != nil {
+		var err error
+		if q.Projects, err = projectNames(args); err != nil {
 			return err
 		}
-		for n := range names {
-			q.Projects = append(q.Projects, n)
-		}
-		slices.Sort(q.Projects)
 		if cmd.Flags().Changed("verb") && len(*verbs) == 0 {
 			return &usageError{fmt.Errorf("--verb: want one or more of %s", verbList())}
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -42,7 +43,7 @@ like an accident.`,
 		p := &planPrinter{why: *why}
 		r, err := nestgen.Build(cmd.Context(), c, nestgen.Options{DryRun: true, Offline: *offline, AllowRemovals: *allow, Progress: bars, LeftOut: *why,
 			Each: func(d *plan.Project) {
-				if len(only) == 0 || only[d.Name] {
+				if len(only) == 0 || slices.Contains(only, d.Name) {
 					p.project(d)
 				}
 			}})

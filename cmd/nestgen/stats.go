@@ -41,16 +41,10 @@ With --publish, the pages stats/ of the site are made anew.`,
 	quiet := f.BoolP("quiet", "q", false, "print nothing but what is wrong with the logs")
 	publish := f.Bool("publish", false, "publish the pages of statistics")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		var names []packaging.Name
-		for _, a := range args {
-			n, err := packaging.ParseName(a)
-			if err != nil {
-				return &usageError{err}
-			}
-			names = append(names, n)
+		names, err := projectNames(args)
+		if err != nil {
+			return err
 		}
-		slices.Sort(names)
-		names = slices.Compact(names)
 		from, err := parseSince(*since, cmd.Flags().Changed("since"))
 		if err != nil {
 			return &usageError{err}
@@ -182,13 +176,9 @@ func tableOf(rows []statistics.Row) statsTable {
 
 func statsJSON(n *nestgen.Counted, from time.Time, names []packaging.Name) any {
 	counts := n.Since(from)
-	wanted := map[string]bool{}
-	for _, n := range names {
-		wanted[string(n)] = true
-	}
 	projects := statsTable{}
 	for _, p := range tableOf(counts.TopProjects()) {
-		if len(names) == 0 || wanted[p.Name] {
+		if len(names) == 0 || slices.Contains(names, packaging.Name(p.Name)) {
 			p.Versions = tableOf(counts.Versions(packaging.Name(p.Name)))
 			projects = append(projects, p)
 		}

@@ -164,7 +164,7 @@ func verifyProof(cmd *cobra.Command, x outside, asJSON, quiet bool) error {
 	if quiet {
 		return nil
 	}
-	fmt.Fprintf(out, "Event %d of %s: %s %s, sha256 %s, at %s.\n", r.Serial, tame.Text(c.Origin), r.Verb, tame.Text(cmp.Or(r.Filename, string(r.Project))), r.SHA256, time.UnixMicro(r.Time).UTC().Format(time.DateTime))
+	fmt.Fprintf(out, "Event %d of %s: %s %s, sha256 %s, at %s.\n", r.Serial, tame.Text(c.Origin), r.Verb, tame.Text(cmp.Or(r.Filename, string(r.Project))), r.SHA256, secondText(r.Time))
 	fmt.Fprintf(out, "Proven: the key %s has signed a log of %s that has it, and whoever follows\n", proven.Key.ID(), count(c.Size, "event"))
 	fmt.Fprintln(out, "that log would see it changed. Not proven: that no later event is about the same, and")
 	fmt.Fprintln(out, "what is served; nestgen verify --log finds out both.")
