@@ -187,45 +187,38 @@ func changeOf(events []catalog.Event) Change {
 // statusWord stands before what a status has become.
 const statusWord = "status "
 
-// wording gives what a verb is to people, behind what it was done to, and the reason
-// of the event if that belongs on a page. Why a file came in is the business of those
-// who keep the index, and so is who promotes.
+// words is what verbs are to people, behind what they were done to.
+var words = map[catalog.Verb]string{
+	catalog.Add:        "added",
+	catalog.Restore:    "restored",
+	catalog.Arrive:     "fetched",
+	catalog.Change:     "changed",
+	catalog.Withdraw:   "withdrawn",
+	catalog.Yanking:    "yanked",
+	catalog.Unyank:     "no longer yanked",
+	catalog.Relink:     "development links changed",
+	catalog.RelinkMore: "development links changed",
+	catalog.Expire:     "let go until somebody asks for it",
+	catalog.Rotation:   "the key of the site is another one",
+	catalog.Drop:       "snapshot dropped",
+	catalog.Rollback:   "brought back to an older state",
+	catalog.Resume:     "changes go on after being brought back",
+	catalog.Import:     "a bundle came in",
+}
+
+// wording gives the word for an event, empty for a verb that has none, and its reason if
+// that belongs on a page. Why a file came in is the business of those who keep the index,
+// and so is who promotes.
 func wording(e *catalog.Event) (word, reason string) {
 	switch e.Verb {
-	case catalog.Add:
-		return "added", ""
-	case catalog.Restore:
-		return "restored", ""
-	case catalog.Arrive:
-		return "fetched", ""
-	case catalog.Change:
-		return "changed", ""
-	case catalog.Withdraw:
-		return "withdrawn", e.Reason
-	case catalog.Yanking:
-		return "yanked", e.Reason
-	case catalog.Unyank:
-		return "no longer yanked", e.Reason
+	case catalog.Add, catalog.Restore, catalog.Arrive, catalog.Change, catalog.Relink, catalog.RelinkMore:
+		return words[e.Verb], ""
 	case catalog.Mark:
 		if strings.HasPrefix(e.Reason, "name written ") {
 			return e.Reason, ""
 		}
 		state, why, _ := strings.Cut(e.Reason, ": ")
 		return statusWord + state, why
-	case catalog.Relink, catalog.RelinkMore:
-		return "development links changed", ""
-	case catalog.Expire:
-		return "let go until somebody asks for it", e.Reason
-	case catalog.Rotation:
-		return "the key of the site is another one", e.Reason
-	case catalog.Drop:
-		return "snapshot dropped", e.Reason
-	case catalog.Rollback:
-		return "brought back to an older state", e.Reason
-	case catalog.Resume:
-		return "changes go on after being brought back", e.Reason
-	case catalog.Import:
-		return "a bundle came in", e.Reason
 	case catalog.Promotion:
 		way, why, _ := strings.Cut(e.Reason, ": ")
 		if _, to, ok := strings.Cut(way, " > "); ok {
@@ -236,7 +229,7 @@ func wording(e *catalog.Event) (word, reason string) {
 		to, why, _ := strings.Cut(e.Reason, ": ")
 		return strings.TrimSuffix("no longer promoted to "+to, " to "), why
 	}
-	return "", e.Reason
+	return words[e.Verb], e.Reason
 }
 
 // lineOf makes a line of events that are worded alike. A verb that has no word, as
