@@ -12,28 +12,14 @@ import (
 // arrivingNow gives the marks that the catalog has.
 func (w *world) arrivingNow() []string {
 	w.Helper()
-	c, err := catalog.OpenReadOnly(w.catalogFile())
-	if err != nil {
-		w.Fatal(err)
-	}
-	defer c.Close()
-	marks, err := c.Meta(w.Context(), metaArriving)
-	if err != nil {
-		w.Fatal(err)
-	}
-	return marksIn(marks)
+	return marksIn(w.meta(metaArriving))
 }
 
 // diesArriving makes what a request leaves that is killed between the store and
 // the catalog, with the file or just before it.
 func (w *world) diesArriving(path string, data []byte) {
 	w.Helper()
-	c, err := catalog.Open(w.catalogFile())
-	if err != nil {
-		w.Fatal(err)
-	}
-	defer c.Close()
-	if err := c.Update(w.Context(), Now(), func(tx *catalog.Tx) error { return setArriving(tx, path, true) }); err != nil {
+	if err := w.catalogUpdate(func(tx *catalog.Tx) error { return setArriving(tx, path, true) }); err != nil {
 		w.Fatal(err)
 	}
 	if data != nil {

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"nestgen/bundle"
-	"nestgen/catalog"
 	"nestgen/intake/intaketest"
 )
 
@@ -355,12 +354,7 @@ func TestAChainOfSites(t *testing.T) {
 			g.near.write("policy.toml", "[[yank]]\nproject = \"a\"\nversions = \"==1.0\"\nreason = \"old\"\n")
 		}
 	}
-	s, err := catalog.OpenReadOnly(third.catalogFile())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	p, err := s.Project(t.Context(), "a")
+	p, _, err := Show(t.Context(), third.Config, "a")
 	if err != nil || p.Owner != "middle.example" || p.Files[0].Source != "middle.example:local" || p.Files[0].Public() {
 		t.Errorf("%+v, %v", p, err)
 	}
@@ -374,9 +368,7 @@ func TestARotatedKeyIsFollowed(t *testing.T) {
 	g.near.build(0)
 	g.far.imports(0, g.export(ExportOptions{})...)
 	for _, v := range []string{"2.0", "3.0"} {
-		if _, err := RotateKey(t.Context(), g.near.Config, Options{}); err != nil {
-			t.Fatal(err)
-		}
+		g.near.rotate()
 		g.near.drop("a", v, plain)
 		g.near.build(0)
 	}

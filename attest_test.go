@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"nestgen/catalog"
 	"nestgen/fetch/fetchtest"
 )
 
@@ -37,12 +36,7 @@ func attesting(t *testing.T, list string, files ...fetchtest.File) (*world, *fet
 // publisher gives who has published a file, as the catalog has it.
 func (w *world) publisher(filename string) string {
 	w.Helper()
-	c, err := catalog.OpenReadOnly(w.catalogFile())
-	if err != nil {
-		w.Fatal(err)
-	}
-	defer c.Close()
-	for p, err := range c.Projects(w.Context()) {
+	for p, err := range List(w.Context(), w.Config, rootIndex) {
 		if err != nil {
 			w.Fatal(err)
 		}

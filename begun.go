@@ -22,7 +22,7 @@ const metaBegun = "begun"
 // served, and take the rest for left over. It looks before anything is made.
 func checkState(c Config, o Options) error {
 	isNew := func() bool {
-		_, err := os.Lstat(filepath.Join(c.State, "catalog.db"))
+		_, err := os.Lstat(c.catalogFile())
 		return errors.Is(err, fs.ErrNotExist)
 	}
 	// Between two looks somebody else may have begun both.

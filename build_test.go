@@ -355,9 +355,7 @@ func TestADryRunForeseesTheBuild(t *testing.T) {
 
 func TestTwoBuildsAtOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.drop("a", "1.0", plain)
-	w.build(0)
+	w := builtWorld(t)
 	s, err := open(w.Config, Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -59,7 +58,7 @@ func GC(ctx context.Context, c Config, o Options) (*Garbage, error) {
 
 // built refuses a site that has no catalog, before anything is made for it.
 func (c *Config) built() error {
-	_, err := os.Stat(filepath.Join(c.State, "catalog.db"))
+	_, err := os.Stat(c.catalogFile())
 	if errors.Is(err, os.ErrNotExist) {
 		return &fault{ErrSettings, fmt.Errorf("%s: there is no catalog", c.State), `run "nestgen build" first, or put the state folder back`}
 	}

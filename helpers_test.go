@@ -2,9 +2,11 @@ package nestgen
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -20,6 +22,7 @@ import (
 
 	"golang.org/x/crypto/blake2b"
 
+	"nestgen/catalog"
 	"nestgen/fetch"
 	"nestgen/fetch/fetchtest"
 	"nestgen/intake/intaketest"
@@ -86,6 +89,47 @@ func newWorld(t testing.TB, upstreams ...*fetchtest.Server) *world {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// builtWorld is a world that was built with version 1.0 of a.
+func builtWorld(t testing.TB) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.drop("a", "1.0", plain)
+	w.build(0)
+	return w
+}
+
+// inCatalog gives what is read of the catalog of a site.
+func inCatalog[T any](w *world, read func(*catalog.Catalog, context.Context) (T, error)) T {
+	w.Helper()
+	c, err := catalog.OpenReadOnly(w.catalogFile())
+	if err != nil {
+		w.Fatal(err)
+	}
+	v, err := read(c, w.Context())
+	if err := errors.Join(err, c.Close()); err != nil {
+		w.Fatal(err)
+	}
+	return v
+}
+
+// serial gives the serial of the last event.
+func (w *world) serial() int64 {
+	w.Helper()
+	return inCatalog(w, (*catalog.Catalog).Serial)
+}
+
+// history gives the events with some verbs, or all, the oldest first.
+func (w *world) history(verbs ...catalog.Verb) (events []catalog.Event) {
+	w.Helper()
+	for e, err := range Log(w.Context(), w.Config, LogQuery{Verbs: verbs, OldestFirst: true}) {
+		if err != nil {
+			w.Fatal(err)
+		}
+		events = append(events, e)
+	}
+	return events
 }
 
 // hurry has the upstreams wait no longer than d for anything.

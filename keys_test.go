@@ -13,21 +13,21 @@ import (
 	"nestgen/trust"
 )
 
-// rotations gives the events that tell of a new key.
-func (w *world) rotations() (reasons []string) {
+// rotate replaces the key of the site.
+func (w *world) rotate() *KeyRotation {
 	w.Helper()
-	cat, err := catalog.OpenReadOnly(w.catalogFile())
+	r, err := RotateKey(w.Context(), w.Config, Options{})
 	if err != nil {
 		w.Fatal(err)
 	}
-	defer cat.Close()
-	for e, err := range cat.Events(w.Context(), 0) {
-		if err != nil {
-			w.Fatal(err)
-		}
-		if e.Verb == catalog.Rotation {
-			reasons = append(reasons, e.Reason)
-		}
+	return r
+}
+
+// rotations gives the events that tell of a new key.
+func (w *world) rotations() (reasons []string) {
+	w.Helper()
+	for _, e := range w.history(catalog.Rotation) {
+		reasons = append(reasons, e.Reason)
 	}
 	return reasons
 }
@@ -43,8 +43,8 @@ func TestRotationsAreEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := w.read("state/catalog.db")
-	r, err := RotateKey(t.Context(), w.Config, Options{})
-	if err != nil || r.Old != first.Verifier || r.Serial != 1 || r.Event != 2 {
+	r := w.rotate()
+	if r.Old != first.Verifier || r.Serial != 1 || r.Event != 2 {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	if got, want := w.rotations(), r.New+" replaces "+r.Old; len(got) != 1 || got[0] != want {
@@ -81,8 +81,8 @@ func TestRotationsAreEvents(t *testing.T) {
 	if _, _, err := w.Keys().Rotate(3); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := RotateKey(t.Context(), w.Config, Options{}); err != nil || r.Event != 5 {
-		t.Errorf("%+v, %v", r, err)
+	if r := w.rotate(); r.Event != 5 {
+		t.Errorf("%+v", r)
 	}
 	last := w.rotations()
 	if len(last) != 4 {

@@ -103,13 +103,8 @@ func (w *world) checkLog() {
 // checkPasts holds what follows from events against the catalog.
 func (w *world) checkPasts(pasts map[packaging.Name]*catalog.Past) {
 	w.Helper()
-	c, err := catalog.OpenReadOnly(w.catalogFile())
-	if err != nil {
-		w.Fatal(err)
-	}
-	defer c.Close()
 	listed := 0
-	for p, err := range c.Projects(w.Context()) {
+	for p, err := range List(w.Context(), w.Config, rootIndex) {
 		if err != nil {
 			w.Fatal(err)
 		}
@@ -302,9 +297,7 @@ func TestAChangedPastIsFound(t *testing.T) {
 // The log can be switched off, and on again: it is the same then.
 func TestLogOff(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.drop("a", "1.0", plain)
-	w.build(0)
+	w := builtWorld(t)
 	w.checkLog()
 	w.PublishLog = false
 	w.drop("b", "1.0", plain)
@@ -356,9 +349,7 @@ func TestARepairKeepsTheRightPast(t *testing.T) {
 // Of two logs of which one forked, a repair signs none.
 func TestARepairSignsNoFork(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.drop("a", "1.0", plain)
-	w.build(0)
+	w := builtWorld(t)
 	checkpoint := w.read("site/log/checkpoint")
 	db, err := sql.Open("sqlite", w.catalogFile())
 	if err == nil {
@@ -416,9 +407,7 @@ func TestLogOfSiblingsThatGo(t *testing.T) {
 // to be mended, unless it says something else.
 func TestFormerTiles(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.drop("a", "1.0", plain)
-	w.build(0)
+	w := builtWorld(t)
 	files := map[string]string{}
 	for _, name := range []string{"tile/0/000.p/1", "tile/entries/000.p/1"} {
 		files["site/log/"+name] = w.read("site/log/" + name)

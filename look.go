@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
-	"path/filepath"
 
 	"nestgen/catalog"
 	"nestgen/packaging"
@@ -14,7 +13,7 @@ import (
 
 // look opens the catalog of a site for reading. It takes no lock.
 func look(c Config) (*catalog.Catalog, error) {
-	cat, err := catalog.OpenReadOnly(filepath.Join(c.State, "catalog.db"))
+	cat, err := catalog.OpenReadOnly(c.catalogFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &fault{ErrSettings, fmt.Errorf("%s: there is no catalog", c.State), `run "nestgen build" first`}
 	}

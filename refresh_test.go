@@ -1,6 +1,7 @@
 package nestgen
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,21 +58,14 @@ func askedFor(t *testing.T, srv *fetchtest.Server, want ...string) {
 // fetchedRoot gives what is known of the root page of the upstream.
 func (w *world) fetchedRoot() catalog.Root {
 	w.Helper()
-	c, err := catalog.OpenReadOnly(w.catalogFile())
-	if err != nil {
-		w.Fatal(err)
-	}
-	defer c.Close()
 	src, err := fetch.Open(fetch.Upstream{Name: w.Upstreams[0].Name, URL: w.Upstreams[0].URL}, fetch.Options{})
 	if err != nil {
 		w.Fatal(err)
 	}
 	defer src.Close()
-	r, err := c.Root(w.Context(), listingKey(src))
-	if err != nil {
-		w.Fatal(err)
-	}
-	return r
+	return inCatalog(w, func(c *catalog.Catalog, ctx context.Context) (catalog.Root, error) {
+		return c.Root(ctx, listingKey(src))
+	})
 }
 
 // One request says that nothing has changed, or what has.

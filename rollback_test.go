@@ -50,7 +50,7 @@ func (w *world) held() *Report {
 	return r
 }
 
-// withoutTimes gives what can be seen of the project pages of a site but the serials and
+// simplePages gives what can be seen of the project pages of a site but the serials and
 // the times.
 func (w *world) simplePages() map[string]string {
 	w.Helper()
@@ -328,16 +328,7 @@ func TestAnAdvisoryReachesARollback(t *testing.T) {
 
 // Bytes that are gone are named, and nothing is done, unless it is by force.
 func TestRollbackToWhatIsGone(t *testing.T) {
-	w := newWorld(t)
-	setClock(t, "1800000000")
-	old := w.drop("a", "1.0", intaketest.Opts{})
-	back := w.drop("b", "1.0", intaketest.Opts{})
-	w.build(0)
-	first := w.serial()
-	w.remove("drop/" + old)
-	w.drop("a", "2.0", intaketest.Opts{})
-	w.build(0)
-	setClock(t, "1900000000")
+	w, old, back, first := lostBytes(t)
 	w.remove("drop/" + back)
 	w.drop("b", "2.0", intaketest.Opts{})
 	w.build(0)
@@ -478,9 +469,7 @@ func TestARollbackTakesUploadsOut(t *testing.T) {
 
 // A run that dies after it has noted the rollback is finished by the next build.
 func TestARollbackThatDied(t *testing.T) {
-	w := newWorld(t)
-	w.drop("a", "1.0", intaketest.Opts{})
-	w.build(0)
+	w := builtWorld(t)
 	first := w.serial()
 	w.drop("a", "2.0", intaketest.Opts{})
 	w.build(0)
@@ -501,9 +490,7 @@ func TestARollbackThatDied(t *testing.T) {
 
 // A catalog from a backup that was made before a rollback learns of it from the log.
 func TestARollbackOutlivesABackup(t *testing.T) {
-	w := newWorld(t)
-	w.drop("a", "1.0", intaketest.Opts{})
-	w.build(0)
+	w := builtWorld(t)
 	first := w.serial()
 	w.snapshot("good", 0)
 	w.drop("a", "2.0", intaketest.Opts{})
@@ -538,9 +525,7 @@ func TestARollbackOutlivesABackup(t *testing.T) {
 
 // While a site is held back no rule of gc takes anything out of the index.
 func TestRetentionWhileRolledBack(t *testing.T) {
-	w := newWorld(t)
-	w.drop("a", "1.0", intaketest.Opts{})
-	w.build(0)
+	w := builtWorld(t)
 	w.rollback(w.serial())
 	g, err := GC(t.Context(), w.Config, Options{Retention: Retention{Keep: 1}})
 	if err != nil || !strings.Contains(g.NotJudged, "rolled back to serial") {

@@ -282,9 +282,7 @@ func TestTheGraceIsCountedInTrueTime(t *testing.T) {
 // While a build runs there is nothing to verify.
 func TestVerifyWaitsForNoBuild(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.drop("a", "1.0", plain)
-	w.build(0)
+	w := builtWorld(t)
 	s, err := open(w.Config, Options{})
 	if err != nil {
 		t.Fatal(err)

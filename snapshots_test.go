@@ -33,32 +33,10 @@ func (w *world) dropSnapshot(tags ...string) {
 	w.checkTree()
 }
 
-// serial gives the serial of the last event.
-func (w *world) serial() (n int64) {
-	w.Helper()
-	cat, err := catalog.OpenReadOnly(filepath.Join(w.State, "catalog.db"))
-	if err != nil {
-		w.Fatal(err)
-	}
-	defer cat.Close()
-	if n, err = cat.Serial(w.Context()); err != nil {
-		w.Fatal(err)
-	}
-	return n
-}
-
 // siteEvents gives the events about the whole site, as "verb source reason".
 func (w *world) siteEvents() (all []string) {
 	w.Helper()
-	cat, err := catalog.OpenReadOnly(filepath.Join(w.State, "catalog.db"))
-	if err != nil {
-		w.Fatal(err)
-	}
-	defer cat.Close()
-	for e, err := range cat.Events(w.Context(), 0) {
-		if err != nil {
-			w.Fatal(err)
-		}
+	for _, e := range w.history() {
 		if e.Project == "" {
 			all = append(all, fmt.Sprintf("%s %s %s", e.Verb, e.Source, e.Reason))
 		}
@@ -327,23 +305,30 @@ func TestAnAdvisoryReachesASnapshot(t *testing.T) {
 	w.whole()
 }
 
-// A serial that is not there, or of which nothing is known, or whose bytes are gone, is
-// refused; the last with --force is made of what is left, and says so.
-func TestSnapshotsThatCannotBe(t *testing.T) {
-	w := newWorld(t)
+// lostBytes gives a site that listed two files up to the serial first, and now lists
+// another one in the place of gone, whose bytes are not there any more.
+func lostBytes(t *testing.T) (w *world, gone, kept string, first int64) {
+	t.Helper()
+	w = newWorld(t)
 	setClock(t, "1800000000")
-	old := w.drop("a", "1.0", intaketest.Opts{})
-	keep := w.drop("b", "1.0", intaketest.Opts{})
+	gone, kept = w.drop("a", "1.0", plain), w.drop("b", "1.0", plain)
 	w.build(0)
-	first := w.serial()
-	w.remove("drop/" + old)
-	w.drop("a", "2.0", intaketest.Opts{})
+	first = w.serial()
+	w.remove("drop/" + gone)
+	w.drop("a", "2.0", plain)
 	w.build(0)
 	setClock(t, "1900000000")
 	w.build(0)
-	if w.hasBytes(old) {
+	if w.hasBytes(gone) {
 		t.Fatal("the bytes are still there")
 	}
+	return w, gone, kept, first
+}
+
+// A serial that is not there, or of which nothing is known, or whose bytes are gone, is
+// refused; the last with --force is made of what is left, and says so.
+func TestSnapshotsThatCannotBe(t *testing.T) {
+	w, old, keep, first := lostBytes(t)
 	for _, tt := range []struct {
 		r    SnapshotRequest
 		want string
@@ -383,13 +368,8 @@ func TestSnapshotsThatCannotBe(t *testing.T) {
 
 // The history of an older catalog begins when it was brought up to date.
 func TestNoSnapshotOfWhatIsNotKnown(t *testing.T) {
-	w := newWorld(t)
-	w.drop("a", "1.0", intaketest.Opts{})
-	w.build(0)
-	cat, err := catalog.Open(filepath.Join(w.State, "catalog.db"))
-	if err == nil {
-		err = errors.Join(cat.Update(t.Context(), Now(), func(tx *catalog.Tx) error { return tx.SetMeta("records begin", "2") }), cat.Close())
-	}
+	w := builtWorld(t)
+	err := w.catalogUpdate(func(tx *catalog.Tx) error { return tx.SetMeta("records begin", "2") })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -552,9 +532,7 @@ func TestGCBesideASnapshotThatWasBegun(t *testing.T) {
 // Verify finds what is wrong in a snapshot, mends it, and removes what is left of one
 // that is no more.
 func TestVerifySnapshots(t *testing.T) {
-	w := newWorld(t)
-	w.drop("a", "1.0", intaketest.Opts{})
-	w.build(0)
+	w := builtWorld(t)
 	w.snapshot("one", 0)
 	good := photograph(t, w.path("site"))
 	w.write("site/snapshots/one/simple/a/index.html", "<html></html>")
@@ -609,9 +587,7 @@ func TestASnapshotHasItsPagesOnly(t *testing.T) {
 
 // Snapshots are listed and compared as other indexes are.
 func TestLookAtSnapshots(t *testing.T) {
-	w := newWorld(t)
-	w.drop("a", "1.0", intaketest.Opts{})
-	w.build(0)
+	w := builtWorld(t)
 	w.snapshot("one", 0)
 	w.drop("a", "2.0", intaketest.Opts{})
 	w.build(0)

@@ -267,9 +267,7 @@ func TestGC(t *testing.T) {
 // the index and the list of those that wait for their grace is in one of them.
 func TestGCBesideABuild(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.drop("a", "1.0", plain)
-	w.build(0)
+	w := builtWorld(t)
 	c, err := catalog.Open(w.path("state/catalog.db"))
 	if err != nil {
 		t.Fatal(err)
