@@ -152,10 +152,10 @@ type Config struct {
 	// Default: the number of processors, and four times that for downloads.
 	Jobs int `toml:"jobs"`
 
-	// OnPublish is told after a build has published something: a command as a list
-	// of words (["/usr/local/bin/purge", "--all"]), which is run without a shell, or
-	// an http or https address, to which the news is posted as JSON. A hook that
-	// fails is a warning, and is told again by the next build. Default none.
+	// OnPublish is told after a build or an import has published something: a command
+	// as a list of words (["/usr/local/bin/purge", "--all"]), which is run without a
+	// shell, or an http or https address, to which the news is posted as JSON. A hook
+	// that fails is a warning, and is told again by the next build. Default none.
 	OnPublish Hook `toml:"on_publish"`
 
 	// OnPublishTimeout is how long OnPublish may take before it is killed. Default

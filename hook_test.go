@@ -125,6 +125,14 @@ func TestHookBeginsAndCatchesUp(t *testing.T) {
 	if p := w.hears("told"); p == nil || p.SerialFrom != 2 || p.SerialTo != 3 {
 		t.Errorf("%+v", p)
 	}
+	w.rollback(2)
+	if w.exists("told") {
+		t.Error("a rollback has called the hook")
+	}
+	w.build(3)
+	if p := w.hears("told"); p == nil || p.SerialFrom != 3 || len(p.Projects) != 1 || p.Projects[0].Events[catalog.Withdraw] != 1 {
+		t.Errorf("after a rollback: %+v", p)
+	}
 }
 
 // What changed without an event is told again as well if the hook has missed it.

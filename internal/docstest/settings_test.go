@@ -114,9 +114,10 @@ func settings(t *testing.T) string {
 			heading := "`" + key + "`"
 			switch of := field.Type; {
 			case isText(of), of.Kind() == reflect.Slice && isText(of.Elem()):
+			case reflect.PointerTo(of).Implements(reflect.TypeFor[interface{ UnmarshalTOML(any) error }]()): // no table, as it reads itself
 			case of.Kind() == reflect.Slice && of.Elem().Kind() == reflect.Struct:
 				heading = "`[[" + key + "]]`"
-			case of.Kind() == reflect.Struct && !reflect.PointerTo(of).Implements(reflect.TypeFor[interface{ UnmarshalTOML(any) error }]()):
+			case of.Kind() == reflect.Struct:
 				heading = "`[" + key + "]`"
 			}
 			fmt.Fprintf(&b, "### %s\n\n%s\n", heading, inKeys(text, field.Name, keys))
