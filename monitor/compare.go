@@ -119,6 +119,9 @@ func compareFile(wrong *disagreement, at string, json bool, e *entry, f *catalog
 	if e.sha256 != f.SHA256 {
 		differs("sha256", e.sha256, f.SHA256)
 	}
+	if e.more {
+		wrong.add("%s: it has digests of other kinds, which the history has not", f.Filename)
+	}
 	if to, ok := leadsTo(at, e.url); !ok || to != f.Path {
 		differs("address", fmt.Sprintf("%q", e.url), f.Path)
 	}
@@ -187,15 +190,16 @@ func readable(s string) string {
 }
 
 // leadsTo gives the path of the tree that a link of a page leads to; ok is false for one
-// that leads elsewhere.
+// that leads elsewhere, or is not written as those of an index are: not all who read it
+// would go the same way then.
 func leadsTo(page, link string) (to string, ok bool) {
 	u, err := url.Parse(link)
 	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Path == "" || u.Path[0] == '/' {
 		return "", false
 	}
 	to = path.Join("/", path.Dir(page), u.Path)
-	if strings.Count(u.Path, "../") > strings.Count(page, "/") {
-		return "", false // out of the tree, and into the next
+	if link != layout.Up(page)+layout.Escape(to[1:]) {
+		return "", false
 	}
 	return to[1:], true
 }
@@ -209,6 +213,8 @@ func (h *history) known(wrong *disagreement, at string, e *entry) bool {
 		wrong.add("it lists %q, of which the history knows nothing", e.filename)
 	case e.sha256 != f.sha256:
 		wrong.add("it lists %s with sha256 %s, and the history has %s", e.filename, e.sha256, f.sha256)
+	case e.more:
+		wrong.add("it lists %s with digests of other kinds, which the history has not", e.filename)
 	case f.path != "" && (!ok || !f.at(to)):
 		wrong.add("it has %s at %q, and the history at %s", e.filename, e.url, f.path)
 	default:
@@ -232,7 +238,7 @@ func (h *history) compareList(at string, page io.Reader) (wrong string, err erro
 			}
 			return nil
 		}
-		if !here && !strings.HasPrefix(fragment, "sha256=") {
+		if scheme, _, ok := strings.Cut(link, ":"); !here && !strings.HasPrefix(fragment, "sha256=") && ok && !strings.ContainsAny(scheme, "/.%\\") {
 			return nil
 		}
 		e, err := entryOf(a)

@@ -2,7 +2,6 @@ package monitor
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -114,6 +113,7 @@ func (v *verification) receive(ctx context.Context, r request, t *task) (got rec
 		if got.data, err = io.ReadAll(body); err != nil {
 			return got, err
 		}
+		got.wrong, got.readErr = t.read(bytes.NewReader(got.data))
 	case t.read != nil:
 		got.wrong, got.readErr = t.read(body)
 	}
@@ -270,27 +270,18 @@ func (v *verification) pagesAt(r request) (all []catalog.Page) {
 }
 
 // publishedAt reports whether what came for a folder is one of the pages that were published
-// for it, if that can be said: where none of them is HTML, a server of files may list what
-// it has.
+// for it; known is false for what is no folder.
 func (v *verification) publishedAt(r request, got *received) (is, known bool) {
 	all := v.pagesAt(r)
-	if _, known = v.pages[r.path+"index.html"]; len(all) == 0 || !known {
-		return false, false
-	}
 	return slices.ContainsFunc(all, func(p catalog.Page) bool {
 		return got.size == p.Size && got.sha256 == p.SHA256 || got.encoded && unpacksTo(got.data, p)
-	}), true
+	}), len(all) > 0
 }
 
 // unpacksTo reports whether a compressed page is another form of the page.
 func unpacksTo(data []byte, page catalog.Page) bool {
-	z, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
-		return false
-	}
-	sum := sha256.New()
-	n, err := io.Copy(sum, io.LimitReader(z, page.Size+1))
-	return err == nil && n == page.Size && catalog.Digest(sum.Sum(nil)) == page.SHA256
+	wrong, err := unpacked(bytes.NewReader(data), page)
+	return wrong == "" && err == nil
 }
 
 // run proves many files at once. It gives what is not proven, in the order of the paths.

@@ -3,7 +3,9 @@ package monitor
 import (
 	"bytes"
 	"cmp"
+	"compress/gzip"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -637,15 +639,34 @@ func (v *verification) task(path string) task {
 	p := v.pages[path]
 	t := task{path: path, size: p.Size, sha256: p.SHA256, page: true}
 	if plain, ok := plainOf(path); ok {
-		t.plain = v.pages[plain].Page
+		of := v.pages[plain]
+		t.plain, t.since = of.Page, of.leaf
+		t.read = func(packed io.Reader) (string, error) { return unpacked(packed, of.Page) }
 	}
 	return t
+}
+
+// unpacked holds a compressed copy against the page that it is one of.
+func unpacked(packed io.Reader, page catalog.Page) (wrong string, err error) {
+	if page.Path == "" {
+		return "it is the compressed copy of a page that was not published", nil
+	}
+	z, err := gzip.NewReader(packed)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.New()
+	n, err := io.Copy(sum, io.LimitReader(z, page.Size+1))
+	if err == nil && (n != page.Size || catalog.Digest(sum.Sum(nil)) != page.SHA256) {
+		wrong = "what it has compressed is not the page that was published"
+	}
+	return wrong, err
 }
 
 // pageTask gives what to prove of a page.
 func (v *verification) pageTask(path string, indexes map[string]map[packaging.Name]bool) task {
 	t := v.task(path)
-	if v.history == nil {
+	if _, isCopy := plainOf(path); isCopy || v.history == nil {
 		return t
 	}
 	t.since = v.history.serial
@@ -686,6 +707,8 @@ func (v *verification) pageTask(path string, indexes map[string]map[packaging.Na
 		if past := v.history.projects[page.Project]; prefix == "" && past != nil {
 			t.since = past.Project().Serial
 		}
+	case strings.HasPrefix(rest, layout.Simple+"/"):
+		t.read = func(io.Reader) (string, error) { return "an index has no page of such an address", nil }
 	default:
 		t.since = 0
 	}

@@ -1,9 +1,12 @@
 package monitor
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,6 +44,7 @@ type entry struct {
 	metadata      catalog.Digest // zero for none
 	yanked        catalog.Yank
 	signed        bool
+	more          bool // digests that no record has
 
 	// Of JSON only.
 	size     int64 // -1 if it is not told
@@ -50,7 +54,7 @@ type entry struct {
 var (
 	pageKeys   = []string{"meta", "name", "project-status", "files", "versions"}
 	statusKeys = []string{"status", "reason"}
-	fileKeys   = []string{"filename", "url", "hashes", "requires-python", "core-metadata", "gpg-sig", "yanked", "size", "upload-time"}
+	fileKeys   = []string{"filename", "url", "hashes", "requires-python", "core-metadata", "gpg-sig", "yanked", "size", "upload-time", "dist-info-metadata"}
 	hashKeys   = []string{"sha256"}
 )
 
@@ -117,12 +121,12 @@ func parseEntry(s *strictjson.Scanner) (entry, error) {
 		case 1:
 			e.url, err = text(s)
 		case 2:
-			e.sha256, err = parseSum(s)
+			e.sha256, e.more, err = parseSum(s)
 		case 3:
 			e.requires, err = text(s)
 		case 4:
 			if s.Peek() == '{' {
-				e.metadata, err = parseSum(s)
+				e.metadata, _, err = parseSum(s)
 			} else if word, werr := s.Word(); werr != nil || word != "false" {
 				err = errors.Join(werr, s.Fail("core metadata without a digest"))
 			}
@@ -149,6 +153,9 @@ func parseEntry(s *strictjson.Scanner) (entry, error) {
 			if e.uploaded = t.UnixMicro(); terr != nil || e.uploaded == 0 {
 				err = s.Fail("upload time %q", at)
 			}
+		case 9:
+			// Of clients that know this name some die of it, and others believe it.
+			err = s.Fail("metadata by the name that it had before PEP 714")
 		default:
 			err = s.Skip()
 		}
@@ -166,10 +173,12 @@ func flag(s *strictjson.Scanner) (bool, error) {
 	return word == "true", err
 }
 
-// parseSum reads digests by their names, and gives the SHA-256 among them.
-func parseSum(s *strictjson.Scanner) (d catalog.Digest, err error) {
+// parseSum reads digests by their names, and gives the SHA-256 among them, and whether
+// there are more.
+func parseSum(s *strictjson.Scanner) (d catalog.Digest, more bool, err error) {
 	err = s.Object(hashKeys, func(key int) error {
 		if key != 0 {
+			more = true
 			return s.Skip()
 		}
 		t, err := text(s)
@@ -181,7 +190,7 @@ func parseSum(s *strictjson.Scanner) (d catalog.Digest, err error) {
 		}
 		return nil
 	})
-	return d, err
+	return d, more, err
 }
 
 // parseRoot reads the names of the list of projects as JSON.
@@ -228,14 +237,25 @@ type anchor struct {
 	attributes map[string]string
 }
 
+// plainTag matches tags that all who read HTML understand alike.
+var plainTag = regexp.MustCompile(`^<[a-z0-9]+(?: [a-z-]+="[^"]*")*>$`)
+
+// sectionHead matches the comments that part the lists of all files.
+var sectionHead = regexp.MustCompile(`^<!-- [a-z0-9-]+ -->$`)
+
 // anchors calls each for the links of a page, and meta for what its head says. They read
-// no more of it at a time than one tag and its text.
+// no more of it at a time than one tag and its text. Since others may understand what is
+// not plain otherwise than this reader does, and find links where it finds none, a page has
+// to be as plain as those of an index are.
 func anchors(page io.Reader, each func(anchor) error, meta func(name, content string)) error {
 	z := html.NewTokenizer(page)
 	z.SetMaxBuf(maxTag)
 	var open *anchor
 	for {
-		switch z.Next() {
+		token := z.Next()
+		raw := z.Raw()
+		odd := func() error { return fmt.Errorf("it has %.80q, which no page of an index has", raw) }
+		switch token {
 		case html.ErrorToken:
 			if err := z.Err(); err != io.EOF {
 				return err
@@ -243,32 +263,54 @@ func anchors(page io.Reader, each func(anchor) error, meta func(name, content st
 			if open != nil {
 				return errors.New("a link has no end")
 			}
+			if len(raw) > 0 {
+				return errors.New("it ends within a tag")
+			}
 			return nil
+		case html.DoctypeToken:
+			if string(raw) != "<!DOCTYPE html>" {
+				return odd()
+			}
+		case html.CommentToken:
+			if !sectionHead.Match(raw) {
+				return odd()
+			}
 		case html.TextToken:
+			if bytes.IndexByte(raw, '<') >= 0 {
+				return odd()
+			}
 			if open != nil {
 				if open.text += string(z.Text()); len(open.text) > maxTag {
 					return errors.New("a link with a text that has no end")
 				}
 			}
-		case html.StartTagToken, html.SelfClosingTagToken:
+		case html.StartTagToken:
+			if !plainTag.Match(raw) {
+				return odd()
+			}
 			tag, more := z.TagName()
 			name := string(tag)
-			if name != "a" && name != "meta" && name != "base" {
-				continue
+			switch name {
+			case "a", "meta":
+			case "html", "head", "title", "body", "h1", "br":
+				continue // whatever attributes it has lead nowhere
+			default:
+				return fmt.Errorf("it has a <%s>, which no page of an index has", name)
 			}
 			a := anchor{attributes: map[string]string{}}
 			for more {
 				var k, v []byte
 				k, v, more = z.TagAttr()
-				if _, twice := a.attributes[string(k)]; twice {
+				key := string(k)
+				if _, twice := a.attributes[key]; twice {
 					return fmt.Errorf("a tag has the attribute %q twice", k)
 				}
-				a.attributes[string(k)] = string(v)
+				if !strings.HasPrefix(key, "data-") && !slices.Contains(plainAttributes, key) {
+					return fmt.Errorf("a tag has the attribute %q, which none of an index has", k)
+				}
+				a.attributes[key] = string(v)
 			}
-			switch name {
-			case "base":
-				return errors.New("it has its links lead elsewhere by a <base>")
-			case "meta":
+			if name == "meta" {
 				meta(a.attributes["name"], a.attributes["content"])
 				continue
 			}
@@ -278,16 +320,25 @@ func anchors(page io.Reader, each func(anchor) error, meta func(name, content st
 			a.href = a.attributes["href"]
 			open = &a
 		case html.EndTagToken:
-			if tag, _ := z.TagName(); string(tag) != "a" || open == nil {
-				continue
+			end := string(raw)
+			if end == "</a>" && open != nil {
+				if err := each(*open); err != nil {
+					return err
+				}
+				open = nil
+			} else if !slices.Contains(plainEnds, end) {
+				return odd()
 			}
-			if err := each(*open); err != nil {
-				return err
-			}
-			open = nil
+		default:
+			return odd()
 		}
 	}
 }
+
+var (
+	plainAttributes = []string{"href", "name", "content", "charset"}
+	plainEnds       = []string{"</title>", "</head>", "</h1>", "</body>", "</html>"}
+)
 
 // entryOf gives what a link says of a file.
 func entryOf(a anchor) (e entry, err error) {

@@ -17,6 +17,7 @@ import (
 
 	"nestgen"
 	"nestgen/catalog"
+	"nestgen/generate"
 	"nestgen/intake/intaketest"
 	"nestgen/layout"
 	"nestgen/monitor"
@@ -293,9 +294,12 @@ func (f *fixture) open(tb testing.TB, t tree) (tilelog.Checkpoint, record.PagesR
 	return c, pages
 }
 
-// publish puts a page into a forged site and its log.
+// publish puts a page into a forged site and its log, with its compressed copy.
 func (h *history) publish(t tree, path string, data []byte) {
 	t[path] = data
+	if _, has := t[path+".gz"]; has {
+		h.publish(t, path+".gz", generate.Gzip(nil, data, generate.PageLevel))
+	}
 	h.pages = append(h.pages, catalog.Page{Path: path, Size: int64(len(data)), SHA256: sum(data)})
 }
 

@@ -214,8 +214,12 @@ func without(t testing.TB, page []byte, begins string) []byte {
 
 // remove takes a page away from a forged site, and says so in its log.
 func (h *history) remove(s tree, path string) {
-	delete(s, path)
-	h.pages = append(h.pages, catalog.Page{Path: path})
+	for _, path := range []string{path + ".gz", path} {
+		if _, has := s[path]; has {
+			delete(s, path)
+			h.pages = append(h.pages, catalog.Page{Path: path})
+		}
+	}
 }
 
 // forget takes the pages of a project of an index away, and has its lists say so.
@@ -313,6 +317,14 @@ func TestDishonest(t *testing.T) {
 		entry, _, _ := strings.Cut(list, ",\n{")
 		return strings.ReplaceAll(entry, "1.0", version) + ","
 	}
+	const hidden = "simple/birds/index.html"
+	hides := func(before, after string) func(*history, tree) {
+		return func(h *history, s tree) {
+			line := string(s[hidden][bytes.Index(s[hidden], []byte("<a ")):])
+			line = strings.ReplaceAll(line[:strings.Index(line, "\n")+1], "1.0", "9.9")
+			h.publish(s, hidden, replaceIn(t, s, hidden, "</body>", before+line+after+"</body>"))
+		}
+	}
 	for _, tt := range []struct {
 		name string
 		do   func(h *history, s tree)
@@ -331,6 +343,25 @@ func TestDishonest(t *testing.T) {
 		{"a page has another digest", func(h *history, s tree) {
 			h.publish(s, page, replaceIn(t, s, page, `"sha256":"`, `"sha256":"`+strings.Repeat("0", 63)+"1"+`","old":"`))
 		}, monitor.Index, page, "sha256"},
+		{"a page has one more digest", func(h *history, s tree) {
+			h.publish(s, page, replaceIn(t, s, page, `"sha256":"`, `"sha512":"00","sha256":"`))
+		}, monitor.Index, page, "other kinds"},
+		{"a page has metadata by another name", func(h *history, s tree) {
+			h.publish(s, page, replaceIn(t, s, page, `"core-metadata":`, `"dist-info-metadata":{"sha256":"`+strings.Repeat("0", 64)+`"},"core-metadata":`))
+		}, monitor.Index, page, "PEP 714"},
+		{"a page leads on by a fragment", func(h *history, s tree) {
+			h.publish(s, page, replaceIn(t, s, page, `.whl","hashes"`, `.whl#sha256=00","hashes"`))
+		}, monitor.Index, page, "address"},
+		{"a compressed copy is of another page", func(h *history, s tree) {
+			z := s["simple/eggs/index.v1_json.gz"]
+			h.publish(s, page+".gz", z)
+		}, monitor.Index, page + ".gz", "not the page"},
+		{"there is a compressed copy of no page", func(h *history, s tree) {
+			h.publish(s, "simple/evil/index.html.gz", s["simple/eggs/index.html.gz"])
+		}, monitor.Index, "simple/evil/index.html.gz", "not published"},
+		{"another spelling has a page as JSON", func(h *history, s tree) {
+			h.publish(s, "simple/Birds/index.v1_json", s[page])
+		}, monitor.Index, "simple/Birds/index.v1_json", "address"},
 		{"a page leads elsewhere", func(h *history, s tree) {
 			h.publish(s, page, replaceIn(t, s, page, `"url":"../../`, `"url":"https://evil.example/`))
 		}, monitor.Index, page, "address"},
@@ -371,11 +402,23 @@ func TestDishonest(t *testing.T) {
 			path := "simple/birds/index.html"
 			h.publish(s, path, replaceIn(t, s, path, "<head>", `<head><base href="https://evil.example/">`))
 		}, monitor.Index, "simple/birds/index.html", "base"},
+		{"a page as HTML hides a link in a text", hides("<textarea>", "</textarea>"), monitor.Index, hidden, "textarea"},
+		{"a page as HTML hides a link in a comment", hides("<!-- a --!>", "<!-- -->"), monitor.Index, hidden, "<!-- a"},
+		{"a page as HTML hides a link in a title", hides("<title>", "</title>"), monitor.Index, hidden, "<a href"},
+		{"a page as HTML ends within a link", func(h *history, s tree) {
+			h.publish(s, hidden, append(slices.Clone(s[hidden]), `<a href="../../packages/`...))
+		}, monitor.Index, hidden, "within a tag"},
+		{"a page as HTML has a link of a kind", func(h *history, s tree) {
+			h.publish(s, hidden, replaceIn(t, s, hidden, "</body>", `<a rel="download" href="https://evil.example/">x</a></body>`))
+		}, monitor.Index, hidden, "rel"},
+		{"a page as HTML leads on", func(h *history, s tree) {
+			h.publish(s, hidden, replaceIn(t, s, hidden, "<head>", `<head><meta http-equiv="refresh" content="0; url=https://evil.example/">`))
+		}, monitor.Index, hidden, "http-equiv"},
 		{"another spelling has another page", func(h *history, s tree) {
 			h.publish(s, "simple/Bird.Cage/index.html", s["simple/eggs/index.html"])
 		}, monitor.Index, "simple/Bird.Cage/index.html", ""},
 		{"the list of all files has another digest", func(h *history, s tree) {
-			h.publish(s, "flat/index.html", replaceIn(t, s, "flat/index.html", "#sha256=", "#sha256="+strings.Repeat("0", 63)+"1\" x=\""))
+			h.publish(s, "flat/index.html", replaceIn(t, s, "flat/index.html", "#sha256=", "#sha256="+strings.Repeat("0", 63)+"1\" data-x=\""))
 		}, monitor.Index, "flat/index.html", "sha256"},
 		{"another index lists what never was", func(h *history, s tree) {
 			path := "prod/" + page
