@@ -226,8 +226,28 @@ func (h *history) known(wrong *disagreement, at string, e *entry) bool {
 // compareList holds a page that lists every file of an index against the history: each
 // link with a digest, and each that leads to the store. What else stands there are
 // development links. Links for easy_install say what a file is in the place of its digest.
-func (h *history) compareList(at string, page io.Reader) (wrong string, err error) {
+// The page of the site's own index has to list all that the history does, but of what has
+// other pages since.
+func (v *verification) compareList(at string, page io.Reader) (wrong string, err error) {
 	var all disagreement
+	h := v.history
+	prefix, _ := layout.CutPrefix(at)
+	done := map[packaging.Name]bool{}
+	var section packaging.Name
+	var seen map[string]bool
+	late := false
+	end := func(n packaging.Name, seen map[string]bool) {
+		if prefix != "" || v.isBehind(at, n) {
+			late = late || prefix == ""
+			return
+		}
+		for _, f := range h.project(n).Files {
+			if f.Kind != packaging.Dumb && !seen[f.Filename] && h.projects[n].Status().State != catalog.Quarantined {
+				all.add("it does not list %q, which the history does", f.Filename)
+			}
+		}
+	}
+	var is map[string]*catalog.File // of the section
 	err = anchors(page, func(a anchor) error {
 		link, fragment, _ := strings.Cut(a.href, "#")
 		to, here := leadsTo(at, link)
@@ -242,12 +262,49 @@ func (h *history) compareList(at string, page io.Reader) (wrong string, err erro
 			return nil
 		}
 		e, err := entryOf(a)
-		if err == nil {
-			h.known(&all, at, &e)
+		if err != nil || !h.known(&all, at, &e) {
+			return err
 		}
-		return err
+		if n := h.files[e.filename].project; n != section || seen == nil {
+			if seen != nil {
+				end(section, seen)
+			}
+			if done[n] {
+				all.add("it has the files of %s in two places", n)
+			}
+			done[n], section, seen, is = true, n, map[string]bool{}, map[string]*catalog.File{}
+			p := h.project(n)
+			for i := range p.Files {
+				is[p.Files[i].Filename] = &p.Files[i]
+			}
+		}
+		if seen[e.filename] {
+			all.add("it lists %q twice", e.filename)
+		}
+		seen[e.filename] = true
+		f := is[e.filename]
+		switch {
+		case prefix != "" || v.isBehind(at, section):
+		case f == nil || h.projects[section].Status().State == catalog.Quarantined:
+			all.add("it lists %q, which the history does not", e.filename)
+		default:
+			e.signed = f.Signed // of which the page says nothing
+			compareFile(&all, at, false, &e, f)
+		}
+		return nil
 	}, func(string, string) {})
-	return all.text(), err
+	if err != nil {
+		return "", err
+	}
+	if seen != nil {
+		end(section, seen)
+	}
+	for n := range h.projects {
+		if !done[n] {
+			end(n, nil)
+		}
+	}
+	return v.take(at, &reading{disagreement: all, behind: late}), nil
 }
 
 // compareNames holds the list of projects of an index, which stands at a path, against the

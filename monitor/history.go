@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -51,6 +50,7 @@ type snapshot struct {
 
 // A listedFile is what stays of a file whatever becomes of it.
 type listedFile struct {
+	project packaging.Name
 	sha256  catalog.Digest
 	blake2b catalog.Digest
 	size    int64
@@ -97,6 +97,17 @@ func (h *history) project(n packaging.Name) *catalog.Project {
 		return past.Project()
 	}
 	return &catalog.Project{Name: n}
+}
+
+// hasPlace reports whether a file that the history knows, or what may stand beside it, lies
+// at a path of the store or lay there.
+func (h *history) hasPlace(path string) bool {
+	for _, p := range []string{path, layout.Owner(path)} {
+		if _, filename, ok := layout.ParseFile(p); ok && h.files[filename] != nil && h.files[filename].at(p) {
+			return true
+		}
+	}
+	return false
 }
 
 // A historyError says what cannot be in a history.
@@ -279,7 +290,7 @@ func (h *history) file(r *catalog.Record) error {
 	if f.path != "" && f.path != n.Path && !slices.Contains(f.before, f.path) {
 		f.before = append(f.before, f.path)
 	}
-	f.path, f.here = n.Path, !n.Announced
+	f.project, f.path, f.here = r.Project, n.Path, !n.Announced
 	return nil
 }
 
@@ -298,17 +309,21 @@ func (h *history) note(r *catalog.Record) {
 			h.away[f.path] = f
 		}
 	case catalog.Snapshot, catalog.Drop:
-		if tag, serial, ok := parseTag(r.Reason); ok && serial < r.Serial {
-			if r.Verb == catalog.Snapshot {
-				h.snapshots[tag] = snapshot{serial: serial, made: r.Serial}
-			} else if s, known := h.snapshots[tag]; known {
-				s.dropped = true
-				h.snapshots[tag] = s
-			}
+		t, ok := r.Named()
+		if !ok || t.Serial >= r.Serial || !layout.ValidPrefix(layout.Snapshot(t.Tag)) {
+			return
+		}
+		if r.Verb == catalog.Snapshot {
+			h.snapshots[t.Tag] = snapshot{serial: t.Serial, made: r.Serial}
+		} else if s, known := h.snapshots[t.Tag]; known {
+			s.dropped = true
+			h.snapshots[t.Tag] = s
 		}
 	case catalog.Promotion:
-		_, to, _ := strings.Cut(r.Reason, " > ")
-		to, _, _ = strings.Cut(to, ": ")
+		to, ok := r.PromotedTo()
+		if !ok {
+			return
+		}
 		if h.promoted[to] == nil {
 			h.promoted[to] = map[packaging.Name]map[string]int64{}
 		}
@@ -317,8 +332,9 @@ func (h *history) note(r *catalog.Record) {
 		}
 		h.promoted[to][r.Project][r.Filename] = r.Serial
 	case catalog.Demotion:
-		from, _, _ := strings.Cut(r.Reason, ": ")
-		delete(h.promoted[from][r.Project], r.Filename)
+		if from, ok := r.PromotedTo(); ok {
+			delete(h.promoted[from][r.Project], r.Filename)
+		}
 	}
 }
 
@@ -331,13 +347,6 @@ func forbidden(reason string) bool {
 		}
 	}
 	return false
-}
-
-// parseTag reads what the event of a snapshot says.
-func parseTag(reason string) (tag string, serial int64, ok bool) {
-	tag, number, ok := strings.Cut(reason, " serial ")
-	serial, err := strconv.ParseInt(number, 10, 64)
-	return tag, serial, ok && err == nil && serial >= 0 && !strings.Contains(tag, "/") && layout.ValidPrefix(layout.Snapshot(tag))
 }
 
 // stayed reports whether a file was there, as the index has it, from one serial to another.

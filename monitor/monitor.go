@@ -688,7 +688,7 @@ func (v *verification) pageTask(path string, indexes map[string]map[packaging.Na
 			return v.compareNames(path, names, indexes[prefix]), err
 		}
 	case rest == layout.Flat || rest == layout.Easy:
-		t.read = func(page io.Reader) (string, error) { return v.history.compareList(path, page) }
+		t.read = func(page io.Reader) (string, error) { return v.compareList(path, page) }
 	case isSimple(rest):
 		t.read = func(r io.Reader) (string, error) {
 			d, err := readDocument(r, page.Form == layout.JSON)
@@ -712,7 +712,7 @@ func (v *verification) pageTask(path string, indexes map[string]map[packaging.Na
 	default:
 		t.since = 0
 	}
-	if prefix != "" && t.read != nil || rest == layout.RootJSON || rest == layout.RootHTML {
+	if prefix != "" && t.read != nil || rest == layout.RootJSON || rest == layout.RootHTML || rest == layout.Flat || rest == layout.Easy {
 		t.since = -1 // what it says is wanted each time
 	}
 	return t
@@ -820,20 +820,17 @@ func (v *verification) findAll(ctx context.Context, wrong []Finding) error {
 	return nil
 }
 
-// strangers finds the pages in the tree that nobody has published, where that can be seen.
+// strangers finds what nobody has published and a server may give all the same, where that
+// can be seen.
 func (v *verification) strangers(ctx context.Context, indexes map[string]map[packaging.Name]bool) error {
 	f, ok := v.source.(*folder)
 	if !ok {
 		return nil
 	}
-	prefixes := map[string]bool{}
-	for prefix := range indexes {
-		prefixes[prefix] = true
-	}
-	look := func() (found []string, err error) {
-		err = f.walk(ctx, prefixes, func(path string) {
-			if _, logged := v.pages[path]; !logged {
-				found = append(found, path)
+	look := func() (found []Finding, err error) {
+		err = f.walk(ctx, func(path string, regular bool) {
+			if why := v.stranger(path, regular, indexes); why != "" {
+				found = append(found, newFinding(Stranger, path, "%s", why))
 			}
 		})
 		return found, err
@@ -848,10 +845,46 @@ func (v *verification) strangers(ctx context.Context, indexes map[string]map[pac
 	if err != nil {
 		return failed(ErrUnreachable, "%s: %w", v.report.Site, err)
 	}
-	for _, path := range found {
-		v.report.find(Stranger, path, "the log of pages does not have it")
+	for _, f := range found {
+		v.report.add(f)
 	}
 	return nil
+}
+
+// stranger says what is wrong with a file that is in the tree; empty if nothing is, or if
+// it is where people may put what is theirs.
+func (v *verification) stranger(path string, regular bool, indexes map[string]map[packaging.Name]bool) string {
+	const unlogged = "the log of pages does not have it"
+	if _, logged := v.pages[path]; logged {
+		return "" // and read
+	}
+	prefix, rest := layout.CutPrefix(path)
+	room, _, below := strings.Cut(rest, "/")
+	if indexes[prefix] == nil {
+		if room == layout.Simple && below {
+			return "the log of pages has no index there"
+		}
+		return ""
+	}
+	switch {
+	case prefix == "" && room == layout.Packages && below:
+		if v.history == nil || regular && v.history.hasPlace(path) {
+			return ""
+		}
+		return "the history knows nothing of it"
+	case prefix == "" && room == layout.Log && below:
+		if _, err := tilelog.ParseTile(strings.TrimPrefix(strings.TrimPrefix(path, layout.Log+"/"), "pages/")); path == layout.LogCheckpoint || path == layout.LogKeys || err == nil {
+			return "" // a tile that is of no use to this checkpoint leads nobody astray
+		}
+		return "it is no file of a log"
+	case layout.IsRoom(room) && below:
+		return unlogged
+	case !below && strings.HasPrefix(rest, "index."):
+		if _, has := v.pages[layout.Below(prefix, layout.Front)]; has {
+			return unlogged // a server may give it to those who ask for the folder
+		}
+	}
+	return ""
 }
 
 // proveFiles proves every file of the store that an index lists, and what stands beside it;

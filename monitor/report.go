@@ -42,7 +42,7 @@ const (
 	Store    Kind = "store"     // a file of the store
 	Withheld Kind = "withheld"  // a file that nobody is to have
 	Index    Kind = "index"     // a page as it was published, which is not what the history says
-	Stranger Kind = "stranger"  // a page that nobody has published
+	Stranger Kind = "stranger"  // what nobody has published
 )
 
 // Means says, for a person, what follows from a finding of that kind.
@@ -65,7 +65,7 @@ func (k Kind) Means() string {
 	case Index:
 		return "the site has published a page that says something else than its own history"
 	case Stranger:
-		return "somebody besides the site has put a page into its tree"
+		return "somebody besides the site has put it into its tree, or a run that died has left it there"
 	}
 	return ""
 }
@@ -126,8 +126,8 @@ type Report struct {
 	Withheld  int64 `json:"withheld"`
 
 	// Unlisted is how many projects came since the list of projects was published, and
-	// Behind how many pages of other indexes do not say yet what has come to be so since
-	// they were: the next build makes both.
+	// Behind how many pages about all projects or of other indexes do not say yet what has
+	// come to be so since they were: the next build makes all these.
 	Unlisted int64 `json:"unlisted"`
 	Behind   int64 `json:"behind"`
 

@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-
-	"nestgen/layout"
 )
 
 // A source is where the files of a site are had from.
@@ -103,28 +101,18 @@ func withoutPath(err error) error {
 	return err
 }
 
-// walk calls each for the files in the rooms of the tree, apart from the store and the
-// logs.
-func (f *folder) walk(ctx context.Context, prefixes map[string]bool, each func(path string)) error {
+// walk calls each for everything in the tree that is no folder.
+func (f *folder) walk(ctx context.Context, each func(path string, regular bool)) error {
 	return fs.WalkDir(f.root.FS(), ".", func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return withoutPath(err)
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		prefix, rest := layout.CutPrefix(path)
-		if !prefixes[prefix] {
-			rest = path
-		}
-		room, _, below := strings.Cut(rest, "/")
 		switch {
-		case e.IsDir() && (path == layout.Packages || path == layout.Log):
-			return fs.SkipDir
-		case !e.IsDir() && below && layout.IsRoom(room):
-			each(path)
+		case err != nil && errors.Is(err, fs.ErrNotExist):
+			return nil // it went meanwhile
+		case err != nil:
+			return withoutPath(err)
+		case !e.IsDir():
+			each(path, e.Type().IsRegular())
 		}
-		return nil
+		return ctx.Err()
 	})
 }
 
