@@ -28,7 +28,7 @@ import (
 const metaPages = "pages"
 
 // pageFormat rises when the pages of an equal catalog change.
-const pageFormat = 3
+const pageFormat = 4
 
 // pages gives what the settings say about the pages.
 func (c *Config) pages() (*generate.Site, error) {

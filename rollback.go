@@ -263,7 +263,7 @@ func (s *site) noteRollback(ctx context.Context, tx *catalog.Tx, r RollbackReque
 		return err
 	}
 	for _, b := range all {
-		if err := s.noteBack(tx, b, "rollback to "+reason, "rollback"); err != nil {
+		if err := s.noteBack(tx, b, "rollback to "+done.State(), "rollback"); err != nil {
 			return err
 		}
 	}

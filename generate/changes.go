@@ -121,8 +121,7 @@ func (l ChangeLine) Tone() Tone {
 
 // GroupChanges makes changes of events, which come by serial, up or down; the
 // changes come in the same order. It reads to the end of a change before it gives
-// it, and holds no more than one. What the catalog notes for itself alone is no
-// change.
+// it, and holds no more than one.
 func GroupChanges(events iter.Seq2[catalog.Event, error]) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		var run []catalog.Event
@@ -130,9 +129,6 @@ func GroupChanges(events iter.Seq2[catalog.Event, error]) iter.Seq2[Change, erro
 			if err != nil {
 				yield(Change{}, err)
 				return
-			}
-			if e.Verb == catalog.Known {
-				continue
 			}
 			if len(run) > 0 && (run[0].Project != e.Project || run[0].Time != e.Time) {
 				if !yield(changeOf(run), nil) {
@@ -185,7 +181,7 @@ func changeOf(events []catalog.Event) Change {
 }
 
 // statusWord stands before what a status has become.
-const statusWord = "status "
+const statusWord = "status is "
 
 // words is what verbs are to people, behind what they were done to.
 var words = map[catalog.Verb]string{
@@ -199,10 +195,12 @@ var words = map[catalog.Verb]string{
 	catalog.Relink:     "development links changed",
 	catalog.RelinkMore: "development links changed",
 	catalog.Expire:     "let go until somebody asks for it",
-	catalog.Rotation:   "the key of the site is another one",
+	catalog.Known:      "known when the history came to be kept whole",
+	catalog.Rotation:   "the site has another key",
+	catalog.Snapshot:   "snapshot made",
 	catalog.Drop:       "snapshot dropped",
-	catalog.Rollback:   "brought back to an older state",
-	catalog.Resume:     "changes go on after being brought back",
+	catalog.Rollback:   "brought back to",
+	catalog.Resume:     "no longer held back at",
 	catalog.Import:     "a bundle came in",
 }
 
@@ -214,11 +212,26 @@ func wording(e *catalog.Event) (word, reason string) {
 	case catalog.Add, catalog.Restore, catalog.Arrive, catalog.Change, catalog.Relink, catalog.RelinkMore:
 		return words[e.Verb], ""
 	case catalog.Mark:
-		if strings.HasPrefix(e.Reason, "name written ") {
-			return e.Reason, ""
+		if name, ok := strings.CutPrefix(e.Reason, "name written "); ok {
+			return "name is written " + name, ""
 		}
 		state, why, _ := strings.Cut(e.Reason, ": ")
 		return statusWord + state, why
+	case catalog.Snapshot, catalog.Drop:
+		s, ok := e.Named()
+		if !ok {
+			return words[e.Verb], e.Reason
+		}
+		return fmt.Sprintf("snapshot %s of serial %d %s", s.Tag, s.Serial, strings.TrimPrefix(words[e.Verb], "snapshot ")), s.Note
+	case catalog.Rollback, catalog.Resume:
+		return words[e.Verb] + " " + stateWord(e.Reason), ""
+	case catalog.Import:
+		tag, what, ok := strings.Cut(e.Reason, ": ")
+		serials, bundle, whole := strings.Cut(what, ", bundle ")
+		if !ok || !whole {
+			return words[e.Verb], e.Reason
+		}
+		return "bundle " + bundle + " came in", serials + " under the tag " + tag
 	case catalog.Promotion:
 		way, why, _ := strings.Cut(e.Reason, ": ")
 		if _, to, ok := strings.Cut(way, " > "); ok {
@@ -230,6 +243,14 @@ func wording(e *catalog.Event) (word, reason string) {
 		return strings.TrimSuffix("no longer promoted to "+to, " to "), why
 	}
 	return words[e.Verb], e.Reason
+}
+
+// stateWord names a state of the index: a serial, or a snapshot with its serial.
+func stateWord(of string) string {
+	if tag, serial, ok := strings.Cut(of, " serial "); ok {
+		return "the snapshot " + tag + ", serial " + serial
+	}
+	return cmp.Or(of, "an older state")
 }
 
 // lineOf makes a line of events that are worded alike. A verb that has no word, as

@@ -66,10 +66,10 @@ func TestGroupChanges(t *testing.T) {
 		{"a reason of several lines", []catalog.Event{file("yank", "foo-2.0.tar.gz", " two\n lines ")}, "2.0 yanked: two lines/warn"},
 		{"came on demand", []catalog.Event{file("arrive", "foo-2.0.tar.gz", "asked for")}, "2.0 fetched/good"},
 		{"said of in another way", []catalog.Event{file("change", "foo-2.0.tar.gz", "")}, "2.0 changed/"},
-		{"status", []catalog.Event{of("status", "archived: use bar: it is better")}, "status archived: use bar: it is better/warn"},
-		{"status without a reason", []catalog.Event{of("status", "quarantined")}, "status quarantined/bad"},
-		{"status as others", []catalog.Event{of("status", "active")}, "status active/"},
-		{"spelling", []catalog.Event{of("status", "name written Foo")}, "name written Foo/"},
+		{"status", []catalog.Event{of("status", "archived: use bar: it is better")}, "status is archived: use bar: it is better/warn"},
+		{"status without a reason", []catalog.Event{of("status", "quarantined")}, "status is quarantined/bad"},
+		{"status as others", []catalog.Event{of("status", "active")}, "status is active/"},
+		{"spelling", []catalog.Event{of("status", "name written Foo")}, "name is written Foo/"},
 		{"links", []catalog.Event{of("links", "")}, "development links changed/"},
 		{"promoted", []catalog.Event{file("promote", "foo-2.0.tar.gz", "/ > prod: passed: all")}, "2.0 promoted to prod: passed: all/good"},
 		{"promoted to two", []catalog.Event{file("promote", "foo-2.0.tar.gz", "/ > a"), file("promote", "foo-2.0.tar.gz", "/ > b")}, "2.0 promoted to a/good | 2.0 promoted to b/good"},
@@ -78,22 +78,29 @@ func TestGroupChanges(t *testing.T) {
 		{"demoted without a word", []catalog.Event{file("demote", "foo-2.0.tar.gz", "")}, "2.0 no longer promoted/bad"},
 		{"more links than one event has", []catalog.Event{of("links", ""), of("links+", ""), of("links+", "")}, "development links changed/"},
 		{"bytes that are let go", []catalog.Event{file("expire", "foo-2.0.tar.gz", "not fetched for 180d")}, "2.0 let go until somebody asks for it: not fetched for 180d/"},
-		{"a key", []catalog.Event{of("key", "")}, "the key of the site is another one/warn"},
-		{"a snapshot", []catalog.Event{of("snapshot", "2026-47")}, "snapshot: 2026-47/"},
-		{"a snapshot that goes", []catalog.Event{of("drop", "2026-47")}, "snapshot dropped: 2026-47/"},
-		{"a rollback", []catalog.Event{of("rollback", "1234")}, "brought back to an older state: 1234/warn"},
-		{"what the catalog notes for itself", []catalog.Event{file("add", "foo-1.0.tar.gz", ""), file("known", "foo-1.0.tar.gz", "")}, "1.0 added/good"},
+		{"a key", []catalog.Event{of("key", "b+2 replaces a+1")}, "the site has another key: b+2 replaces a+1/warn"},
+		{"a snapshot", []catalog.Event{of("snapshot", "2026-w47 serial 7")}, "snapshot 2026-w47 of serial 7 made/"},
+		{"a snapshot of which little is known", []catalog.Event{of("snapshot", "2026")}, "snapshot made: 2026/"},
+		{"a snapshot that goes", []catalog.Event{of("drop", "2026-w47 serial 7")}, "snapshot 2026-w47 of serial 7 dropped/"},
+		{"a rollback", []catalog.Event{of("rollback", "serial 1234")}, "brought back to serial 1234/warn"},
+		{"a rollback to a snapshot", []catalog.Event{of("rollback", "good serial 1234")}, "brought back to the snapshot good, serial 1234/warn"},
+		{"a rollback to nobody knows what", []catalog.Event{of("rollback", "")}, "brought back to an older state/warn"},
+		{"a rollback that ends", []catalog.Event{of("resume", "serial 1234")}, "no longer held back at serial 1234/"},
+		{"an import", []catalog.Event{of("import", "site-b: serials 1 to 9, bundle 5f3a")}, "bundle 5f3a came in: serials 1 to 9 under the tag site-b/"},
+		{"an import of which little is known", []catalog.Event{of("import", "site-b")}, "a bundle came in: site-b/"},
+		{"what the catalog notes for itself", []catalog.Event{file("known", "foo-1.0.tar.gz", "")}, "1.0 known when the history came to be kept whole/"},
 		{"a verb of later", []catalog.Event{file("recall", "foo-2.0.tar.gz", "after 180 days"), file("recall", "foo-2.0.zip", "after 180 days")}, "recall 2.0 (2 files): after 180 days/"},
 		{"a verb of later about a project", []catalog.Event{of("review", "by Ann")}, "review: by Ann/"},
 		{"a verb of later without a word", []catalog.Event{of("review", "")}, "review/"},
 	}
+	worded := map[catalog.Verb]bool{}
 	for _, tt := range tests {
 		for i := range tt.events {
 			tt.events[i].Serial = int64(i + 1)
 		}
 		last := len(tt.events)
-		if tt.events[last-1].Verb == catalog.Known {
-			last--
+		for _, e := range tt.events {
+			worded[e.Verb] = true
 		}
 		want := []string{fmt.Sprintf("1-%d foo: %s", last, tt.want)}
 		if got := group(t, tt.events); !slices.Equal(got, want) {
@@ -102,6 +109,11 @@ func TestGroupChanges(t *testing.T) {
 		slices.Reverse(tt.events)
 		if got := group(t, tt.events); !slices.Equal(got, want) {
 			t.Errorf("%s, the newest first: %q, want %q", tt.about, got, want)
+		}
+	}
+	for _, v := range catalog.Verbs {
+		if !worded[v] {
+			t.Errorf("the verb %s is not among these", v)
 		}
 	}
 }
@@ -115,7 +127,7 @@ func TestGroupChangesEnd(t *testing.T) {
 		{Serial: 4, Time: 2, Verb: "links", Project: "b"},
 		{Serial: 5, Time: 2, Verb: "snapshot", Reason: "x"},
 	}
-	want := []string{"1-2 a: development links changed/ | status active/", "3-3 b: development links changed/", "4-4 b: development links changed/", "5-5 : snapshot: x/"}
+	want := []string{"1-2 a: development links changed/ | status is active/", "3-3 b: development links changed/", "4-4 b: development links changed/", "5-5 : snapshot made: x/"}
 	if got := group(t, events); !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
