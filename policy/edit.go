@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/renameio/v2"
+	"golang.org/x/sys/unix"
 
 	"nestgen/packaging"
 )
@@ -57,9 +58,17 @@ func Allow(path string, t Target, reason string, expires, day time.Time) error {
 	})
 }
 
-// edit changes a policy file in one step. Neither a faulty file nor a fault of
-// our own making is ever written.
+// edit changes a policy file in one step, one after the other. Neither a faulty file nor
+// a fault of our own making is ever written.
 func edit(path string, change func([]byte) ([]byte, error)) error {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // a link into a working copy stays one
+	}
+	folder, err := lock(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer folder.Close() // which unlocks
 	data, err := os.ReadFile(path)
 	if err != nil && !os.IsNotExist(err) {
 		return err
@@ -77,10 +86,25 @@ func edit(path string, change func([]byte) ([]byte, error)) error {
 	if _, err := parse(path, changed); err != nil {
 		return fmt.Errorf("this change would spoil the policy file, which stays as it is: %w", err)
 	}
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target // a link into a working copy stays one
-	}
 	return renameio.WriteFile(path, changed, 0o644, renameio.WithTempDir(filepath.Dir(path)))
+}
+
+// lock waits for the lock on the folder of a policy file. The file itself is replaced, may
+// not be there yet, and is often in a working copy, where a lock file would be in the way.
+func lock(folder string) (*os.File, error) {
+	f, err := os.Open(folder)
+	if err != nil {
+		return nil, err
+	}
+	for err = unix.EINTR; err == unix.EINTR; {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+	}
+	switch err {
+	case nil, unix.EBADF, unix.ENOLCK, unix.EOPNOTSUPP: // NFS does not lock folders
+		return f, nil
+	}
+	f.Close()
+	return nil, &os.PathError{Op: "lock", Path: folder, Err: err}
 }
 
 // with adds an entry at the end.
