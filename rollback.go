@@ -515,6 +515,9 @@ func (s *site) buildBack(ctx context.Context, held HeldBack) (*Report, error) {
 	if err := s.forbid(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.hearQuarantines(ctx); err != nil {
+		return nil, err
+	}
 	waiting, err := s.catalog.Holds(ctx)
 	if err != nil {
 		return nil, storage(err)
@@ -591,6 +594,75 @@ func (s *site) forbid(ctx context.Context) error {
 			}
 		}
 		return errors.Join(tx.SetMeta(metaBackRules, rules), tx.SetMeta(metaPolicy, s.policyDigest()))
+	}))
+}
+
+// hearQuarantines asks the upstreams of what is listed whether they have quarantined any
+// of it, as any build asks them. Nothing else that they say is taken in, nor remembered:
+// the build that goes on is to find it new.
+func (s *site) hearQuarantines(ctx context.Context) error {
+	if s.opts.Offline {
+		return nil
+	}
+	if err := s.readImports(ctx); err != nil {
+		return err
+	}
+	var names []packaging.Name
+	for p, err := range s.catalog.Projects(ctx) {
+		if err != nil {
+			return storage(err)
+		}
+		if _, upstream := s.sources(p.Name, p.Owner, false); upstream && s.imports[p.Name] == "" && len(p.Files) > 0 {
+			names = append(names, p.Name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	if err := s.upstream.open(s); err != nil {
+		return err
+	}
+	if err := s.askRoots(ctx, names); err != nil {
+		return err
+	}
+	type heard struct {
+		plan.Input
+		asked
+		err error
+	}
+	var begun []*plan.Project
+	s.progress.Stage("asking", int64(len(names)))
+	for h := range ordered(ctx, names, s.Connections, func(ctx context.Context, n packaging.Name) (h heard) {
+		if h.Input, h.err = s.input(ctx, n); h.err == nil && h.Current != nil && (!h.OnDemand || s.mustAsk(h.Input, nil)) {
+			h.asked, h.err = s.ask(ctx, n, h.Current.Owner, h.Input)
+		}
+		s.progress.Step(1, 0)
+		return h
+	}) {
+		if h.err != nil {
+			return h.err
+		}
+		s.report.planned(h.problems)
+		if h.listing == nil || h.listing.Status.State != catalog.Quarantined {
+			continue
+		}
+		h.Source, h.Listing, h.SkipLocal = h.source, h.listing, true
+		p := plan.Decide(h.Input)
+		s.report.planned(p.Problems)
+		if p.Restated() && p.Status.State == catalog.Quarantined {
+			begun = append(begun, p)
+		}
+	}
+	if err := ctx.Err(); err != nil || s.opts.DryRun || len(begun) == 0 {
+		return err
+	}
+	return storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
+		for _, p := range begun {
+			if err := tx.SetStatus(p.Name, p.Status, p.Current.Note, p.StatedBy); err != nil {
+				return err
+			}
+		}
+		return nil
 	}))
 }
 

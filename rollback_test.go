@@ -326,6 +326,71 @@ func TestAnAdvisoryReachesARollback(t *testing.T) {
 	w.held()
 }
 
+// A quarantine that begins upstream reaches the index while it is held back, and nothing
+// else does.
+func TestAQuarantineReachesARollback(t *testing.T) {
+	w := newWorld(t)
+	w.Upstreams = []Upstream{{Name: "disk", URL: w.path("disk")}}
+	page := func(name, status string, files ...fetchtest.File) {
+		text := `<!DOCTYPE html><meta name="pypi:repository-version" content="1.4">` + status
+		for _, f := range files {
+			w.write("disk/"+f.Filename, string(f.Data))
+			text += `<a href="../` + f.Filename + `">` + f.Filename + `</a>`
+		}
+		w.write("disk/"+name+"/index.html", text)
+	}
+	a, b := wheel("a", "1.0", intaketest.Opts{}), wheel("b", "1.0", intaketest.Opts{})
+	page("a", "", a)
+	page("b", "", b)
+	w.write("allowlist.txt", "a\nb\n")
+	mine := w.drop("mine", "1.0", intaketest.Opts{})
+	w.build(0)
+	first := w.serial()
+	w.write("allowlist.txt", "b\n")
+	w.build(0, Options{AllowRemovals: true})
+	w.rollback(first) // lists what nothing asks for any more
+	w.held()
+	path := w.pathOf("a", a1)
+	page("a", `<meta name="pypi:project-status" content="quarantined"><meta name="pypi:project-status-reason" content="steals keys">`)
+	page("b", `<meta name="pypi:project-status" content="deprecated">`, b, wheel("b", "2.0", intaketest.Opts{}))
+	before := photograph(t, w.path("site"), w.path("state"))
+	dry, err := Build(t.Context(), w.Config, Options{DryRun: true})
+	if err != nil || dry.Status != 6 {
+		t.Errorf("foreseen %+v, %v", dry, err)
+	}
+	if r, err := Build(t.Context(), w.Config, Options{Offline: true, DryRun: true}); err != nil || r.Status != 3 {
+		t.Errorf("offline %+v, %v", r, err)
+	}
+	if d := before.differences(photograph(t, w.path("site"), w.path("state")), w.dir); len(d) > 0 {
+		t.Errorf("a dry run changed %q", d)
+	}
+	w.tells(w.build(6), "alarm", "disk has quarantined it (steals keys)")
+	w.lists(b1, mine)
+	if w.exists("site/" + path) {
+		t.Error("it is served")
+	}
+	if s := w.page("b").Status.Status; s != "" && s != "active" {
+		t.Errorf("b is %s", s)
+	}
+	w.verifies()
+	w.tells(w.build(6), "alarm", "disk has quarantined it (steals keys)")
+
+	page("a", "", a) // no quarantine ends
+	w.held()
+	w.lists(b1, mine)
+	w.write("policy.toml", "[[status]]\nproject = \"a\"\nstatus = \"quarantined\"\n") // somebody knows of it
+	page("a", `<meta name="pypi:project-status" content="quarantined">`)
+	w.build(3)
+	w.held()
+	w.write("policy.toml", "")
+	page("a", "", a)
+	w.write("allowlist.txt", "a\nb\n")
+	w.resume()
+	w.build(0)
+	w.lists(a1, "b-2.0-py3-none-any.whl", mine)
+	w.whole()
+}
+
 // Bytes that are gone are named, and nothing is done, unless it is by force.
 func TestRollbackToWhatIsGone(t *testing.T) {
 	w, old, back, first := lostBytes(t)
