@@ -374,9 +374,6 @@ func fetched(s stage, server *fetchtest.Server) error {
 	versions := []distribution{wheel("theta", "1.0"), wheel("theta", "2.0"), wheel("theta", "3.0")}
 	server.SetFiles(upstreamFile(versions[0]), upstreamFile(versions[1]), upstreamFile(versions[2]))
 	err := errors.Join(s.dropSite(), s.write("nestgen.toml", settings+`access_logs = ["access.log*"]
-[fallback]
-free = "1MiB"
-deadline = "3m" # for slow machines
 [[on_demand]]
 pattern = "theta"
 mode = "fetch"

@@ -96,7 +96,12 @@ func CheckHistory(site, seen string) error {
 			return err
 		}
 	}
-	return os.WriteFile(seen, signed, 0o600)
+	f, err := os.Create(seen)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(signed)
+	return errors.Join(err, f.Sync(), f.Close()) // a power cut may be next
 }
 
 func goesOn(site string, before, signed []byte) error {

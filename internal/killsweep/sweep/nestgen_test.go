@@ -161,10 +161,12 @@ func upstreamFile(d distribution) fetchtest.File {
 	return fetchtest.File{Project: project, Filename: d.name, Data: d.data, RequiresPython: ">=3.8", Signature: []byte("a signature of " + d.name + "\n")}
 }
 
-// settings are those of every scene: all pages that there are.
+// settings are those of every scene: all pages that there are. The disks are small, and
+// the machines may be slow.
 const settings = `title = "A sweep"
 drop = ["drop"]
 gzip = true
+fallback = { free = "1MiB", deadline = "3m" }
 `
 
 // dropSite is the sources of a site without any upstream.

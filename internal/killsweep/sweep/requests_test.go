@@ -181,9 +181,6 @@ func (s requestStage) begin(upstream string, built bool, before ...request) erro
 	err := errors.Join(
 		s.dropSite(),
 		s.write("nestgen.toml", settings+`uploads = "uploads"
-[fallback]
-free = "1MiB"
-deadline = "3m" # for slow machines
 [[on_demand]]
 pattern = "theta"
 mode = "fetch"
