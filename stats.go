@@ -134,17 +134,7 @@ func PublishStatistics(ctx context.Context, c Config, n *Counted) error {
 	if len(c.AccessLogs) == 0 {
 		return &fault{ErrSettings, errors.New("statistics are published for a site whose settings have access_logs, and go when these do not"), "add access_logs to the settings"}
 	}
-	if err := c.built(); err != nil {
-		return err
-	}
-	s, err := open(c, Options{})
-	if err != nil {
-		return err
-	}
-	if err = errors.Join(s.mustHaveBuilt(), s.mustBePublished(ctx)); err == nil {
-		err = s.publishStatistics(ctx, n)
-	}
-	return errors.Join(err, s.close())
+	return c.atWork(ctx, Options{}, func(s *site) error { return s.publishStatistics(ctx, n) })
 }
 
 func (s *site) publishStatistics(ctx context.Context, n *Counted) error {

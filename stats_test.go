@@ -91,6 +91,11 @@ func TestStatisticsArePublished(t *testing.T) {
 		t.Errorf("mending: %+v", v.Findings)
 	}
 	w.verifies()
+	w.force("site/index.html", "as a run leaves it that died before the catalog knew of it")
+	if err := PublishStatistics(t.Context(), w.Config, w.counts()); err != nil {
+		t.Errorf("after a run that died: %v", err)
+	}
+	w.verifies()
 
 	w.People = false
 	w.build(0)
