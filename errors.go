@@ -37,6 +37,10 @@ func (f *fault) Error() string        { return f.err.Error() }
 func (f *fault) Unwrap() error        { return f.err }
 func (f *fault) Is(target error) bool { return target == f.end }
 
+// WithHint gives an error, which stays what it is, with what the person who reads it may
+// do about it.
+func WithHint(err error, hint string) error { return &fault{nil, err, hint} }
+
 // Hint says what the person who reads an error may do about it; empty if there
 // is nothing to say that the error does not.
 func Hint(err error) string {

@@ -42,7 +42,7 @@ status 3. A bundle that does not begin where the last one ended is refused.`,
 		bars.done()
 		if *ack != "" && done != nil && len(done.Ack) > 0 {
 			if werr := renameio.WriteFile(*ack, done.Ack, 0o644); werr != nil {
-				err = errors.Join(err, fmt.Errorf("write %s: %w", *ack, werr))
+				err = errors.Join(err, nestgen.WithHint(fmt.Errorf("write %s: %w", *ack, werr), "what was taken in stands; the same import again writes it"))
 			}
 		}
 		if err != nil {
