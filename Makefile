@@ -75,10 +75,11 @@ bench:
 microbench:
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
-## killsweep: kill builds and requests at every system call that changes a file, and run them again
+## killsweep: kill commands and requests at every system call that changes a file, and run them again
 # First the binary itself, on the example's site; then every scene of the tests,
-# with power cuts where this user may mount a file system. POINTS=60 takes that
-# many points of each scene instead of all; all take hours.
+# with power cuts where this user may mount a file system: ext4, and XFS and btrfs
+# where their mkfs is. POINTS=60 takes that many points of each scene instead of all;
+# all take hours.
 .PHONY: killsweep
 killsweep: export SOURCE_DATE_EPOCH = 1767225600
 killsweep: export NESTGEN_BIN = $(CURDIR)/bin/nestgen
@@ -91,7 +92,7 @@ killsweep: build
 		echo "== a new site, mode $$mode"; \
 		build/killsweep -q -points $(POINTS) -mode $$mode -setup 'cp -r "$$EXAMPLE"/. .' -run '"$$NESTGEN_BIN" build -q' || exit 1; \
 	done
-	KILLSWEEP_POINTS=$(POINTS) $(GO) test -count=1 -timeout 3h -run 'TestNestgen|TestRequests|TestReaders|PowerCut' -v ./internal/killsweep/sweep
+	KILLSWEEP_POINTS=$(POINTS) $(GO) test -count=1 -timeout 24h -run 'TestNestgen|TestRequests|TestReaders|PowerCut' -v ./internal/killsweep/sweep
 
 ## contrib: build and test the tools that are modules of their own, in bin; it downloads what they need
 .PHONY: contrib
