@@ -46,6 +46,40 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// A bundle whose key came from another has the statements before its manifest, and
+// counts as the same archive without them: what the last version wrote reads as before.
+func TestGoldenRotations(t *testing.T) {
+	o := options(t, member("records", []byte("1\n2\n")))
+	before, err := os.ReadFile(parts(t, o)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Header.Rotations = []byte("from the old key to the new one\n")
+	path := parts(t, o)[0]
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := ReadHeader(path)
+	if err != nil || string(h.Rotations) != string(o.Header.Rotations) {
+		t.Errorf("ReadHeader: rotations %q, %v", h.Rotations, err)
+	}
+	n, _ := noteSize(got[:blockSize])
+	text := noteText(got[blockSize : blockSize+n])
+	if !strings.HasPrefix(text, "nestgen-bundle 2\n") || !strings.Contains(text, fmt.Sprintf("\nrotations %x 32\nmanifest ", sha256.Sum256(o.Header.Rotations))) {
+		t.Errorf("the note says\n%s", text)
+	}
+	at := blockSize + n + padding(n)
+	was, _ := noteSize(before[:blockSize])
+	rest := before[blockSize+was+padding(was):]
+	if want := append(raw(nil, "rotations", o.Header.Rotations), rest...); !bytes.Equal(got[at:], want) {
+		t.Errorf("after the note there is\n%q\nwant\n%q", got[at:], want)
+	}
+	if plain, err := ReadHeader(parts(t, options(t, some()...))[0]); err != nil || plain.ID == h.ID || plain.Rotations != nil {
+		t.Errorf("%+v, %v", plain, err)
+	}
+}
+
 // Names and sizes that try the limits of tar headers.
 var headers = []struct {
 	name string

@@ -12,7 +12,8 @@
 // where a name or a size does not fit, mode 0444, no owner, no time, only regular
 // files, two zero blocks at the end and nothing after them. Its members are
 //
-//	bundle      a signed note (C2SP signed-note): what this is, and the digest of
+//	bundle      a signed note (C2SP signed-note): what this is, and the digests of
+//	rotations   how the key came from those before it, if there were any, and of
 //	manifest    the manifest: a line for each further member, in their order
 //	...         the files, sorted by name
 //
@@ -28,7 +29,13 @@
 //	to 40
 //	manifest 9b1e... 4711
 //
-// with the caller's own fields before the last line. A line of the manifest is
+// with the caller's own fields before the last line. A bundle with rotations is of
+// form 2: its first line says so, and the one before the last is
+//
+//	rotations 77aa... 872
+//
+// They are in each part, before everything that is only worth reading if the key is one
+// to trust. What they say is for package trust. A line of the manifest is
 //
 //	SHA256 SIZE NAME
 //
@@ -79,16 +86,18 @@ const (
 	// of a piece it is as long as Linux lets a file name be.
 	maxSegment = 255 - len(".piece-001-of-999")
 
-	maxNote     = 16 << 10
-	maxManifest = 1 << 30
-	maxFields   = 64
-	maxValue    = 1024
+	maxNote      = 16 << 10
+	maxRotations = 1 << 20
+	maxManifest  = 1 << 30
+	maxFields    = 64
+	maxValue     = 1024
 )
 
 // The members at the beginning of each part, whose names no file may have.
 const (
-	noteName     = "bundle"
-	manifestName = "manifest"
+	noteName      = "bundle"
+	rotationsName = "rotations"
+	manifestName  = "manifest"
 )
 
 // A Member is a file of a bundle.
@@ -108,8 +117,8 @@ type Member struct {
 
 // CheckName says whether a file of a bundle may have this name: a relative path
 // of segments made of letters, digits and "+!~=@-._", none of which is "." or "..",
-// begins with a hyphen or ends as the name of a piece does. The names "bundle" and
-// "manifest", and what would be below them, are taken.
+// begins with a hyphen or ends as the name of a piece does. The names "bundle",
+// "rotations" and "manifest", and what would be below them, are taken.
 func CheckName(name string) error {
 	if fault := nameFault(name); fault != "" {
 		if len(name) > 200 {
@@ -135,7 +144,7 @@ func nameFault(name string) string {
 			return "a segment begins with a hyphen"
 		case len(segment) > maxSegment:
 			return fmt.Sprintf("a segment is longer than %d bytes", maxSegment)
-		case first && (segment == noteName || segment == manifestName):
+		case first && (segment == noteName || segment == rotationsName || segment == manifestName):
 			return "the name is one of the bundle's own"
 		case isPiece(segment):
 			return "it ends like the name of a piece"
@@ -275,6 +284,7 @@ func identity(h Header, n int, list func(i int) entry) string {
 	for _, f := range h.Fields {
 		fmt.Fprintf(sum, "%s %s\n", f.Key, f.Value)
 	}
+	io.WriteString(sum, rotationsLine(h.Rotations))
 	io.WriteString(sum, "\n")
 	var line []byte
 	for i := range n {

@@ -30,7 +30,10 @@ func smallBundles(t testing.TB) map[string]Options {
 	packed.Zstd = true
 	split.Split = 5 << 10
 	both.Split, both.Zstd = 6<<10, true
-	return map[string]Options{"plain": plain, "zstd": packed, "split": split, "split zstd": both}
+	rotated, rotatedBoth := plain, both
+	rotated.Header.Rotations, rotatedBoth.Header.Rotations = text("old key", 600), text("old key", 700)
+	rotatedBoth.Split = 8 << 10
+	return map[string]Options{"plain": plain, "zstd": packed, "split": split, "split zstd": both, "rotated": rotated, "rotated split zstd": rotatedBoth}
 }
 
 // sometimesAll reads the whole bundle on every tenth time, and checks the part

@@ -15,9 +15,13 @@ import (
 func FuzzNote(f *testing.F) {
 	o := options(f, few()...)
 	o.Header.Fields = append(o.Header.Fields, Field{"scope", "all of it"})
-	p := preface{Header: o.Header, manifestSize: 12}
+	p := newPreface(o.Header)
+	p.manifestSize = 12
 	p.ID, p.Part, p.Parts = strings.Repeat("0a", 32), 2, 3
 	f.Add(p.text())
+	rotated := p
+	rotated.rotations, rotated.rotationsSize = rotationsLine([]byte("from the old to the new")), 23
+	f.Add(rotated.text())
 	f.Add(strings.ReplaceAll(p.text(), "part 2 of 3", "part 4 of 3"))
 	f.Add(strings.ReplaceAll(p.text(), "\n", "\r\n"))
 	f.Add("nestgen-bundle 1\norigin a\nkey b\ntag c\nid d\npart 1 of 1\nmanifest e 1\n")

@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -26,6 +27,11 @@ type Header struct {
 	// Fields are the caller's own, in the caller's order.
 	Fields []Field
 
+	// Rotations say how the key came from those before it, for a reader that trusts
+	// one of these. They are the caller's own bytes, a megabyte at most; none if there
+	// is nothing to say.
+	Rotations []byte
+
 	// ID names the bundle: the SHA-256 of all that it is, in hexadecimal. It is
 	// the same for all parts, and however it is split and compressed.
 	ID string
@@ -50,9 +56,13 @@ func (h Header) Field(key string) string {
 	return ""
 }
 
-const firstLine = "nestgen-bundle 1\n"
+// The first lines of the two forms.
+const (
+	plainForm   = "nestgen-bundle 1\n"
+	rotatedForm = "nestgen-bundle 2\n"
+)
 
-var ownFields = []string{"nestgen-bundle", "origin", "key", "tag", "id", "part", "manifest"}
+var ownFields = []string{"nestgen-bundle", "origin", "key", "tag", "id", "part", "rotations", "manifest"}
 
 // check looks at what the caller chooses of a header.
 func (h Header) check() error {
@@ -63,6 +73,8 @@ func (h Header) check() error {
 		return fmt.Errorf("tag %.100q: want 1 to 64 of a-z, 0-9, \".\", \"_\" and \"-\", a letter or digit first", h.Tag)
 	case len(h.Fields) > maxFields:
 		return fmt.Errorf("%d fields, more than %d", len(h.Fields), maxFields)
+	case len(h.Rotations) > maxRotations:
+		return fmt.Errorf("rotations of %d bytes, more than %d", len(h.Rotations), maxRotations)
 	}
 	seen := map[string]bool{}
 	for _, own := range ownFields {
@@ -139,18 +151,45 @@ func validKey(s string) bool {
 // A preface is the note of a part, read.
 type preface struct {
 	Header
-	manifestSum  [32]byte
-	manifestSize int64
+	rotations     string // the line about them; empty in a bundle that has none
+	rotationsSize int64
+	manifestSum   [32]byte
+	manifestSize  int64
+}
+
+// newPreface gives the preface of a part that is to be written.
+func newPreface(h Header) preface {
+	return preface{Header: h, rotations: rotationsLine(h.Rotations), rotationsSize: int64(len(h.Rotations))}
+}
+
+func rotationsLine(rotations []byte) string {
+	if len(rotations) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("rotations %x %d\n", sha256.Sum256(rotations), len(rotations))
+}
+
+// rotationsSpace is how many bytes of an archive the rotations take.
+func (p preface) rotationsSpace() int64 {
+	if p.rotationsSize == 0 {
+		return 0
+	}
+	return blockSize + p.rotationsSize + padding(p.rotationsSize)
 }
 
 // text is the one way to write a preface.
 func (p preface) text() string {
 	var b strings.Builder
-	b.WriteString(firstLine)
+	if p.rotations == "" {
+		b.WriteString(plainForm)
+	} else {
+		b.WriteString(rotatedForm)
+	}
 	fmt.Fprintf(&b, "origin %s\nkey %s\ntag %s\nid %s\npart %d of %d\n", p.Origin, p.Key, p.Tag, p.ID, p.Part, p.Parts)
 	for _, f := range p.Fields {
 		fmt.Fprintf(&b, "%s %s\n", f.Key, f.Value)
 	}
+	b.WriteString(p.rotations)
 	fmt.Fprintf(&b, "manifest %x %d\n", p.manifestSum, p.manifestSize)
 	return b.String()
 }
@@ -167,7 +206,13 @@ var errNote = errors.New("its first member is not the note of a bundle")
 // parsePreface reads the text of a note. What it takes is what text writes.
 func parsePreface(text string) (preface, error) {
 	var p preface
-	rest, ok := strings.CutPrefix(text, firstLine)
+	rest, ok := strings.CutPrefix(text, plainForm)
+	least := 6
+	if !ok {
+		if rest, ok = strings.CutPrefix(text, rotatedForm); ok {
+			least = 7
+		}
+	}
 	if !ok {
 		if strings.HasPrefix(text, "nestgen-bundle ") {
 			return p, errors.New("a bundle of a form that this nestgen does not know: a newer one may")
@@ -175,7 +220,7 @@ func parsePreface(text string) (preface, error) {
 		return p, errNote
 	}
 	lines := strings.Split(strings.TrimSuffix(rest, "\n"), "\n")
-	if len(lines) < 6 || len(lines) > 6+maxFields {
+	if len(lines) < least || len(lines) > least+maxFields {
 		return p, errNote
 	}
 	last := len(lines) - 1
@@ -203,6 +248,18 @@ func parsePreface(text string) (preface, error) {
 				return p, fmt.Errorf("%w: line %d: no digest", errNote, i+2)
 			}
 			p.manifestSize, _ = strconv.ParseInt(size, 10, 64)
+		case last + 6 - least:
+			want = "rotations"
+			sum, size, _ := strings.Cut(value, " ")
+			var digest [32]byte
+			if raw, err := hex.DecodeString(sum); err != nil || copy(digest[:], raw) != 32 {
+				return p, fmt.Errorf("%w: line %d: no digest", errNote, i+2)
+			}
+			p.rotationsSize, _ = strconv.ParseInt(size, 10, 64)
+			p.rotations = fmt.Sprintf("rotations %x %d\n", digest, p.rotationsSize)
+			if p.rotationsSize < 1 || p.rotationsSize > maxRotations {
+				return p, fmt.Errorf("%w: rotations of %d bytes", errNote, p.rotationsSize)
+			}
 		default:
 			want = key
 			p.Fields = append(p.Fields, Field{key, value})

@@ -22,7 +22,8 @@ import (
 func forge(t testing.TB, manifest string, rest []byte, change func(p *preface)) []byte {
 	t.Helper()
 	o := options(t)
-	p := preface{Header: o.Header, manifestSum: sha256.Sum256([]byte(manifest)), manifestSize: int64(len(manifest))}
+	p := newPreface(o.Header)
+	p.manifestSum, p.manifestSize = sha256.Sum256([]byte(manifest)), int64(len(manifest))
 	p.ID, p.Part, p.Parts = strings.Repeat("0", 64), 1, 1
 	if change != nil {
 		change(&p)
@@ -434,7 +435,7 @@ func TestHostileNote(t *testing.T) {
 	}
 	sigLine := msg[bytes.LastIndex(msg[:n-1], []byte("\n"))+1:]
 	stranger, _ := key(t, "stranger.example.org", 7)
-	second, err := note.Sign(&note.Note{Text: string(msg[:bytes.Index(msg, []byte("\n\n"))+1])}, o.Signer, stranger)
+	second, err := note.Sign(&note.Note{Text: noteText(msg)}, o.Signer, stranger)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -448,7 +449,10 @@ func TestHostileNote(t *testing.T) {
 		"nothing":                    nil,
 		"a field more":               bytes.Replace(msg, []byte("to 40\n"), []byte("to 40\nx 1\n"), 1),
 		"a number with a zero":       bytes.Replace(msg, []byte("part 1 of 1"), []byte("part 01 of 1"), 1),
-		"a form that comes later":    bytes.Replace(msg, []byte("nestgen-bundle 1"), []byte("nestgen-bundle 2"), 1),
+		"a form that comes later":    bytes.Replace(msg, []byte("nestgen-bundle 1"), []byte("nestgen-bundle 3"), 1),
+		"rotations without a form":   signed(t, o.Signer, strings.Replace(noteText(msg), "manifest", rotationsLine([]byte("x"))+"manifest", 1)),
+		"a form without rotations":   signed(t, o.Signer, strings.Replace(noteText(msg), plainForm, rotatedForm, 1)),
+		"rotations beyond measure":   signed(t, o.Signer, strings.Replace(strings.Replace(noteText(msg), "manifest", rotationsLine(make([]byte, maxRotations+1))+"manifest", 1), plainForm, rotatedForm, 1)),
 		"a checkpoint of a tile log": signed(t, o.Signer, "packages.example.org\n12\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n"),
 		"lines in another order":     signed(t, o.Signer, "nestgen-bundle 1\ntag a\norigin x\nkey y\nid z\npart 1 of 1\nmanifest x 1\n"),
 	} {
@@ -456,10 +460,13 @@ func TestHostileNote(t *testing.T) {
 			t.Errorf("%s: taken", name)
 		}
 	}
-	if _, err := openNote(signed(t, o.Signer, "nestgen-bundle 2\nx\n")); err == nil || !strings.Contains(err.Error(), "newer") {
+	if _, err := openNote(signed(t, o.Signer, "nestgen-bundle 3\nx\n")); err == nil || !strings.Contains(err.Error(), "newer") {
 		t.Errorf("of a later form: %v", err)
 	}
 }
+
+// noteText gives what is signed of a note.
+func noteText(msg []byte) string { return string(msg[:bytes.Index(msg, []byte("\n\n"))+1]) }
 
 func signed(t *testing.T, s note.Signer, text string) []byte {
 	t.Helper()

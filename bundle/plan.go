@@ -21,14 +21,14 @@ func (l *layout) list(i int) entry {
 
 // plan checks what is to be written and lays it out.
 func plan(o Options) (*layout, error) {
-	l := &layout{header: Header{Origin: o.Header.Origin, Key: o.Header.Key, Tag: o.Header.Tag, Fields: o.Header.Fields}}
+	l := &layout{header: Header{Origin: o.Header.Origin, Key: o.Header.Key, Tag: o.Header.Tag, Fields: o.Header.Fields, Rotations: o.Header.Rotations}}
 	if err := l.header.check(); err != nil {
 		return nil, err
 	}
 	if o.Split != 0 && o.Split < minSplit {
 		return nil, fmt.Errorf("parts of %d bytes are too small: %d is the least", o.Split, minSplit)
 	}
-	if n := (preface{Header: l.header}).noteSize(); n > maxNote-128 { // and its digits
+	if n := newPreface(l.header).noteSize(); n > maxNote-128 { // and its digits
 		return nil, fmt.Errorf("the fields make a note of %d bytes, more than %d", n, maxNote-128)
 	}
 	var err error
@@ -41,6 +41,9 @@ func plan(o Options) (*layout, error) {
 		limit = o.Split
 		if o.Zstd {
 			limit = mostPlain(limit)
+		}
+		if len(o.Header.Rotations) > 0 && l.fixed() > limit/4*3 {
+			return nil, fmt.Errorf("parts of %d bytes are too small: the %d bytes of rotations of the key are in each", o.Split, len(o.Header.Rotations))
 		}
 	}
 	if err := l.split(limit); err != nil {
@@ -144,15 +147,17 @@ func (l *layout) cut(i int, e entry, s *span, room func() int64, next func(int) 
 
 // fixed is what a part takes besides its members and their lines, at most.
 func (l *layout) fixed() int64 {
-	p := preface{Header: l.header, manifestSize: maxManifest}
+	p := newPreface(l.header)
+	p.manifestSize = maxManifest
 	p.Part, p.Parts = MaxParts, MaxParts
 	n := p.noteSize()
-	return blockSize + n + padding(n) + blockSize + endSize
+	return blockSize + n + padding(n) + p.rotationsSpace() + blockSize + endSize
 }
 
-// partSize is how large an archive is whose note and manifest have these sizes.
-func (l *layout) partSize(s span, noteSize, manifest int64) int64 {
-	n := blockSize + noteSize + padding(noteSize) + blockSize + manifest + padding(manifest) + endSize
+// partSize is how large the archive of a part is.
+func (l *layout) partSize(s span, p preface) int64 {
+	note := p.noteSize()
+	n := blockSize + note + padding(note) + p.rotationsSpace() + blockSize + p.manifestSize + padding(p.manifestSize) + endSize
 	var buf []byte
 	for _, c := range s.chunks(l.list) {
 		buf = appendHeader(buf[:0], c.member, c.length)
@@ -196,9 +201,10 @@ func Plan(path string, o Options) (Result, error) {
 	}
 	r := Result{ID: l.header.ID}
 	for k, s := range l.spans {
-		p := preface{Header: l.header, manifestSize: l.manifestSize(s)}
+		p := newPreface(l.header)
+		p.manifestSize = l.manifestSize(s)
 		p.Part, p.Parts = k+1, len(l.spans)
-		size := l.partSize(s, p.noteSize(), p.manifestSize)
+		size := l.partSize(s, p)
 		if o.Zstd {
 			size = mostCompressed(size)
 		}

@@ -126,7 +126,7 @@ func (e *MissingPartsError) Error() string {
 	return b.String()
 }
 
-// ReadHeader gives the header of a part. Its signature is the one of the key that
+// ReadHeader gives the header of a part, and reads nothing else. Its signature is the one of the key that
 // it names, which may be anybody's.
 func ReadHeader(path string) (Header, error) {
 	p, err := openPart(path)
@@ -253,10 +253,10 @@ func openPart(path string) (*part, error) {
 	return p, nil
 }
 
-// maxBegin is how much of a file is read for its note, of which nobody has said
-// yet that it may be believed: it is in the first block of a compressed part, too,
-// and a block has 128 KiB at most.
-const maxBegin = 512 << 10
+// maxBegin is how much of a file is read for its note and its rotations, of which
+// nobody has said yet that they may be believed: more than they can take, also in a
+// compressed part, whose blocks have 128 KiB at most.
+const maxBegin = 512<<10 + maxRotations
 
 // begin reads the note.
 func (p *part) begin(f io.Reader) error {

@@ -164,14 +164,33 @@ func (s *scanner) note() error {
 	if p.preface, err = openNote(p.note); err != nil {
 		return fmt.Errorf("%s: %w: it is not a part of a bundle, or it was damaged on its way: copy it again from where it was exported", p.path, err)
 	}
-	return nil
+	return s.rotations()
+}
+
+// rotations reads the rotations of a part that is seen for the first time.
+func (s *scanner) rotations() error {
+	p := &s.part.preface
+	if p.rotationsSize == 0 {
+		return nil
+	}
+	if err := s.exact(appendHeader(nil, rotationsName, p.rotationsSize), rotationsName); err != nil {
+		return err
+	}
+	p.Rotations = make([]byte, p.rotationsSize)
+	if err := s.full(p.Rotations, rotationsName); err != nil {
+		return err
+	}
+	if rotationsLine(p.Rotations) != p.rotations {
+		return s.part.damage(rotationsName, s.offset, "its digest is not the one in the signed note")
+	}
+	return s.zeros(p.rotationsSize, rotationsName)
 }
 
 func (p *part) noBundle() error {
 	return fmt.Errorf("%s: it does not begin as a bundle does: it is not a part of one, or it was damaged on its way", p.path)
 }
 
-// sameNote reads the note of a part again.
+// sameNote reads the note of a part again, and its rotations.
 func (s *scanner) sameNote() error {
 	n := int64(len(s.part.note))
 	if err := s.exact(appendHeader(nil, noteName, n), noteName); err != nil {
@@ -180,7 +199,20 @@ func (s *scanner) sameNote() error {
 	if err := s.exact(s.part.note, noteName); err != nil {
 		return err
 	}
-	return s.zeros(n, noteName)
+	if err := s.zeros(n, noteName); err != nil {
+		return err
+	}
+	before := s.part.preface.Rotations
+	if len(before) == 0 {
+		return nil
+	}
+	if err := s.exact(appendHeader(nil, rotationsName, int64(len(before))), rotationsName); err != nil {
+		return err
+	}
+	if err := s.exact(before, rotationsName); err != nil {
+		return err
+	}
+	return s.zeros(int64(len(before)), rotationsName)
 }
 
 // archive checks an archive from its beginning to its end.

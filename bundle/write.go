@@ -213,7 +213,7 @@ func (w *writer) measurePieces() error {
 func (w *writer) part(f io.Writer, k int) (PartInfo, error) {
 	l := w.layout
 	s := l.spans[k]
-	p := preface{Header: l.header}
+	p := newPreface(l.header)
 	p.Part, p.Parts = k+1, len(l.spans)
 
 	var line []byte
@@ -252,6 +252,11 @@ func (w *writer) part(f io.Writer, k int) (PartInfo, error) {
 	tar.member(noteName, int64(len(msg)))
 	tar.Write(msg)
 	tar.pad(int64(len(msg)))
+	if n := p.rotationsSize; n > 0 {
+		tar.member(rotationsName, n)
+		tar.Write(p.Rotations)
+		tar.pad(n)
+	}
 	tar.member(manifestName, size)
 	if err := manifest(tar); err != nil {
 		return PartInfo{}, err
