@@ -79,7 +79,7 @@ func (s *site) beginRequest(ctx context.Context) error {
 	if err != nil {
 		return storage(err)
 	}
-	if s.seenBefore = serial > 0; s.seenBefore {
+	if s.seenBefore = serial > 0; s.seenBefore { // a catalog that is new is a build's
 		if err := s.catchUp(ctx); err != nil {
 			return err
 		}

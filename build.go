@@ -60,6 +60,9 @@ type Options struct {
 	// locked keeps other runs away from a dry one as well.
 	locked bool
 
+	// newLog lets a catalog in that is behind the log: see [NewLog].
+	newLog bool
+
 	// Log takes what happens, for those who look on. If nil, it is dropped.
 	Log *slog.Logger
 }
@@ -85,7 +88,7 @@ func (noProgress) Step(int64, int64)   {}
 // run stopped early: it matches one of the ends in this package, and the tree
 // is as whole as it was.
 func Build(ctx context.Context, c Config, o Options) (*Report, error) {
-	if err := checkState(c, o); err != nil {
+	if err := checkState(c, o); err != nil && (o.DryRun || !(&site{Config: c}).canFollow()) {
 		return nil, err
 	}
 	s, err := open(c, o)
@@ -219,6 +222,7 @@ type site struct {
 	unmet      map[packaging.Name]bool
 	missed     atomic.Bool // something did not come that was to
 	seenBefore bool        // the catalog had events when the run began
+	behindLog  bool        // and not all those that were signed
 	anyRefusal bool        // and files that did not pass the gate
 }
 
@@ -255,18 +259,19 @@ func open(c Config, o Options) (_ *site, err error) {
 	if err != nil {
 		return nil, storage(err)
 	}
+	if !o.DryRun {
+		// Before anything else is written: it would have a serial that is taken.
+		if err = s.catchUp(context.Background()); err != nil && !(o.newLog && errors.Is(err, ErrAlarm)) {
+			s.reportFault(err)
+			return nil, err
+		}
+		s.behindLog = err != nil
+	}
 	last, err := s.catalog.Serial(context.Background())
 	if err != nil {
 		return nil, storage(err)
 	}
 	s.seenBefore = last > 0
-	if s.seenBefore && !o.DryRun {
-		// Before anything else is written: it would have a serial that is taken.
-		if err = s.catchUp(context.Background()); err != nil {
-			s.reportFault(err)
-			return nil, err
-		}
-	}
 	s.anyRefusal, err = s.catalog.AnyRefusal(context.Background())
 	return s, storage(err)
 }

@@ -29,11 +29,46 @@ var errOtherHistory = errors.New("another history")
 // catchUp takes over from the published log what the catalog does not have. It comes
 // before anything else is written to the catalog, by whomever: an event of a catalog that
 // is behind would have the serial of another one. If the log cannot be followed and goes
-// further than the catalog, nobody may write.
+// further than the catalog, or if the site has signed more than is left of it anywhere,
+// nobody may write.
 func (s *site) catchUp(ctx context.Context) error {
-	if !s.PublishLog {
-		return nil
+	if err := s.followLog(ctx); err != nil {
+		return err
 	}
+	return s.mustKnowWhatWasSigned(ctx)
+}
+
+// canFollow reports whether a log is published that this site is known to have signed.
+func (s *site) canFollow() bool {
+	signed, err := s.readCheckpoint()
+	return err == nil && signed.Size > 0
+}
+
+// mustKnowWhatWasSigned refuses a catalog that has forgotten what the site has signed,
+// when the log is not there any more that tells of it.
+func (s *site) mustKnowWhatWasSigned(ctx context.Context) error {
+	signed, err := s.remembered()
+	if err != nil {
+		return nil // it is told when something is to be signed
+	}
+	behind, err := s.isBehind(ctx, signed)
+	if err != nil || !behind {
+		return storage(err)
+	}
+	serial, err := s.catalog.Serial(ctx)
+	if err != nil {
+		return storage(err)
+	}
+	return &fault{ErrAlarm, fmt.Errorf("%s: this catalog ends with event %d, as one from a backup does, and the site has signed a log of %d events and %d pages, of which the rest is not in %s; nothing was changed",
+		s.catalogFile(), serial, signed.Size, signed.pages.Size, s.file(layout.Log)),
+		fmt.Sprintf(`put the newest catalog back, or the folder %s from a mirror or a backup, and run "nestgen build"; if both are lost, %s`, s.file(layout.Log), newLogHint)}
+}
+
+// newLogHint is what is left to do if a log cannot go on.
+const newLogHint = `"nestgen key new --new-log" has the site begin another log with another key, which all who trust it or follow its log have to be told`
+
+// followLog is catchUp, as far as the log is published.
+func (s *site) followLog(ctx context.Context) error {
 	signed, err := s.readCheckpoint()
 	unproven, is := errors.AsType[*unprovenError](err)
 	switch {
@@ -49,6 +84,9 @@ func (s *site) catchUp(ctx context.Context) error {
 	serial, err := s.catalog.Serial(ctx)
 	if err != nil {
 		return storage(err)
+	}
+	if unproven != nil && serial == 0 {
+		return nil // the site is another one, until somebody says that it begins anew
 	}
 	if unproven != nil {
 		return s.ahead(signed, serial, unproven)
@@ -69,7 +107,9 @@ func (s *site) catchUp(ctx context.Context) error {
 	case err != nil:
 		return s.ahead(signed, serial, err)
 	}
-	if a.events > 0 {
+	if serial == 0 && a.events > 0 {
+		s.warn(s.catalogFile(), "where upstreams have their files comes with the next listing", "the catalog is new: %d events were taken over from the published log", a.events)
+	} else if a.events > 0 {
 		s.warn(s.catalogFile(), "this is what a catalog from a backup is like",
 			"the catalog ended with event %d, and the published log goes on: %d events were taken over from there", serial, a.events)
 	}
@@ -215,7 +255,7 @@ func tookOver(tx *catalog.Tx, e *catalog.Event) error {
 func (s *site) ahead(signed checkpoint, serial int64, err error) error {
 	return &fault{ErrAlarm, fmt.Errorf("%s: this catalog ends with event %d, as one from a backup does, and the published log goes on to event %d, which cannot be taken over: %w; nothing was changed",
 		s.catalogFile(), serial, signed.Size, err),
-		`put right what it says, from a backup if need be, or the newest catalog back; only if all that is lost, take the folder log/ out of the site: then a new log begins, which those who follow it have to be told`}
+		`put right what it says, from a backup or a mirror if need be, or put the newest catalog back, and run "nestgen build"; if all that is lost, ` + newLogHint}
 }
 
 // newer reads a published log, makes sure that it begins with the leaves that the

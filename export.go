@@ -385,20 +385,30 @@ func (x *exporter) mustGoOn(ctx context.Context) error {
 	if x.last.Last > size {
 		return newer
 	}
-	signed, err := x.readCheckpoint()
-	if err != nil || x.opts.DryRun {
-		return nil // none is published
+	if x.opts.DryRun {
+		return nil
 	}
-	now := checkpoint{}
-	now.Size = size
-	if now.pages.Size, err = x.catalog.LogSize(ctx, catalog.Pages); err != nil {
+	now, err := x.logsNow(ctx, x.own)
+	if err != nil {
 		return err
 	}
-	if forked, err := x.forked(ctx, signed, now); err != nil || forked {
-		newer.err = fmt.Errorf("the history in the catalog does not go on from the one that is published under %s: it comes from a backup; nothing was exported", layout.Log)
-		return cmp.Or(err, error(newer))
+	published, err := x.readCheckpoint()
+	if err != nil {
+		published = checkpoint{} // there is none
 	}
-	return nil
+	remembered, err := x.remembered()
+	if err != nil {
+		return err
+	}
+	for _, was := range []checkpoint{published, remembered} {
+		if forked, err := x.isFork(ctx, was, now); err != nil || forked {
+			newer.err = errors.New("the history in the catalog does not go on from the one that was signed: it comes from a backup; nothing was exported")
+			return cmp.Or(err, error(newer))
+		}
+	}
+	// What leaves the site is remembered before it does, as what is published is.
+	_, err = x.sign(x.own, now)
+	return err
 }
 
 // scopeText names what the stream is about, to be held against the next time.

@@ -1,6 +1,7 @@
 package nestgen
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -188,6 +189,100 @@ func (s *site) noteRotations(ctx context.Context) error {
 		}
 		return tx.SetMeta(metaRotations, strings.Join(known, "\n"))
 	}))
+}
+
+// NewLog has a site begin another log, signed by a key of its own that has nothing to do
+// with the former one: the log cannot go on, because the catalog has lost what was signed
+// of it. The next build publishes it, with all that the catalog has. The former key is put
+// aside. A site whose log goes on is refused. Without a name the key has that of the former one, or
+// [Config.KeyName].
+//
+// If the run dies on the way, the site is as before or without a log and a key, and the
+// same again finishes it.
+func NewLog(ctx context.Context, c Config, o Options, name string) (*trust.Own, error) {
+	if err := c.built(); err != nil {
+		return nil, err
+	}
+	o.newLog = true
+	s, err := open(c, o)
+	if err != nil {
+		return nil, err
+	}
+	own, err := s.newLog(ctx, name)
+	return own, errors.Join(err, s.close())
+}
+
+func (s *site) newLog(ctx context.Context, name string) (*trust.Own, error) {
+	own, err := s.Keys().Own()
+	if name == "" {
+		if name = s.KeyName(); err == nil {
+			name = own.Name
+		}
+	}
+	if goesOn, err := s.logGoesOn(ctx); err != nil || goesOn {
+		return nil, cmp.Or(err, error(&fault{ErrSettings, fmt.Errorf("%s: the log goes on from all that the site has signed; nothing was changed", s.State), `"nestgen key rotate" gives the site another key`}))
+	}
+	turn, err := s.turn(ctx)
+	if err != nil {
+		return nil, storage(err)
+	}
+	err = s.removeLog(ctx, turn)
+	if err = errors.Join(err, storage(turn.Close())); err != nil {
+		return nil, err
+	}
+	own, err = s.Keys().Renew(name)
+	return own, KeyFault(err)
+}
+
+// logGoesOn reports whether the catalog has all that the site has signed.
+func (s *site) logGoesOn(ctx context.Context) (bool, error) {
+	remembered, err := s.remembered()
+	if isStorage(err) {
+		return false, storage(err)
+	}
+	if err != nil || s.behindLog {
+		return false, nil
+	}
+	if err := s.catalog.Update(ctx, Now(), extendLogs); err != nil {
+		return false, storage(err)
+	}
+	now, err := s.logsNow(ctx, &trust.Own{})
+	if err != nil {
+		return false, err
+	}
+	published, err := s.readCheckpoint()
+	if _, unproven := errors.AsType[*unprovenError](err); err != nil && !unproven {
+		published = checkpoint{} // there is none
+	}
+	for _, was := range []checkpoint{remembered, published} {
+		if forked, err := s.isFork(ctx, was, now); err != nil || forked {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// mustBeLastKey refuses a key that the site has given up, as one from a backup is: those
+// who follow its rotations do not believe it any more.
+func (s *site) mustBeLastKey(ctx context.Context, own *trust.Own) error {
+	known, err := s.notedRotations(ctx)
+	if err != nil || len(known) == 0 || known[len(known)-1] == own.Verifier {
+		return err
+	}
+	all, err := s.catalog.SiteEvents(ctx, catalog.Rotation)
+	if err != nil {
+		return storage(err)
+	}
+	for _, e := range all {
+		to, from, _ := strings.Cut(e.Reason, replaces)
+		if from != own.Verifier {
+			continue
+		}
+		keys := filepath.Join(s.State, "keys")
+		return &fault{ErrAlarm, fmt.Errorf("%s: the key %s was replaced by %s, as event %d says: these keys are from a backup", keys, own.Key().ID(), to, e.Serial),
+			fmt.Sprintf(`put the newest %[1]s back; if it is lost, "rm -f %[1]s/own %[1]s/rotations" and "nestgen build" give the site a key of its own, which "nestgen key show" prints and all who trust it have to be told`, keys)}
+	}
+	return nil
 }
 
 // replaces is what the reason of the event of a rotation has between the new key and

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -247,17 +248,12 @@ func (s *site) readCheckpoint() (c checkpoint, err error) {
 		c.Checkpoint, _, why = tilelog.Open(data, known)
 	}
 	if why != nil {
-		text, _, _ := strings.Cut(string(data), "\n\n")
-		if c.Checkpoint, err = tilelog.ParseCheckpoint(text + "\n"); err != nil {
+		if c, err = parseClaim(data); err != nil {
 			return checkpoint{}, err
 		}
-		err = &unprovenError{why}
+		return c, &unprovenError{why}
 	}
-	pages, perr := record.ParsePagesRoot(c.Checkpoint)
-	if perr != nil {
-		return checkpoint{}, perr
-	}
-	c.pages = pages
+	c.pages, err = record.ParsePagesRoot(c.Checkpoint)
 	return c, err
 }
 
@@ -311,22 +307,33 @@ func (s *site) publishLogs(ctx context.Context, turn *publish.Turn, anew bool) (
 		return false, nil
 	}
 	own, err := s.ownKey()
-	if isStorage(err) {
-		return false, storage(err)
+	if err == nil {
+		err = s.mustBeLastKey(ctx, own)
 	}
-	if err != nil {
+	var remembered checkpoint
+	if err == nil {
+		if remembered, err = s.remembered(); err != nil {
+			err = fmt.Errorf("%w; if %s is the newest that the site has signed, remove %s", err, s.file(layout.LogCheckpoint), s.signedFile())
+		}
+	}
+	switch {
+	case isStorage(err):
+		return false, storage(err)
+	case errors.Is(err, ErrAlarm):
+		s.report.problem(plan.Alarm, layout.LogCheckpoint, Hint(err), "%v; the log stays as it is", err)
+		return false, nil
+	case err != nil:
 		s.report.problem(plan.Incomplete, layout.LogCheckpoint, "", "the log is as it was, because nobody can sign it: %v", err)
 		return false, nil
 	}
-	now := checkpoint{Checkpoint: tilelog.Checkpoint{Origin: own.Name}}
-	if now.Size, now.Root, err = s.logRoot(ctx, catalog.Events); err != nil {
+	now, err := s.logsNow(ctx, own)
+	if err != nil {
 		return false, err
 	}
-	if now.pages.Size, now.pages.Root, err = s.logRoot(ctx, catalog.Pages); err != nil {
+	if forked, err := s.forked(ctx, before, now, !unproven); err != nil || forked {
 		return false, err
 	}
-	now.Extensions = []string{now.pages.String()}
-	if forked, err := s.forked(ctx, before, now); err != nil || forked {
+	if forked, err := s.forked(ctx, remembered, now, false); err != nil || forked {
 		return false, err
 	}
 	if unproven {
@@ -353,7 +360,7 @@ func (s *site) publishLogs(ctx context.Context, turn *publish.Turn, anew bool) (
 	if err := s.putKeys(b); err != nil {
 		return false, storage(err)
 	}
-	signed, err := tilelog.Sign(now.Checkpoint, own.Signer)
+	signed, err := s.sign(own, now)
 	if err != nil {
 		return false, err
 	}
@@ -362,6 +369,59 @@ func (s *site) publishLogs(ctx context.Context, turn *publish.Turn, anew bool) (
 	}
 	_, err = b.Publish(ctx)
 	return err == nil, storage(err)
+}
+
+// logsNow gives what the logs are in the catalog, as a key would sign it.
+func (s *site) logsNow(ctx context.Context, own *trust.Own) (now checkpoint, err error) {
+	now.Origin = own.Name
+	if now.Size, now.Root, err = s.logRoot(ctx, catalog.Events); err != nil {
+		return now, err
+	}
+	if now.pages.Size, now.pages.Root, err = s.logRoot(ctx, catalog.Pages); err != nil {
+		return now, err
+	}
+	now.Extensions = []string{now.pages.String()}
+	return now, nil
+}
+
+// sign signs what the logs are, and remembers that before anybody can see it: all of it is
+// in the catalog already. A run that dies in between has remembered what nobody has seen,
+// and the next one publishes that. The other way round it could have shown what the site
+// does not remember.
+func (s *site) sign(own *trust.Own, now checkpoint) ([]byte, error) {
+	signed, err := tilelog.Sign(now.Checkpoint, own.Signer)
+	if err != nil {
+		return nil, err
+	}
+	if last, err := s.Keys().Signed(); err == nil && bytes.Equal(last, signed) {
+		return signed, nil
+	}
+	return signed, storage(s.Keys().Remember(signed))
+}
+
+// remembered gives what the site has signed last; the zero checkpoint if it has signed
+// nothing. Who has signed is no question: nobody else writes there.
+func (s *site) remembered() (c checkpoint, err error) {
+	data, err := s.Keys().Signed()
+	if err != nil || data == nil {
+		return c, err
+	}
+	if c, err = parseClaim(data); err != nil {
+		return checkpoint{}, fmt.Errorf("%s: %w", s.signedFile(), err)
+	}
+	return c, nil
+}
+
+// signedFile is where the site remembers what it has signed.
+func (s *site) signedFile() string { return filepath.Join(s.State, "keys", "signed") }
+
+// parseClaim reads a checkpoint without looking at who has signed it.
+func parseClaim(data []byte) (c checkpoint, err error) {
+	text, _, _ := strings.Cut(string(data), "\n\n")
+	if c.Checkpoint, err = tilelog.ParseCheckpoint(text + "\n"); err == nil {
+		c.pages, err = record.ParsePagesRoot(c.Checkpoint)
+	}
+	return c, err
 }
 
 // removeLog has all go that is published of the logs.
@@ -401,17 +461,34 @@ func (s *site) logRoot(ctx context.Context, log catalog.LogName) (size int64, ro
 	return size, root, storage(err)
 }
 
-// forked reports whether the logs do not begin with those that are published, as with
-// a catalog from a backup, and raises the alarm. Nothing is signed then that
-// contradicts what was.
-func (s *site) forked(ctx context.Context, before, now checkpoint) (bool, error) {
+// forked reports whether the logs do not begin with those that were signed, as with a
+// catalog from a backup, and raises the alarm. Nothing is signed then that contradicts
+// what was. There is a way back to what is published and was signed by this site.
+func (s *site) forked(ctx context.Context, before, now checkpoint, published bool) (bool, error) {
+	forked, err := s.isFork(ctx, before, now)
+	if err != nil || !forked {
+		return false, err
+	}
+	what, hint := "signed", "put the newest catalog back; if it is lost, "+newLogHint
+	if published {
+		what = "published"
+		away := s.catalogFile() + "*"
+		if last, err := s.Keys().Signed(); err == nil && last != nil {
+			away += " " + s.signedFile() // it may be of the other history
+		}
+		hint = fmt.Sprintf(`put the newest catalog back; if it is lost, "mkdir %[1]s && mv %[2]s %[1]s/" and "nestgen build" make one from the published log, and what came since comes again; if that fails, %[3]s`,
+			filepath.Join(s.State, "forked"), away, newLogHint)
+	}
+	s.report.problem(plan.Alarm, layout.LogCheckpoint, hint,
+		"the history that was %s has %d events, and the catalog does not go on from there, as one from a backup does not; the log stays as it is", what, before.Size)
+	return true, nil
+}
+
+// isFork reports whether the logs do not go on from what they were.
+func (s *site) isFork(ctx context.Context, before, now checkpoint) (bool, error) {
 	forked, err := s.isForked(ctx, catalog.Events, before.Size, before.Root, now.Size)
 	if err == nil && !forked {
 		forked, err = s.isForked(ctx, catalog.Pages, before.pages.Size, before.pages.Root, now.pages.Size)
-	}
-	if forked {
-		s.report.problem(plan.Alarm, layout.LogCheckpoint, `put the newest catalog back; if there is none, take the folder log/ away and run "nestgen key rotate": who follows the log has to be told that a new one begins`,
-			"the history that is published has %d events, and the catalog does not go on from there, as one from a backup does not; the log stays as it is", before.Size)
 	}
 	return forked, storage(err)
 }

@@ -194,6 +194,7 @@ func TestABackupCatchesUpFromTheLog(t *testing.T) {
 	// was.
 	restore()
 	signed := w.read("site/log/checkpoint")
+	w.remove("state/keys/signed")
 	w.PublishLog = false
 	w.drop("d", "1.0", plain)
 	if err := os.Rename(w.path("site/log"), w.path("log")); err != nil {

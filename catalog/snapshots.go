@@ -224,25 +224,37 @@ func (e *Event) Named() (s Tagged, ok bool) {
 	return Tagged{Tag: tag, Serial: n, Time: e.Time, Rule: rule, Note: note}, true
 }
 
-// NamedAt gives the serial of the event that has made a snapshot. The error matches
-// [fs.ErrNotExist] if there is none.
-func (c *Catalog) NamedAt(ctx context.Context, tag string) (int64, error) {
-	rows, err := c.db.QueryContext(ctx, "SELECT serial, reason FROM events WHERE project = '' AND verb = ? ORDER BY serial DESC", Snapshot)
+// SiteEvents gives the events about the whole site of a verb, the newest first.
+func (c *Catalog) SiteEvents(ctx context.Context, verb Verb) (all []Event, err error) {
+	rows, err := c.db.QueryContext(ctx, "SELECT serial, time, source, reason FROM events WHERE project = '' AND verb = ? ORDER BY serial DESC", verb)
 	if err != nil {
-		return 0, fmt.Errorf("read events: %w", err)
+		return nil, fmt.Errorf("read events: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var e Event
-		if err := rows.Scan(&e.Serial, &e.Reason); err != nil {
-			return 0, fmt.Errorf("read events: %w", err)
+		e := Event{Verb: verb}
+		if err := rows.Scan(&e.Serial, &e.Time, &e.Source, &e.Reason); err != nil {
+			return nil, fmt.Errorf("read events: %w", err)
 		}
+		all = append(all, e)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read events: %w", err)
+	}
+	return all, nil
+}
+
+// NamedAt gives the serial of the event that has made a snapshot. The error matches
+// [fs.ErrNotExist] if there is none.
+func (c *Catalog) NamedAt(ctx context.Context, tag string) (int64, error) {
+	all, err := c.SiteEvents(ctx, Snapshot)
+	if err != nil {
+		return 0, err
+	}
+	for _, e := range all {
 		if s, ok := e.Named(); ok && s.Tag == tag {
 			return e.Serial, nil
 		}
-	}
-	if err := rows.Err(); err != nil {
-		return 0, fmt.Errorf("read events: %w", err)
 	}
 	return 0, fmt.Errorf("event of the snapshot %s: %w", tag, fs.ErrNotExist)
 }

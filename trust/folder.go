@@ -161,6 +161,19 @@ func (k *Keys) write(name string, data []byte) error {
 	return nil
 }
 
+// remove has a file go, if it is there. The folder is locked for that.
+func (k *Keys) remove(name string) error {
+	err := os.Remove(k.path(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = k.sync()
+	}
+	k.did("remove " + name)
+	return err
+}
+
 // fill writes a file that was just made. When root does, it gets the owner of
 // the folder, who has to read it.
 func (k *Keys) fill(f *os.File, data []byte) error {

@@ -18,7 +18,13 @@ const (
 	nextFile      = "next"
 	trustedFile   = "trusted"
 	rotationsFile = "rotations"
+	signedFile    = "signed"
+	formerFile    = "former-" // and the hash of the key
 )
+
+// maxSigned is how many bytes a site may remember to have signed: a checkpoint with all
+// the signatures that one may have (C2SP signed-note).
+const maxSigned = 128 << 10
 
 // Keys is a folder of keys. Its methods may be called by several processes at
 // once: those that change something wait for each other.
@@ -81,8 +87,12 @@ func (k *Keys) New(name string) (*Own, error) {
 // site under the old key. A crash at any time leaves either the old key and no
 // statement of it, or the new key with its statement: first the new key is on
 // disk as one to be, then the statement, and from there on the new one is the
-// key of the site.
+// key of the site. Serials do not fall: if that of the last rotation is higher, because
+// the site has forgotten something, it stands again.
 func (k *Keys) Rotate(serial int64) (*Own, Rotation, error) {
+	if serial < 0 {
+		return nil, Rotation{}, fmt.Errorf("rotate the key at serial %d: serials begin with 0", serial)
+	}
 	d, err := k.lock(false)
 	if err == nil {
 		err = d.exclusive()
@@ -101,12 +111,8 @@ func (k *Keys) Rotate(serial int64) (*Own, Rotation, error) {
 	if len(s.statements) == MaxRotations {
 		return nil, Rotation{}, fmt.Errorf("%s: %d key rotations, and a site has at most so many; remove %s and %s to begin anew with a key that nobody trusts yet", k.path(rotationsFile), MaxRotations, k.path(ownFile), k.path(rotationsFile))
 	}
-	last := int64(0)
 	if n := len(s.chain); n > 0 {
-		last = s.chain[n-1].Serial
-	}
-	if serial < last {
-		return nil, Rotation{}, fmt.Errorf("rotate the key at serial %d: it was rotated at serial %d before, and serials do not fall", serial, last)
+		serial = max(serial, s.chain[n-1].Serial)
 	}
 	next, err := generate(s.own.Name)
 	if err != nil {
@@ -132,6 +138,70 @@ func (k *Keys) Rotate(serial int64) (*Own, Rotation, error) {
 		return nil, Rotation{}, fmt.Errorf("the key was rotated to %s, and will be used from now on: %w", next.Key().ID(), err)
 	}
 	return next, r, nil
+}
+
+// Renew gives the site a key that has nothing to do with the former one, which is put
+// aside, and has it forget how that came to be and what it has signed. Whatever is
+// wrong with the former key is in nobody's way. A crash leaves the former key, or none, or
+// the new one, and what was signed is forgotten last.
+func (k *Keys) Renew(name string) (*Own, error) {
+	if err := CheckName(name); err != nil {
+		return nil, err
+	}
+	d, err := k.lock(true)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	next, err := generate(name)
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range []string{rotationsFile, nextFile} {
+		if err := k.remove(file); err != nil {
+			return nil, err
+		}
+	}
+	aside := fmt.Sprintf("%s%08x", formerFile, next.Key().Hash) // if nobody can read it
+	if former, err := k.secret(ownFile); err == nil {
+		aside = fmt.Sprintf("%s%08x", formerFile, former.Key().Hash)
+	}
+	if err := os.Rename(k.path(ownFile), k.path(aside)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	k.did("rename " + aside)
+	if err := k.write(ownFile, []byte(next.secret+"\n")); err != nil {
+		return nil, err
+	}
+	return next, k.remove(signedFile)
+}
+
+// Signed gives what the site has signed last of its log, as [Keys.Remember] has kept it:
+// nothing if nothing is remembered.
+func (k *Keys) Signed() ([]byte, error) {
+	d, err := k.lock(false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	data, err := k.read(signedFile, maxSigned, public)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return data, err
+}
+
+// Remember keeps what the site has signed of its log. It is on disk when it returns.
+func (k *Keys) Remember(signed []byte) error {
+	d, err := k.lock(true)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return k.write(signedFile, signed)
 }
 
 // Mend puts the new key into its place if a rotation was interrupted after its

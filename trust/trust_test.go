@@ -242,8 +242,10 @@ func TestRotate(t *testing.T) {
 		}
 		last = next
 	}
-	if _, _, err := k.Rotate(11); err == nil || !strings.Contains(err.Error(), "serial 12") {
-		t.Errorf("a serial that falls: %v", err)
+	// A site that has forgotten something rotates all the same, and serials do not fall.
+	last, r, err := k.Rotate(11)
+	if err != nil || r.Serial != 12 {
+		t.Errorf("a serial that falls: %+v, %v", r, err)
 	}
 	for _, serial := range []int64{-1, -1 << 63} {
 		if _, _, err := k.Rotate(serial); err == nil {
@@ -251,7 +253,7 @@ func TestRotate(t *testing.T) {
 		}
 	}
 	current, followed, err := Follow([]string{first.Verifier}, must(k.Rotations())(t))
-	if err != nil || !slices.Equal(current, []string{last.Verifier}) || len(followed) != 4 {
+	if err != nil || !slices.Equal(current, []string{last.Verifier}) || len(followed) != 5 {
 		t.Errorf("%q, %+v, %v", current, followed, err)
 	}
 	if text := must(os.ReadFile(k.path(rotationsFile)))(t); bytes.Contains(text, []byte("PRIVATE")) {
@@ -280,6 +282,78 @@ func TestRotate(t *testing.T) {
 	}
 	if err := os.WriteFile(k.path(ownFile), kept, 0o600); err != nil {
 		t.Fatal(err)
+	}
+	must(k.Own())(t)
+}
+
+// What was signed is remembered until the site gets a key that has nothing to do with the
+// one before, which is put aside; a run that stops on the way never leaves a new key with
+// something of the old one, and what was signed is forgotten last.
+func TestRenew(t *testing.T) {
+	type dead struct{}
+	for stop := 1; ; stop++ {
+		k := open(t)
+		if data, err := k.Signed(); data != nil || err != nil {
+			t.Fatalf("%q, %v", data, err)
+		}
+		must(k.New(site))(t)
+		if _, _, err := k.Rotate(3); err != nil {
+			t.Fatal(err)
+		}
+		former := must(k.Own())(t)
+		for _, text := range []string{"one\n", "two\n"} {
+			if err := k.Remember([]byte(text)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		at, steps := "", 0
+		k.step = func(what string) {
+			if steps++; steps == stop {
+				at = what
+				panic(dead{})
+			}
+		}
+		func() {
+			defer func() {
+				if r := recover(); r != nil && r != (dead{}) {
+					panic(r)
+				}
+			}()
+			if _, err := k.Renew("other.example.org"); err != nil {
+				t.Fatal(err)
+			}
+		}()
+		k = Open(k.dir)
+		signed := string(must(k.Signed())(t))
+		now, err := k.Own()
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && signed == "two\n":
+		case err == nil && now.Verifier == former.Verifier && signed == "two\n":
+		case err == nil && now.Name == "other.example.org" && (signed == "two\n" || signed == ""):
+		default:
+			t.Errorf("stopped after %q: own %v, %v; signed %q", at, now, err, signed)
+		}
+		if at == "" {
+			if stop < 5 {
+				t.Errorf("only %d steps", stop-1)
+			}
+			break
+		}
+		if now, err = k.Renew("other.example.org"); err != nil || string(must(k.Signed())(t)) != "" || len(must(k.Rotations())(t)) != 0 {
+			t.Errorf("again after %q: %v, %v", at, now, err)
+		}
+		if kept, err := k.secret(fmt.Sprintf("%s%08x", formerFile, former.Key().Hash)); err != nil || kept.Verifier != former.Verifier {
+			t.Errorf("the former key: %v, %v", kept, err)
+		}
+	}
+	// Whatever is wrong with the former one is in nobody's way.
+	k := open(t)
+	must(k.New(site))(t)
+	if err := os.WriteFile(k.path(ownFile), []byte("nonsense"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.Renew(site); err != nil {
+		t.Error(err)
 	}
 	must(k.Own())(t)
 }

@@ -59,7 +59,7 @@ func printKey(cmd *cobra.Command, k trust.Key, asJSON bool) error {
 
 func newKeyNew(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "new [--name NAME]",
+		Use:   "new [--name NAME] [--new-log]",
 		Short: "Make the key of the site",
 		Long: `Make the key that the site signs with, and print the half of it that others get.
 A site has one key, which "nestgen key rotate" replaces. A build that has something
@@ -68,12 +68,17 @@ to sign makes one if there is none, with the name that stands for --name.
 NAME stands in everything that is signed and does not change any more: the host
 name of the site, with a path where one host has several sites. It has ASCII
 letters, digits and the signs . : / - _ alone. Without --name it is taken from
-the setting "base_url", or else it is the name of this machine.`,
+the setting "base_url", or else it is the name of this machine.
+
+With --new-log a site that has lost what it signed of its log, and cannot get it back
+from anywhere, begins another log with another key. Whoever trusts the former key, or
+follows the log, has to be told. A site whose log goes on is refused.`,
 		Example: `  nestgen key new
   nestgen key new --name packages.example.org/pypi`,
 		Args: cobra.NoArgs,
 	}
 	name := cmd.Flags().String("name", "", "the `name` of the key")
+	newLog := cmd.Flags().Bool("new-log", false, "begin another log, because the site has lost its own")
 	asJSON := cmd.Flags().Bool("json", false, "print the key as JSON")
 	cmd.RunE = s.with(func(cmd *cobra.Command, c nestgen.Config, _ []string) error {
 		if cmd.Flags().Changed("name") {
@@ -81,7 +86,12 @@ the setting "base_url", or else it is the name of this machine.`,
 				return &usageError{fmt.Errorf("--name: %w", err)}
 			}
 		}
-		o, err := nestgen.NewKey(c, *name)
+		var o *trust.Own
+		if *newLog {
+			o, err = nestgen.NewLog(cmd.Context(), c, nestgen.Options{}, *name)
+		} else {
+			o, err = nestgen.NewKey(c, *name)
+		}
 		if err != nil {
 			return err
 		}
@@ -90,6 +100,9 @@ the setting "base_url", or else it is the name of this machine.`,
 		}
 		if !*asJSON {
 			fmt.Fprintf(cmd.ErrOrStderr(), "nestgen: hint: others trust this site with\n  nestgen key trust '%s'\n", o.Verifier)
+			if *newLog {
+				fmt.Fprintf(cmd.ErrOrStderr(), "nestgen: hint: \"nestgen build\" publishes the log that begins now\n")
+			}
 		}
 		return nil
 	})
