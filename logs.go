@@ -2,6 +2,7 @@ package nestgen
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,9 +11,11 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/sys/unix"
 
 	"nestgen/catalog"
 	"nestgen/layout"
@@ -503,8 +506,8 @@ func (s *site) isForked(ctx context.Context, log catalog.LogName, size int64, ro
 	return then != root, err
 }
 
-// putLog stages the files of a log that are new since it had some size, and has those
-// go that larger ones take the place of.
+// putLog stages the files of a log that are new since it had some size, and has partial
+// tiles go that nobody asks for any more.
 func (s *site) putLog(ctx context.Context, b *publish.Batch, log catalog.LogName, at func(string) string, before, now int64) error {
 	for _, t := range tilelog.Published(before, now) {
 		data, err := s.tile(ctx, log, t)
@@ -514,39 +517,79 @@ func (s *site) putLog(ctx context.Context, b *publish.Batch, log catalog.LogName
 		if err := b.Put(at(t.Path()), data); err != nil {
 			return err
 		}
-		if t.Width < tilelog.TileWidth {
-			// Who holds a checkpoint of another size asks for the new one.
-			if err := s.removeOthers(b, at(t.Path())); err != nil {
-				return err
-			}
+	}
+	if before == now {
+		return nil // what is there is of this one and of one before
+	}
+	return s.removeFormer(b, at, before, now)
+}
+
+// keptWidths is how many partial tiles a folder of them keeps, besides those of the
+// checkpoint that is published and of the one before: who has just read a checkpoint can
+// still read what belongs to it, also while requests make one after the other (C2SP
+// tlog-tiles, Partial Tiles).
+const keptWidths = 4
+
+// removeFormer has partial tiles go that are neither of a log of one of two sizes nor among
+// the last ones of the tile at its end. It looks at what is there, where logs end and
+// have ended, so that what a run leaves that dies goes with a later one.
+func (s *site) removeFormer(b *publish.Batch, at func(string) string, before, now int64) error {
+	keep, ends := map[string]bool{}, map[string]bool{}
+	for _, size := range []int64{before, now} {
+		for _, t := range tilelog.Partial(size) {
+			keep[at(t.Path())] = true
+		}
+		for _, t := range tilelog.Last(size) {
+			ends[path.Dir(at(t.Path()))] = true
 		}
 	}
-	for _, folder := range tilelog.Superseded(before, now) {
-		if err := s.removeOthers(b, at(folder)+"/"); err != nil {
+	last := map[string]int{} // the folders at the end, and how many more may stay there
+	for _, t := range tilelog.Partial(now) {
+		last[path.Dir(at(t.Path()))] = keptWidths
+	}
+	for folder := range ends {
+		tiles, err := s.namesIn(folder)
+		if err != nil {
 			return err
+		}
+		for _, tile := range tiles {
+			partial := folder + "/" + tile
+			if !strings.HasSuffix(tile, ".p") {
+				continue
+			}
+			widths, err := s.namesIn(partial)
+			if err != nil {
+				return err
+			}
+			slices.SortFunc(widths, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(b, a)) })
+			for _, width := range widths {
+				name := partial + "/" + width
+				if keep[name] {
+					continue
+				}
+				if last[partial]--; last[partial] >= 0 {
+					continue
+				}
+				if err := b.Remove(name); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return nil
 }
 
-// removeOthers has all files go that lie in the folder of a partial tile, but this.
-func (s *site) removeOthers(b *publish.Batch, keep string) error {
-	folder, name := path.Split(keep)
+// namesIn gives the names in a folder of the site, none if there is no such folder.
+func (s *site) namesIn(folder string) ([]string, error) {
 	entries, err := os.ReadDir(s.file(folder))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+		return nil, nil
 	}
-	if err != nil {
-		return err
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
 	}
-	for _, e := range entries {
-		if e.Name() != name {
-			if err := b.Remove(folder + e.Name()); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return names, err
 }
 
 // tile gives the bytes of a file of a log.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -97,7 +98,38 @@ func (w *world) checkLog() {
 	for t := range tilelog.All(pages.Size) {
 		files[layout.PageTile(t.Path())] = true
 	}
+	w.checkFormer(layout.EventTile, c.Size, files)
+	w.checkFormer(layout.PageTile, pages.Size, files)
 	w.checkPages(there, files)
+}
+
+// checkFormer checks the partial tiles that are left of a log as it was when it was smaller,
+// and adds them to the files: they are the begin of what stands in their place, and few.
+func (w *world) checkFormer(at func(string) string, size int64, files map[string]bool) {
+	w.Helper()
+	left := map[string]int{}
+	err := filepath.WalkDir(w.path("site/"+at("tile")), func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		path, _ := filepath.Rel(w.path("site"), name)
+		tile, err := tilelog.ParseTile(strings.TrimPrefix(path, at("")))
+		if err != nil || tile.Width == tilelog.TileWidth || files[path] {
+			return nil
+		}
+		for now := range tilelog.All(size) {
+			if now.Level == tile.Level && now.N == tile.N && strings.HasPrefix(w.read("site/"+at(now.Path())), w.read("site/"+path)) {
+				files[path] = true
+			}
+		}
+		if left[filepath.Dir(path)]++; left[filepath.Dir(path)] > keptWidths+1 {
+			w.Errorf("%s: more than %d former tiles", filepath.Dir(path), keptWidths+1)
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		w.Fatal(err)
+	}
 }
 
 // checkPasts holds what follows from events against the catalog.
@@ -227,16 +259,19 @@ func TestVerifyMendsTheLog(t *testing.T) {
 	w.drop("b", "1", plain)
 	w.build(0)
 	want := digestOf(t, w.path("site"))
-	var files []string
-	err := filepath.WalkDir(w.path("site/log"), func(name string, e fs.DirEntry, err error) error {
-		if err == nil && !e.IsDir() {
-			rel, _ := filepath.Rel(w.path("site"), name)
-			files = append(files, rel)
-		}
-		return err
-	})
-	if err != nil || len(files) < 11 {
-		t.Fatalf("%q, %v", files, err)
+	c, err := parseClaim([]byte(w.read("site/log/checkpoint")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := []string{layout.LogCheckpoint}
+	for tile := range tilelog.All(c.Size) {
+		files = append(files, layout.EventTile(tile.Path()))
+	}
+	for tile := range tilelog.All(c.pages.Size) {
+		files = append(files, layout.PageTile(tile.Path()))
+	}
+	if len(files) < 11 {
+		t.Fatalf("%q", files)
 	}
 	for _, f := range files {
 		for _, spoil := range []func(name string){
@@ -402,6 +437,53 @@ func TestLogOfSiblingsThatGo(t *testing.T) {
 	}
 	w.checkLog()
 	w.verifies()
+}
+
+// Who has read a checkpoint can read all that it is about after the next one was
+// published, and after some more if the log is still short; there are never many tiles of
+// former ones, and a repair leaves them alone.
+func TestWhoHoldsTheFormerCheckpoint(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	read := func(path string) ([]byte, error) { return os.ReadFile(w.path("site/" + path)) }
+	verify := func(signed string) error {
+		c, err := parseClaim([]byte(signed))
+		if err != nil {
+			return err
+		}
+		fetch := func(at func(string) string) tilelog.Fetch {
+			return func(_ context.Context, path string) ([]byte, error) { return read(at(path)) }
+		}
+		return errors.Join(
+			tilelog.Verify(t.Context(), fetch(layout.EventTile), c.Checkpoint, nil),
+			tilelog.Verify(t.Context(), fetch(layout.PageTile), tilelog.Checkpoint{Origin: c.Origin, Size: c.pages.Size, Root: c.pages.Root}, nil))
+	}
+	var held []string
+	for i, files := range []int{1, 1, 1, 1, 1, 1, 1, 300, 1, 260, 600, 1} {
+		for j := range files {
+			w.drop("a", fmt.Sprintf("%d.%d", i, j), plain)
+		}
+		w.build(0)
+		w.checkLog()
+		held = append(held, w.read("site/log/checkpoint"))
+		for back := range min(2, len(held)) {
+			if err := verify(held[len(held)-1-back]); err != nil {
+				t.Errorf("after build %d, the checkpoint of %d builds before: %v", i, back, err)
+			}
+		}
+		if i == 6 {
+			for _, signed := range held[2:] {
+				if err := verify(signed); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+	before := digestOf(t, w.path("site"))
+	w.verifies()
+	if v := w.verify(true); !v.Whole() || digestOf(t, w.path("site")) != before {
+		t.Errorf("a repair of what is right: %+v", v.Findings)
+	}
 }
 
 // What a run left of a smaller log that died after it had signed a larger one is nothing

@@ -560,10 +560,10 @@ func (v *verifier) strangers(ctx context.Context) error {
 		if !layout.IsRoom(room) || room == layout.Packages && e.Type().IsRegular() || v.changedMeanwhile(path) {
 			return nil
 		}
-		v.extra = append(v.extra, path)
 		if room == layout.Log && v.isFormerTile(ctx, path) {
 			return nil
 		}
+		v.extra = append(v.extra, path)
 		v.find(path, "it does not belong here")
 		return nil
 	}))

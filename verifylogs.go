@@ -90,8 +90,8 @@ func (v *verifier) published(ctx context.Context, signed checkpoint) error {
 }
 
 // isFormerTile reports whether a file of the tree is a tile of a log as it was when that
-// was smaller. A run that dies after it has signed the larger one may leave some, which
-// say nothing wrong.
+// was smaller. The last of them stay for those who hold an older checkpoint, and a run
+// that dies may leave more, which go with a later one.
 func (v *verifier) isFormerTile(ctx context.Context, path string) bool {
 	for log, at := range map[catalog.LogName]func(string) string{catalog.Events: layout.EventTile, catalog.Pages: layout.PageTile} {
 		name, below := strings.CutPrefix(path, at(""))

@@ -20,7 +20,8 @@ import (
 // project the pages for programs; those that list projects or files; the
 // projects' pages for people; the front page. Removals come last, in the
 // opposite order. When it returns without an error all of it is durable. The
-// batch can only be closed afterwards, whatever came of it.
+// batch can only be closed afterwards, whatever came of it. The checkpoint of a log appears
+// when all that it is about is durable.
 //
 // After an error some projects may have their new pages and others not. The
 // caller keeps all of them marked as not yet published, and the next run
@@ -73,6 +74,13 @@ func (b *Batch) rename() error {
 	r := renamer{b: b, t: b.t, shelves: map[string]int{}}
 	defer r.close()
 	for _, s := range steps {
+		if s.folder != nil && rank(s.folder.path) == rankCheckpoint {
+			// Not every file system keeps the order of renames over a power cut.
+			if err := b.t.syncFolders(b.touched); err != nil {
+				return err
+			}
+			clear(b.touched)
+		}
 		var err error
 		switch {
 		case s.folder == nil && s.names == nil:
@@ -108,7 +116,7 @@ const (
 	rankChanges        // what changed, for people
 	rankFront
 	rankTiles      // of the log
-	rankCheckpoint // which counts on them
+	rankCheckpoint // which counts on them, and on their being on disk
 )
 
 // rank gives that of a folder's pages.

@@ -157,18 +157,23 @@ func between(old, size int64) iter.Seq[Tile] {
 	}
 }
 
-// Superseded gives the folders of partial tiles that may be removed, with all that is
-// in them, once a log that was published with old leaves is published with size leaves:
-// paths like "tile/0/x001/067.p". Those are the ones whose full tile is there now. Other
-// partial tiles have to stay, because somebody may hold a checkpoint of that size (C2SP
-// tlog-tiles, Partial Tiles); there are 255 of each level at most.
-func Superseded(old, size int64) []string {
-	var folders []string
-	for level := range levels(old) {
-		t, ok := edgeTile(old, level)
-		if ok && width(size, level, t.N) == TileWidth {
-			folders = append(folders, t.full().Path()+".p")
+// Partial gives the partial tiles of a log of that size, those of the records first: one of
+// each level at most. A site keeps them for a while when the log has grown, because
+// somebody may hold a checkpoint of that size (C2SP tlog-tiles, Partial Tiles).
+func Partial(size int64) (tiles []Tile) {
+	for level := range levels(size) {
+		if t, ok := edgeTile(size, level); ok {
+			tiles = append(tiles, t)
 		}
 	}
-	return folders
+	return tiles
+}
+
+// Last gives the last tile of each level of a log of that size, those of the records first,
+// as the full tile that it is or will be.
+func Last(size int64) (tiles []Tile) {
+	for level := range levels(size) {
+		tiles = append(tiles, Tile{level, (count(size, level) - 1) >> height, TileWidth})
+	}
+	return tiles
 }

@@ -425,12 +425,11 @@ func TestAll(t *testing.T) {
 	}
 }
 
-// A site that writes what Published says and removes what Superseded says always serves
-// every file of the log, and for each earlier checkpoint the partial tile or the full one.
-func TestPublishedAndSuperseded(t *testing.T) {
+// A site that writes what Published says, and keeps the partial tiles of the last two sizes,
+// serves every file of the log as it is and as it was before.
+func TestPublishedAndPartial(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(5, 6))
 	site := map[string]bool{}
-	var sizes []int64
 	size := int64(0)
 	for range 250 {
 		old := size
@@ -441,29 +440,37 @@ func TestPublishedAndSuperseded(t *testing.T) {
 			}
 			site[tile.Path()] = true
 		}
-		for _, folder := range Superseded(old, size) {
-			for path := range site {
-				if strings.HasPrefix(path, folder+"/") {
-					delete(site, path)
-				}
+		keep := map[string]bool{}
+		for _, tile := range slices.Concat(Partial(old), Partial(size)) {
+			if tile.Width >= TileWidth || tile.Width < 1 {
+				t.Errorf("%d leaves: %s is a partial tile", size, tile.Path())
+			}
+			keep[tile.Path()] = true
+		}
+		for path := range site {
+			if tile, err := ParseTile(path); err != nil {
+				t.Fatal(err)
+			} else if tile.Width < TileWidth && !keep[path] {
+				delete(site, path)
 			}
 		}
-		sizes = append(sizes, size)
-		for _, s := range sizes {
+		for _, s := range []int64{old, size} {
 			for tile := range All(s) {
-				if !site[tile.Path()] && (s == size || !site[tile.full().Path()]) {
+				if !site[tile.Path()] {
 					t.Fatalf("%d leaves: %s, of the checkpoint of %d, is not there", size, tile.Path(), s)
 				}
 			}
 		}
-	}
-	for path := range site {
-		tile, err := ParseTile(path)
-		if err != nil {
-			t.Fatal(err)
+		var last []string
+		for tile := range All(size) {
+			if next := (Tile{tile.Level, tile.N + 1, 1}); width(size, next.Level, next.N) == 0 {
+				last = append(last, tile.full().Path())
+			}
 		}
-		if tile.Width < TileWidth && site[tile.full().Path()] {
-			t.Errorf("%s is left beside the full tile", path)
+		for i, tile := range Last(size) {
+			if i >= len(last) || tile.Path() != last[i] {
+				t.Errorf("%d leaves: Last() has %s, want %q", size, tile.Path(), last)
+			}
 		}
 	}
 	if got := Published(1000, 1000); got != nil {
