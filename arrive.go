@@ -282,7 +282,10 @@ func (s *site) bringAnnounced(ctx context.Context, f catalog.File, current *cata
 		return storage(publish.ErrAltered)
 	}
 	err = s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
-		_, err := tx.Arrive(a.file, "on demand")
+		arrived, err := tx.Arrive(a.file, "on demand")
+		if err == nil && arrived && a.file.Spelling != f.Spelling {
+			err = tx.Respell(f.Project)
+		}
 		return errors.Join(err, setArriving(tx, f.Path, false))
 	})
 	if err != nil {

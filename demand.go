@@ -335,9 +335,9 @@ func (d *decided) onlyAnnounce() {
 	d.Fetch, d.Withdraw, d.relink = nil, nil, false
 }
 
-// maxOthers is how many projects a request publishes besides its own, if their pages are
-// to come still. More are a build's that is in the middle of its work.
-const maxOthers = 16
+// maxTogether is how many projects a request publishes at most, its own and others whose
+// pages are to come still. More are a build's that is in the middle of its work.
+const maxTogether = 16
 
 // publishAlone publishes the own pages of one project, unless they show it already, and
 // the logs with them. To the catalog the project stays out of date: the next build puts
@@ -400,11 +400,11 @@ func (s *site) dueAlone(ctx context.Context, n packaging.Name) (due dueAlone, er
 	if err != nil {
 		return due, err
 	}
-	others, err := s.catalog.NotShown(ctx, size, maxOthers+1)
+	others, err := s.catalog.NotShown(ctx, size, maxTogether+1)
 	if err != nil {
 		return due, err
 	}
-	if len(others) <= maxOthers {
+	if len(others) <= maxTogether {
 		due.projects = others
 		if due.logs, err = s.logsBehind(ctx); err != nil {
 			return due, err

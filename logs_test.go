@@ -33,6 +33,15 @@ func (w *world) checkLog() {
 		}
 		return
 	}
+	pasts, there, files := w.readLog()
+	w.checkPasts(pasts)
+	w.checkPages(there, files)
+}
+
+// readLog proves the published log, and gives the projects and pages that follow from it,
+// and the files that it is made of.
+func (w *world) readLog() (pasts map[packaging.Name]*catalog.Past, there map[string]catalog.Page, files map[string]bool) {
+	w.Helper()
 	own, err := w.Keys().Own()
 	if err != nil {
 		w.Fatal(err)
@@ -49,13 +58,13 @@ func (w *world) checkLog() {
 	if n.Sigs[0].Hash != own.Key().Hash {
 		w.Errorf("signed with %08x, and the key is %08x", n.Sigs[0].Hash, own.Key().Hash)
 	}
-	files := map[string]bool{layout.LogCheckpoint: true, layout.LogKeys: true}
+	files = map[string]bool{layout.LogCheckpoint: true, layout.LogKeys: true}
 	read := func(at func(string) string) tilelog.Fetch {
 		return func(_ context.Context, path string) ([]byte, error) {
 			return os.ReadFile(w.path("site/" + at(path)))
 		}
 	}
-	pasts := map[packaging.Name]*catalog.Past{}
+	pasts = map[packaging.Name]*catalog.Past{}
 	err = tilelog.Verify(w.Context(), read(layout.EventTile), c, func(index int64, leaf []byte) error {
 		r, err := record.Decode(leaf)
 		if err != nil {
@@ -76,7 +85,6 @@ func (w *world) checkLog() {
 	if err != nil {
 		w.Error(err)
 	}
-	w.checkPasts(pasts)
 	for t := range tilelog.All(c.Size) {
 		files[layout.EventTile(t.Path())] = true
 	}
@@ -84,7 +92,7 @@ func (w *world) checkLog() {
 	if err != nil {
 		w.Fatal(err)
 	}
-	there := map[string]catalog.Page{}
+	there = map[string]catalog.Page{}
 	err = tilelog.Verify(w.Context(), read(layout.PageTile), tilelog.Checkpoint{Origin: c.Origin, Size: pages.Size, Root: pages.Root}, func(_ int64, leaf []byte) error {
 		p, err := record.DecodePage(leaf)
 		if there[p.Path] = p; p.SHA256.IsZero() {
@@ -100,7 +108,7 @@ func (w *world) checkLog() {
 	}
 	w.checkFormer(layout.EventTile, c.Size, files)
 	w.checkFormer(layout.PageTile, pages.Size, files)
-	w.checkPages(there, files)
+	return pasts, there, files
 }
 
 // checkFormer checks the partial tiles that are left of a log as it was when it was smaller,
