@@ -305,7 +305,8 @@ func (h *history) note(r *catalog.Record) {
 		}
 		h.left[r.Filename] = append(h.left[r.Filename], r.Serial)
 		past := h.projects[r.Project]
-		if f.here && (forbidden(r.Reason) || past != nil && past.Status().State == catalog.Quarantined) {
+		quarantined := past != nil && past.Status().State == catalog.Quarantined
+		if f.here && (forbidden(r.Reason) || quarantined && strings.HasPrefix(r.Reason, unwanted)) {
 			h.away[f.path] = f
 		}
 	case catalog.Snapshot, catalog.Drop:
@@ -338,10 +339,15 @@ func (h *history) note(r *catalog.Record) {
 	}
 }
 
+// unwanted begins the reason of what leaves the index because nobody asks for its project.
+// If that is quarantined, it is put away with that; whatever else leaves then stays where it
+// is for the grace period.
+const unwanted = "no allowlist line asks for "
+
 // forbidden reports whether a file has left the index because the policy blocks it or an
 // advisory calls it malware, as the history gives the reason.
 func forbidden(reason string) bool {
-	for _, why := range []string{"the policy blocks it: ", "policy: [[block]] ", "[advisories] block: ", "the policy or an advisory blocks it"} {
+	for _, why := range []string{"the policy blocks it: ", "policy: [[block]] ", "[advisories] block: ", "the policy or an advisory blocks it", "blocked: "} {
 		if strings.HasPrefix(reason, why) {
 			return true
 		}

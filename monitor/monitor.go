@@ -646,13 +646,17 @@ func (v *verification) task(path string) task {
 	return t
 }
 
+// unpackers are readers of compressed copies, of which each takes 40 kB.
+var unpackers = sync.Pool{New: func() any { return new(gzip.Reader) }}
+
 // unpacked holds a compressed copy against the page that it is one of.
 func unpacked(packed io.Reader, page catalog.Page) (wrong string, err error) {
 	if page.Path == "" {
 		return "it is the compressed copy of a page that was not published", nil
 	}
-	z, err := gzip.NewReader(packed)
-	if err != nil {
+	z := unpackers.Get().(*gzip.Reader)
+	defer unpackers.Put(z)
+	if err := z.Reset(packed); err != nil {
 		return "", err
 	}
 	sum := sha256.New()
@@ -829,7 +833,7 @@ func (v *verification) strangers(ctx context.Context, indexes map[string]map[pac
 	}
 	look := func() (found []Finding, err error) {
 		err = f.walk(ctx, func(path string, regular bool) {
-			if why := v.stranger(path, regular, indexes); why != "" {
+			if why := v.stranger(f, path, regular, indexes); why != "" {
 				found = append(found, newFinding(Stranger, path, "%s", why))
 			}
 		})
@@ -853,7 +857,7 @@ func (v *verification) strangers(ctx context.Context, indexes map[string]map[pac
 
 // stranger says what is wrong with a file that is in the tree; empty if nothing is, or if
 // it is where people may put what is theirs.
-func (v *verification) stranger(path string, regular bool, indexes map[string]map[packaging.Name]bool) string {
+func (v *verification) stranger(f *folder, path string, regular bool, indexes map[string]map[packaging.Name]bool) string {
 	const unlogged = "the log of pages does not have it"
 	if _, logged := v.pages[path]; logged {
 		return "" // and read
@@ -868,10 +872,11 @@ func (v *verification) stranger(path string, regular bool, indexes map[string]ma
 	}
 	switch {
 	case prefix == "" && room == layout.Packages && below:
-		if v.history == nil || regular && v.history.hasPlace(path) {
+		// A build puts files there long before the log has them.
+		if v.history == nil || regular && (v.history.hasPlace(path) || f.isPlaced(layout.Owner(path))) {
 			return ""
 		}
-		return "the history knows nothing of it"
+		return "the history knows nothing of it, and it is not where a file of its bytes lies"
 	case prefix == "" && room == layout.Log && below:
 		if _, err := tilelog.ParseTile(strings.TrimPrefix(strings.TrimPrefix(path, layout.Log+"/"), "pages/")); path == layout.LogCheckpoint || path == layout.LogKeys || err == nil {
 			return "" // a tile that is of no use to this checkpoint leads nobody astray

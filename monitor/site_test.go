@@ -72,10 +72,6 @@ policy = "policy.toml"
 gzip = true
 
 [[index]]
-name = "prod"
-inherits = ["/"]
-
-[[index]]
 name = "stage"
 `))
 	const yank = "[[yank]]\nproject = \"birds\"\nversions = \"==1.0\"\nreason = \"sings <wrong> & \\\"loud\\\"\"\ndate = 2026-01-31\n"

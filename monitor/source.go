@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,11 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"golang.org/x/crypto/blake2b"
+
+	"nestgen/catalog"
+	"nestgen/layout"
 )
 
 // A source is where the files of a site are had from.
@@ -114,6 +120,26 @@ func (f *folder) walk(ctx context.Context, each func(path string, regular bool))
 		}
 		return ctx.Err()
 	})
+}
+
+// isPlaced reports whether there is a file at a place of the store that is made of a digest
+// of its bytes.
+func (f *folder) isPlaced(path string) bool {
+	place, _, ok := layout.ParseFile(path)
+	if !ok {
+		return false
+	}
+	a, err := f.get(context.Background(), request{path: path}, 0)
+	if err != nil {
+		return false
+	}
+	defer a.Close()
+	sum := sha256.New()
+	blake, err := blake2b.New256(nil)
+	if err == nil {
+		_, err = io.Copy(io.MultiWriter(sum, blake), a)
+	}
+	return err == nil && (catalog.Digest(place) == catalog.Digest(blake.Sum(nil)) || catalog.Digest(place) == catalog.Digest(sum.Sum(nil)))
 }
 
 // open gives the source of a site: that of an address, or of a folder.

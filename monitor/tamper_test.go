@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/blake2b"
+
 	"nestgen/catalog"
 	"nestgen/layout"
 	"nestgen/monitor"
@@ -151,13 +153,14 @@ func checkFirst(t *testing.T, r *monitor.Report, kind monitor.Kind, path, text s
 func TestStranger(t *testing.T) {
 	f := aSite(t)
 	wheel := pathOf(t, f.tree, "packages/", "birds-2.0-py3-none-any.whl")
-	theirs := []string{"robots.txt", ".htaccess", ".well-known/x", "downloads/x/simple.html", "Simple/x/index.html", "prod/robots.txt"}
+	early := layout.File(blake2b.Sum256([]byte("x")), "birds-9.9-py3-none-any.whl") // as of a build that goes on
+	theirs := []string{early, early + ".metadata", "robots.txt", ".htaccess", ".well-known/x", "downloads/x/simple.html", "Simple/x/index.html", "stage/robots.txt"}
 	strangers := []string{
-		"simple/evil/index.html", "prod/project/evil/index.html", "evil/simple/index.html", "a/b/simple/birds/index.v1_json",
+		"simple/evil/index.html", "stage/project/evil/index.html", "evil/simple/index.html", "a/b/simple/birds/index.v1_json",
 		"snapshots/gone/simple/birds/index.html", "snapshots/first/simple/worms/index.html",
 		"simple/birds/index.html.br", "simple/birds/index.html.zst", "simple/birds/index.v1_html", "simple/birds/.htaccess", "simple/Birds/index.html",
 		"simple/bi rds/index.html", "simple/birds/\xff", "simple/birds/index.html\n", "simple/index", "simple/birds/index.html~", "pypi/birds/2.0/json.gz",
-		"index.html.br", "prod/index.htm", "static/site.js.br", "log/checkpoint.gz", "log/tile/0/evil", "log/tile/0/000.p/300", "log/pages/checkpoint",
+		"index.html.br", "stage/index.htm", "static/site.js.br", "log/checkpoint.gz", "log/tile/0/evil", "log/tile/0/000.p/300", "log/pages/checkpoint",
 		wheel + ".gz", wheel + ".provenance.asc", strings.Replace(wheel, "birds-2.0", "birds-9.9", 1), "packages/index.html", "packages/" + strings.Repeat("0", 64),
 	}
 	s := f.tree.clone()
@@ -464,13 +467,13 @@ func TestDishonest(t *testing.T) {
 			h.publish(s, layout.Easy, replaceIn(t, s, layout.Easy, "</body>", "<a href=\"..//packages/x#egg=birds-9.9\">birds 9.9</a></body>"))
 		}, monitor.Index, layout.Easy, "sha256"},
 		{"another index lists what never was", func(h *history, s tree) {
-			path := "prod/" + page
-			h.publish(s, path, bytes.ReplaceAll(s[path], []byte("birds-2.0"), []byte("birds-9.9")))
-		}, monitor.Index, "prod/" + page, "birds-9.9"},
+			path := "stage/" + page
+			h.publish(s, path, bytes.ReplaceAll(s[path], []byte("birds-1.0"), []byte("birds-9.9")))
+		}, monitor.Index, "stage/" + page, "birds-9.9"},
 		{"another index has another digest", func(h *history, s tree) {
-			path := "prod/" + page
+			path := "stage/" + page
 			h.publish(s, path, replaceIn(t, s, path, `"sha256":"`, `"sha256":"`+strings.Repeat("0", 63)+"1"+`","old":"`))
-		}, monitor.Index, "prod/" + page, "sha256"},
+		}, monitor.Index, "stage/" + page, "sha256"},
 		{"the list of projects has one more", func(h *history, s tree) {
 			h.publish(s, layout.RootJSON, replaceIn(t, s, layout.RootJSON, `{"name":"birds"}`, "{\"name\":\"birds\"},\n{\"name\":\"evil\"}"))
 		}, monitor.Index, layout.RootJSON, "evil"},

@@ -107,7 +107,13 @@ func printWatched(t *terminal, r *monitor.Report, err error, quiet bool) {
 		fmt.Fprintf(t.out, "%s without an address at this server, such as %s: %s\n", count(int64(n), "page"), tame.Text(r.NotReachable[0].Path), tame.Text(r.NotReachable[0].Text))
 	}
 	if r.Withheld > 0 {
-		fmt.Fprintf(t.out, "%s of quarantined projects not served\n", count(r.Withheld, "file"))
+		fmt.Fprintf(t.out, "not served: %s that nobody is to have\n", count(r.Withheld, "file"))
+	}
+	if r.Unlisted > 0 {
+		fmt.Fprintf(t.out, "%s came since the list of projects was published; the next build lists what came\n", count(r.Unlisted, "project"))
+	}
+	if r.Behind > 0 {
+		fmt.Fprintf(t.out, "%s of other indexes, or about all projects, not made since a request has brought something; the next build makes them\n", count(r.Behind, "page"))
 	}
 	if r.Since >= 0 {
 		fmt.Fprintf(t.out, "the log goes on from the %s that were proven last\n", count(r.Since, "event"))
