@@ -21,6 +21,9 @@ func ReadRoot(page []byte) ([]string, error) { return parseRoot(page) }
 
 func ReadRootHTML(page []byte) ([]string, error) { return rootNames(bytes.NewReader(page)) }
 
+// JSONType is the media type that is asked for where a page as JSON is wanted.
+const JSONType = jsonType
+
 var (
 	LeadsTo = leadsTo
 	Same    = same

@@ -845,8 +845,8 @@ func TestForgedAtTheFolder(t *testing.T) {
 		path           string
 	}{
 		"HTML":       {"text/html", "identity", layout.ProjectHTML("birds")},
-		"JSON":       {"application/vnd.pypi.simple.v1+json", "identity", layout.ProjectJSON("birds")},
-		"compressed": {"application/vnd.pypi.simple.v1+json", "gzip", layout.ProjectJSON("birds") + ".gz"},
+		"JSON":       {monitor.JSONType, "identity", layout.ProjectJSON("birds")},
+		"compressed": {monitor.JSONType, "gzip", layout.ProjectJSON("birds") + ".gz"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := f.verify(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -859,6 +859,18 @@ func TestForgedAtTheFolder(t *testing.T) {
 			checkFirst(t, r, monitor.Served, tt.path, "/"+folder)
 		})
 	}
+	t.Run("JSON alone", func(t *testing.T) {
+		// The site says that there is no HTML, and what stands there is not that of nobody.
+		s := f.forge(t, f.tree, func(h *history, s tree) { h.remove(s, layout.ProjectHTML("birds")) })
+		s[layout.ProjectHTML("birds")] = forged
+		r := f.verify(t, s, monitor.Options{})
+		served := slices.ContainsFunc(r.Findings, func(x monitor.Finding) bool {
+			return x.Kind == monitor.Served && x.Path == layout.ProjectJSON("birds") && strings.Contains(x.Text, "/"+folder)
+		})
+		if !served {
+			t.Error(problems(r))
+		}
+	})
 }
 
 // A server that is a stranger gets nothing but its requests.

@@ -29,7 +29,8 @@ const (
 	// slowest is how many bytes have to come in a second, on average.
 	slowest = 8 << 10
 
-	jsonType = "application/vnd.pypi.simple.v1+json"
+	// As pip asks, and as the clients before PEP 691 do.
+	jsonType = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01"
 	htmlType = "text/html"
 )
 
