@@ -706,7 +706,15 @@ func (v *verification) pageTask(path string, indexes map[string]map[packaging.Na
 			if past == nil {
 				return "the history knows nothing of the project", nil
 			}
-			return compare(path, d, past.Project()), nil
+			wrong := compare(path, d, past.Project())
+			if wrong != "" && page.Form == layout.AliasHTML && v.isBehind(path, page.Project) {
+				r := &reading{behind: true} // other spellings come with the next build
+				for i := range d.files {
+					v.history.known(&r.disagreement, path, &d.files[i])
+				}
+				return v.take(path, r), nil
+			}
+			return wrong, nil
 		}
 		if past := v.history.projects[page.Project]; prefix == "" && past != nil {
 			t.since = past.Project().Serial
@@ -716,7 +724,7 @@ func (v *verification) pageTask(path string, indexes map[string]map[packaging.Na
 	default:
 		t.since = 0
 	}
-	if prefix != "" && t.read != nil || rest == layout.RootJSON || rest == layout.RootHTML || rest == layout.Flat || rest == layout.Easy {
+	if prefix != "" && t.read != nil || page.Form == layout.AliasHTML || rest == layout.RootJSON || rest == layout.RootHTML || rest == layout.Flat || rest == layout.Easy {
 		t.since = -1 // what it says is wanted each time
 	}
 	return t

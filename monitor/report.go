@@ -126,8 +126,8 @@ type Report struct {
 	Withheld  int64 `json:"withheld"`
 
 	// Unlisted is how many projects came since the list of projects was published, and
-	// Behind how many pages about all projects or of other indexes do not say yet what has
-	// come to be so since they were: the next build makes all these.
+	// Behind how many pages about all projects, of other spellings or of other indexes do
+	// not say yet what has come to be so since they were: the next build makes all these.
 	Unlisted int64 `json:"unlisted"`
 	Behind   int64 `json:"behind"`
 

@@ -336,6 +336,30 @@ func TestBehind(t *testing.T) {
 		other(h, s)
 	}), monitor.Options{})
 	checkFirst(t, r, monitor.Index, stage, "requires-python")
+
+	const spelled = "simple/Bird.Cage/index.html"
+	older := func(h *history, s tree) { h.publish(s, spelled, without(t, s[spelled], "bird_cage-0.1")) }
+	newer := func(h *history, s tree) {
+		cage := "simple/bird-cage/index.v1_json"
+		h.publish(s, cage, append(slices.Clone(s[cage]), ' '))
+	}
+	r = f.verify(t, f.forge(t, f.tree, func(h *history, s tree) {
+		older(h, s)
+		newer(h, s)
+	}), monitor.Options{})
+	if !r.Proven() || r.Behind != 3 {
+		t.Errorf("%d, %s", r.Behind, problems(r))
+	}
+	r = f.verify(t, f.forge(t, f.tree, func(h *history, s tree) {
+		newer(h, s)
+		older(h, s)
+	}), monitor.Options{})
+	checkFirst(t, r, monitor.Index, spelled, "bird_cage-0.1")
+	r = f.verify(t, f.forge(t, f.tree, func(h *history, s tree) {
+		h.publish(s, spelled, replaceIn(t, s, spelled, "bird_cage-0.1", "bird_cage-9.9"))
+		newer(h, s)
+	}), monitor.Options{})
+	checkFirst(t, r, monitor.Index, spelled, "")
 }
 
 // Who has the key of the site can sign whatever he wants, and cannot have the index say
@@ -513,6 +537,14 @@ func TestDishonest(t *testing.T) {
 		{"a snapshot lists what came later", func(h *history, s tree) {
 			h.publish(s, frozen+page, bytes.ReplaceAll(s[page], []byte("../../packages"), []byte("../../../../packages")))
 		}, monitor.Index, frozen + page, "birds-2.0"},
+		{"a snapshot has a project that came later", func(h *history, s tree) {
+			for _, form := range []string{"html", "v1_json"} {
+				h.publish(s, frozen+"simple/worms/index."+form, without(t, s["simple/worms/index."+form], "worms-1.0"))
+			}
+		}, monitor.Index, "", "no file of the project at serial 7"},
+		{"a stage has a project that nobody knows", func(h *history, s tree) {
+			h.publish(s, "stage/simple/evil/index.v1_json", []byte(`{"name":"evil","files":[]}`))
+		}, monitor.Index, "", ""},
 		{"a snapshot has the yank of another time", func(h *history, s tree) {
 			h.publish(s, frozen+page, replaceIn(t, s, frozen+page, `"yanked":`, `"was-yanked":`))
 		}, monitor.Index, frozen + page, "yank"},

@@ -52,6 +52,9 @@ func (v *verification) readView(at, prefix string, d *document, n packaging.Name
 	if d.json && d.name != string(n) {
 		r.add("it is about %q", d.name)
 	}
+	if v.history.projects[n] == nil {
+		r.add("the history knows nothing of the project")
+	}
 	v.readStatus(r, d, now, now.Status, late)
 	if d.quarantined() {
 		r.none(d)
@@ -151,6 +154,9 @@ func (v *verification) readFrozen(at string, d *document, was *catalog.Project, 
 	late := v.isBehind(at, was.Name)
 	if d.json && d.name != string(was.Name) {
 		r.add("it is about %q", d.name)
+	}
+	if len(was.Files) == 0 {
+		r.add("the history lists no file of the project at serial %d", s.serial)
 	}
 	want := was.Status
 	if want.State == catalog.Quarantined {

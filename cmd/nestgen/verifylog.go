@@ -113,7 +113,7 @@ func printWatched(t *terminal, r *monitor.Report, err error, quiet bool) {
 		fmt.Fprintf(t.out, "%s came since the list of projects was published; the next build lists what came\n", count(r.Unlisted, "project"))
 	}
 	if r.Behind > 0 {
-		fmt.Fprintf(t.out, "%s of other indexes, or about all projects, not made since a request has brought something; the next build makes them\n", count(r.Behind, "page"))
+		fmt.Fprintf(t.out, "%s not made again since a request has brought something; the next build does it\n", count(r.Behind, "page"))
 	}
 	if r.Since >= 0 {
 		fmt.Fprintf(t.out, "the log goes on from the %s that were proven last\n", count(r.Since, "event"))
