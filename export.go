@@ -64,6 +64,10 @@ type ExportOptions struct {
 	// Zstd compresses.
 	Zstd bool
 
+	// Acknowledged is what [Acknowledge] has made of an acknowledgement, for a dry run
+	// after one, which has kept nothing of it. It may be nil.
+	Acknowledged *Acknowledged
+
 	// Progress shows how far it is. It may be nil.
 	Progress Progress
 }
@@ -112,7 +116,6 @@ const (
 	proofsMember     = "proofs"      // that the log goes on from where earlier bundles ended
 	recordsMember    = "records"     // of the log, from there on
 	listingMember    = "listing"     // of what the index has at the end
-	keysMember       = "keys"        // how the key of the site came from those before
 	policyMember     = "policy.toml" // for people to read
 )
 
@@ -213,8 +216,12 @@ func (x *exporter) export(ctx context.Context) error {
 	if err := x.policy(); err != nil {
 		return err
 	}
+	statements, err := x.Keys().Rotations()
+	if err != nil {
+		return err
+	}
 	o := bundle.Options{Members: x.members, Split: x.Split, Zstd: x.Zstd, Replace: x.isUsualName()}
-	o.Header = bundle.Header{Origin: d.Origin, Key: d.Key, Tag: x.Tag, Fields: []bundle.Field{
+	o.Header = bundle.Header{Origin: d.Origin, Key: d.Key, Tag: x.Tag, Rotations: trust.JoinRotations(statements), Fields: []bundle.Field{
 		{Key: fromField, Value: strconv.FormatInt(d.From, 10)}, {Key: toField, Value: strconv.FormatInt(d.To, 10)},
 		{Key: scopeField, Value: d.Scope}, {Key: rootField, Value: root.String()},
 	}}
@@ -289,6 +296,9 @@ func (x *exporter) begin(ctx context.Context) error {
 		return err
 	}
 	isNew := err != nil
+	if a := x.Acknowledged; a != nil && a.Tag == x.Tag {
+		x.last.Last = a.Serial
+	}
 	if !x.opts.DryRun {
 		// Whatever has happened is in the log from here on.
 		if err := x.catalog.Update(ctx, Now(), extendLogs); err != nil {
@@ -336,11 +346,14 @@ func (x *exporter) begin(ctx context.Context) error {
 			return err
 		}
 	}
+	other := !isNew && x.last.Scope != x.scopeText()
 	switch {
 	case x.Since != nil:
-		d.From = *x.Since
+		if d.From = *x.Since; other && d.From > 0 && d.Scope == scopeProjects {
+			d.note("the stream %s was about other projects before: what happened up to serial %d to those that are new in it is not in this bundle", x.Tag, d.From)
+		}
 	case isNew:
-	case x.last.Scope != x.scopeText():
+	case other:
 		d.note("the stream %s is about other projects than before, so that this bundle has all that is known of them", x.Tag)
 	default:
 		d.From = x.last.Last
@@ -748,13 +761,6 @@ func (x *exporter) proofs(ctx context.Context) (root tilelog.Hash, err error) {
 	}
 	if len(text) > 0 {
 		x.add(proofsMember, text)
-	}
-	statements, err := x.Keys().Rotations()
-	if err != nil {
-		return root, err
-	}
-	if len(statements) > 0 {
-		x.add(keysMember, trust.JoinRotations(statements))
 	}
 	return root, nil
 }

@@ -8,9 +8,11 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -30,10 +32,14 @@ import (
 
 // A bundle is taken in whole or not at all. First everything is checked, and nothing
 // is changed: who signed it, every byte, that the log goes on from the one that was
-// taken in before, what the records say, and each file as any that wants to enter the
-// index. Then the files go into the store, where nothing refers to them yet, then one
-// change of the catalog lists them all, and pages are made as by a build. A run that
-// dies is run again.
+// taken in before, and what the records say. Then the files are copied, the copy of each
+// passes the gate as any that wants to enter the index, and it goes into the store, where
+// nothing refers to it yet. Then one change of the catalog lists them all, and pages are
+// made as by a build. A run that dies is run again.
+//
+// What the bundle comes to is decided project by project, and anew at each of these
+// steps, so that nothing has to be remembered of all projects at once but where their
+// records are.
 
 // ImportOptions say how a bundle is taken in.
 type ImportOptions struct {
@@ -79,7 +85,7 @@ func Import(ctx context.Context, c Config, o Options, i ImportOptions, files ...
 	if err != nil {
 		return nil, err
 	}
-	m := &importer{site: s, ImportOptions: i, projects: map[packaging.Name]*follow{}}
+	m := &importer{site: s, ImportOptions: i, said: map[packaging.Name]*said{}, out: map[string]bool{}, sure: map[[sha256.Size]byte]bool{}}
 	err = m.run(ctx, files)
 	if err != nil {
 		s.reportFault(err)
@@ -89,6 +95,9 @@ func Import(ctx context.Context, c Config, o Options, i ImportOptions, files ...
 		report = m.done.Report
 	}
 	tell := s.hook(report)
+	if m.records != nil {
+		err = errors.Join(err, storage(m.records.Close()))
+	}
 	if m.bundle != nil {
 		err = errors.Join(err, storage(m.bundle.Close()))
 	}
@@ -105,6 +114,7 @@ type importer struct {
 	done   *Imported
 	bundle *bundle.Bundle
 	key    string // that it is signed with
+	temp   string // a folder for what nobody is to see; empty for that of the system
 
 	rotations [][]byte // by which the key came to be trusted; none if it was before
 
@@ -114,10 +124,18 @@ type importer struct {
 	streams  []catalog.Stream
 	partial  bool // something is missing between what is here and the bundle
 
-	projects map[packaging.Name]*follow
-	changes  []*reconciled
-	take     []*taken
-	news     bool // the stream goes on
+	records *spool // those of the bundle
+	said    map[packaging.Name]*said
+	lost    []packaging.Name // whose past the bundle leaves out
+	news    bool             // the stream goes on
+
+	// What was found out of files, by file or project name and digests: those that are
+	// kept out, and those that the store has as their record says, with all beside
+	// them. Once settled, nothing more comes from the bundle.
+	out     map[string]bool
+	sure    map[[sha256.Size]byte]bool
+	told    bool // of what is against it
+	settled bool
 }
 
 // bad is the error for a bundle that is not what an honest site exports.
@@ -157,25 +175,16 @@ func (m *importer) run(ctx context.Context, files []string) error {
 	if err := m.checkListing(ctx); err != nil {
 		return err
 	}
-	if err := m.decide(ctx); err != nil {
+	coming, err := m.check(ctx)
+	if err != nil {
 		return err
 	}
-	if err := m.checkFiles(ctx); err != nil {
+	if err := m.take(ctx, coming); err != nil {
 		return err
 	}
-	if err := m.checkBeside(); err != nil {
+	if err := m.apply(ctx); err != nil {
 		return err
 	}
-	if err := m.brakeImport(ctx); err != nil {
-		return err
-	}
-	m.tell()
-	if !m.opts.DryRun {
-		if err := m.apply(ctx); err != nil {
-			return err
-		}
-	}
-	var err error
 	m.done.Report, err = m.reportRun(ctx)
 	return err
 }
@@ -198,16 +207,9 @@ func (m *importer) openBundle(ctx context.Context, files []string) error {
 	if err != nil {
 		return &fault{ErrSettings, err, ""}
 	}
-	same, ofName := false, false
-	for _, k := range known {
-		same = same || k.Verifier == h.Key
-		ofName = ofName || k.Name == h.Origin
+	if err := m.trusts(files[0], h, known); err != nil {
+		return err
 	}
-	if !ofName {
-		return m.unknownKey(files[0], h, "")
-	}
-	// Until it is known that the key is one to trust, it says no more than that the
-	// bundle is whole.
 	v, err := note.NewVerifier(h.Key)
 	if err != nil {
 		return bad("%s: %w", files[0], err)
@@ -215,14 +217,14 @@ func (m *importer) openBundle(ctx context.Context, files []string) error {
 	if m.bundle, err = bundle.Open(note.VerifierList(v), files...); err != nil {
 		return refusedBundle(err)
 	}
-	o := bundle.VerifyOptions{}
 	if m.tree != nil {
 		path, err := m.tree.TempPath()
 		if err != nil {
 			return storage(err)
 		}
-		o.Temp = filepath.Dir(path)
+		m.temp = filepath.Dir(path)
 	}
+	o := bundle.VerifyOptions{Temp: m.temp}
 	m.progress.Stage("verifying", m.bundle.Size())
 	var before int64
 	o.Progress = func(now, _ int64) { m.progress.Step(now-before, now-before); before = now }
@@ -230,11 +232,6 @@ func (m *importer) openBundle(ctx context.Context, files []string) error {
 		return refusedBundle(err)
 	}
 	m.key = h.Key
-	if !same {
-		if err := m.follow(files[0], h, known); err != nil {
-			return err
-		}
-	}
 	h = m.bundle.Header
 	m.done = &Imported{Origin: h.Origin, Tag: h.Tag, ID: h.ID, Scope: h.Field(scopeField)}
 	return nil
@@ -273,29 +270,45 @@ func (m *importer) unknownKey(file string, h bundle.Header, more string) error {
 		fmt.Sprintf("if %s confirms the fingerprint, run: nestgen key trust '%s'", h.Origin, h.Key)}
 }
 
-// follow comes to trust the key of the bundle if a key that is trusted leads to it.
-func (m *importer) follow(file string, h bundle.Header, known []trust.Key) error {
-	replaced := "; it is not the one that is trusted under this name"
-	text, err := m.member(keysMember, trust.MaxRotation*trust.MaxRotations)
-	if errors.Is(err, fs.ErrNotExist) {
-		return m.unknownKey(file, h, replaced)
-	}
-	if err != nil {
-		return err
-	}
-	if m.rotations, err = trust.SplitRotations(text); err != nil {
-		return bad("%s: %s: %w", file, keysMember, err)
-	}
-	var texts []string
+// trusts finds out from the header alone whether the key of a bundle is one to trust:
+// it is, or one that is leads to it by rotations. Two keys of one name are not: by the
+// name alone it is known here what has come from a site.
+func (m *importer) trusts(file string, h bundle.Header, known []trust.Key) error {
+	var before []string // the trusted keys of that name
 	for _, k := range known {
-		texts = append(texts, k.Verifier)
+		if k.Name == h.Origin {
+			before = append(before, k.Verifier)
+		}
 	}
-	current, _, err := trust.Follow(texts, m.rotations)
-	if err != nil {
-		return bad("%s: %s: %w", file, keysMember, err)
+	if len(before) == 0 {
+		return m.unknownKey(file, h, "")
 	}
-	if !slices.Contains(current, h.Key) {
-		return m.unknownKey(file, h, replaced)
+	now := before
+	if len(h.Rotations) > 0 {
+		rotations, err := trust.SplitRotations(h.Rotations)
+		if err == nil {
+			var followed []trust.Rotation
+			if now, followed, err = trust.Follow(before, rotations); len(followed) > 0 {
+				m.rotations = rotations
+			}
+		}
+		if err != nil {
+			return bad("%s: the rotations of its key: %w", file, err)
+		}
+	}
+	if !slices.Contains(now, h.Key) {
+		return m.unknownKey(file, h, "; it is not the one that is trusted under this name, and nothing says that it replaces that")
+	}
+	for _, other := range now {
+		if other != h.Key {
+			a, err := trust.ParseKey(h.Key)
+			b, oerr := trust.ParseKey(other)
+			if err := errors.Join(err, oerr); err != nil {
+				return bad("%s: %w", file, err)
+			}
+			return &fault{ErrSettings, fmt.Errorf("%s: two keys are trusted under the name %s: %s, with which it is signed, and %s; nothing was taken in, because what comes from a site is told apart by its name", file, h.Origin, a.ID(), b.ID()),
+				fmt.Sprintf("if one has taken the place of the other, run: nestgen key distrust '%s'; if they are of two sites, one needs another name: nestgen key new --name", b.ID())}
+		}
 	}
 	return nil
 }
@@ -384,52 +397,121 @@ func (m *importer) droppedNames(ctx context.Context) (map[packaging.Name]bool, e
 	return names, nil
 }
 
-// decide finds out what changes here, project by project.
-func (m *importer) decide(ctx context.Context) error {
-	dropped := func() func() (map[packaging.Name]bool, error) {
-		var names map[packaging.Name]bool
+// A coming is what the bundle would bring.
+type coming struct {
+	files   int
+	bytes   int64
+	changes bool // of what the index lists
+	leaving
+}
+
+// A leaving is what would leave the index that nothing forbids.
+type leaving struct{ projects, files int }
+
+func (l *leaving) add(r *reconciled) {
+	for _, w := range r.leave {
+		if !w.Blocked {
+			l.files++
+		}
+	}
+	if r.vanishes() {
+		l.projects++
+	}
+}
+
+// check finds out what changes here, and tells what is against it.
+func (m *importer) check(ctx context.Context) (c coming, err error) {
+	names := sync.OnceValues(func() (map[packaging.Name]bool, error) { return m.droppedNames(ctx) })
+	err = m.each(ctx, func(w *follow) error {
+		p := w.state()
 		var err error
-		return func() (map[packaging.Name]bool, error) {
-			if names == nil && err == nil {
-				names, err = m.droppedNames(ctx)
-			}
-			return names, err
+		if w.not, err = m.whose(ctx, p.Name, names); err != nil {
+			return err
 		}
-	}()
-	why := "its source " + m.done.Origin + " no longer lists it"
-	for _, n := range slices.Sorted(maps.Keys(m.projects)) {
-		w := m.projects[n]
-		of := catalog.Imported{Origin: m.done.Origin, Project: w.state()}
-		not, err := m.whose(ctx, n, dropped)
+		if w.not != "" {
+			if len(p.Files) > 0 || len(p.Links) > 0 {
+				m.report.problem(plan.Incomplete, string(p.Name), `to let the other site have it, change that here; then take in a bundle with everything ("nestgen export --all")`,
+					"not taken from %s: %s", m.done.Origin, w.not)
+			}
+			return nil
+		}
+		if err := m.checkNames(ctx, p); err != nil {
+			return err
+		}
+		r, err := m.decide(ctx, w)
 		if err != nil {
 			return err
 		}
-		if not != "" {
-			m.changes = append(m.changes, &reconciled{Imported: of})
-			if len(of.Files) > 0 || len(of.Links) > 0 {
-				m.report.problem(plan.Incomplete, string(n), `to let the other site have it, change that here; then take in a bundle with everything ("nestgen export --all")`,
-					"not taken from %s: %s", m.done.Origin, not)
+		for _, t := range w.take {
+			if err := m.checkTaken(t); err != nil {
+				return err
 			}
-			continue
+			c.files++
+			c.bytes += t.file.Size
 		}
-		if err := m.checkNames(ctx, of.Project, w); err != nil {
+		c.changes = c.changes || r.changes()
+		c.leaving.add(r)
+		m.tell(w, r)
+		return nil
+	})
+	if err != nil {
+		return c, err
+	}
+	if err := m.brakeImport(ctx, c.leaving); err != nil {
+		return c, err
+	}
+	m.tellMissing()
+	m.done.Nothing = !m.news && !c.changes && c.files == 0 && len(m.report.Problems) == 0
+	return c, nil
+}
+
+// each goes through the projects that the bundle has something to say of.
+func (m *importer) each(ctx context.Context, do func(*follow) error) error {
+	for _, n := range slices.Sorted(maps.Keys(m.said)) {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
-		r, err := m.reconcile(ctx, of, why, func(f *catalog.File) (bool, error) { return m.has(w, f) })
+		w, err := m.following(ctx, n)
 		if err != nil {
 			return err
 		}
-		m.changes = append(m.changes, r)
-		if err := m.recover(w, r); err != nil {
+		if err := do(w); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// decide finds out what has to change of a project, and which files are to come for
+// that.
+func (m *importer) decide(ctx context.Context, w *follow) (*reconciled, error) {
+	of := catalog.Imported{Origin: m.done.Origin, Project: w.state()}
+	if w.not != "" {
+		return &reconciled{Imported: of}, nil
+	}
+	r, err := m.reconcile(ctx, of, "its source "+m.done.Origin+" no longer lists it", m.isSure, func(f *catalog.File) (bool, error) { return m.has(w, f) })
+	if err == nil {
+		err = m.recover(w, r)
+	}
+	if err == nil {
+		err = m.checkBeside(w, r)
+	}
+	return r, err
+}
+
+// sureOf names what a record says of the bytes of a file and of what is beside it.
+func sureOf(f *catalog.File) [sha256.Size]byte {
+	return sha256.Sum256(fmt.Appendf(nil, "%s\n%s %s %d\n%s %t %s %t %s", f.Path, f.SHA256, f.BLAKE2b, f.Size, f.Metadata, f.Signed, f.SignatureSum, f.Provenance, f.ProvenanceSum))
+}
+
+func (m *importer) isSure(f *catalog.File) bool { return m.sure[sureOf(f)] }
+
+// outName names a file that is kept out.
+func outName(f *catalog.File) string { return string(f.Project) + "/" + f.Filename }
+
 // recover takes the bytes of files that are listed, and whose bytes were lost.
 func (m *importer) recover(w *follow, r *reconciled) error {
-	if r.current == nil {
+	if r.current == nil || m.settled {
 		return nil
 	}
 	for i := range r.Files {
@@ -447,7 +529,7 @@ func (m *importer) recover(w *follow, r *reconciled) error {
 }
 
 // checkNames keeps out files whose names stand for other bytes here.
-func (m *importer) checkNames(ctx context.Context, p *catalog.Project, w *follow) error {
+func (m *importer) checkNames(ctx context.Context, p *catalog.Project) error {
 	names := make([]string, len(p.Files))
 	for i := range p.Files {
 		names[i] = p.Files[i].Filename
@@ -459,38 +541,43 @@ func (m *importer) checkNames(ctx context.Context, p *catalog.Project, w *follow
 	for i := range p.Files {
 		f := &p.Files[i]
 		if seen, is := first[f.Filename]; is && seen != f.SHA256 && !f.Announced {
-			m.keepOut(w, f, plan.Alarm, "sha256 %s, but %s was first seen here with sha256 %s", f.SHA256, f.Filename, seen)
+			m.keepOut(f, plan.Alarm, "sha256 %s, but %s was first seen here with sha256 %s", f.SHA256, f.Filename, seen)
 		}
 	}
 	return nil
 }
 
 // keepOut has a file of the bundle not be listed, and says why.
-func (m *importer) keepOut(w *follow, f *catalog.File, level plan.Level, format string, args ...any) {
-	w.out[f.Filename] = true
+func (m *importer) keepOut(f *catalog.File, level plan.Level, format string, args ...any) {
+	if m.out[outName(f)] {
+		return
+	}
+	m.out[outName(f)] = true
 	m.report.problem(level, f.Filename, "the other files of the bundle do not depend on it", "not taken from "+m.done.Origin+": "+format, args...)
 }
 
 // A taken is a file of the bundle on its way into the store.
 type taken struct {
-	of   *follow
 	file catalog.File
 	name string // of the member
 }
 
 // has says of a file whether its bytes are here, or in the bundle.
 func (m *importer) has(w *follow, f *catalog.File) (bool, error) {
-	if w.out[f.Filename] {
+	if m.out[outName(f)] {
 		return false, nil
 	}
+	if m.isSure(f) {
+		return true, nil
+	}
 	here, err := m.hasStored(f)
-	if here || err != nil {
+	if here || err != nil || m.settled {
 		return here, err
 	}
 	name := memberName(f.Path, f.SHA256)
 	is, err := m.bundle.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		if w.came[f.Filename] && !m.partial {
+		if w.came[f.Filename] && !w.gap {
 			return false, bad("the bundle says that %s came, and does not have it", f.Filename)
 		}
 		return false, nil
@@ -502,55 +589,11 @@ func (m *importer) has(w *follow, f *catalog.File) (bool, error) {
 		return false, bad("%s: the bundle has %d bytes with sha256 %x, and its records speak of %d with %s", f.Filename, is.Size, is.SHA256, f.Size, f.SHA256)
 	}
 	if f.Size > int64(m.MaxFile) {
-		m.keepOut(w, f, plan.Incomplete, "it has %d bytes, and max_file is %d", f.Size, int64(m.MaxFile))
+		m.keepOut(f, plan.Incomplete, "it has %d bytes, and max_file is %d", f.Size, int64(m.MaxFile))
 		return false, nil
 	}
-	m.take = append(m.take, &taken{w, *f, name})
+	w.take = append(w.take, &taken{*f, name})
 	return true, nil
-}
-
-// checkFiles passes the files that are to come through the gate.
-func (m *importer) checkFiles(ctx context.Context) error {
-	m.progress.Stage("inspecting", int64(len(m.take)))
-	faults := make([]error, len(m.take))
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(m.jobs())
-	for i, t := range m.take {
-		g.Go(func() error {
-			err := m.inspectTaken(gctx, t)
-			m.progress.Step(1, t.file.Size)
-			if refused, ok := errors.AsType[*gateError](err); ok {
-				faults[i], err = refused, nil
-			}
-			return err
-		})
-	}
-	if err := firstCause(g.Wait(), ctx.Err()); err != nil {
-		return err
-	}
-	out := map[*follow]bool{}
-	for i, err := range faults {
-		if err != nil {
-			t := m.take[i]
-			out[t.of] = true
-			m.keepOut(t.of, &t.file, plan.Incomplete, "rejected: %v", err)
-		}
-	}
-	if len(out) == 0 {
-		return nil
-	}
-	// Once more, without those.
-	m.take, m.changes = nil, nil
-	return m.decideAgain(ctx)
-}
-
-// decideAgain decides without the files that were kept out. What was told stays told.
-func (m *importer) decideAgain(ctx context.Context) error {
-	told := m.report.Problems
-	m.report.Problems = nil
-	err := m.decide(ctx)
-	m.report.Problems = told
-	return err
 }
 
 // A gateError says why a file of a bundle may not be listed.
@@ -558,81 +601,85 @@ type gateError struct{ error }
 
 func (e *gateError) Unwrap() error { return e.error }
 
-func rejected(format string, args ...any) error { return &gateError{fmt.Errorf(format, args...)} }
-
-// inspectTaken holds a file of the bundle against what its record says, and passes it
-// through the gate.
-func (m *importer) inspectTaken(ctx context.Context, t *taken) error {
-	r, err := m.bundle.Open(t.name)
-	if err != nil {
-		return storage(err)
+// checkTaken makes sure that the bundle has what is to stand beside a file.
+func (m *importer) checkTaken(t *taken) error {
+	for _, c := range companionsOf(&t.file) {
+		is, err := m.bundle.Stat(memberName(c.path, c.sum))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return bad("the bundle has %s, and not %s", t.file.Filename, c.path)
+		case err != nil:
+			return err
+		case !c.sum.IsZero() && catalog.Digest(is.SHA256) != c.sum:
+			return bad("%s: its sha256 is %x in the bundle, and %s in its records", c.path, is.SHA256, c.sum)
+		}
 	}
-	defer r.Close()
+	return nil
+}
+
+// pass passes a file of the bundle through the gate: r has its bytes, which are not
+// those on the medium unless nothing is taken in. The error is a [gateError] if the
+// file stays out.
+func (m *importer) pass(r io.ReaderAt, t *taken) error {
 	f := &t.file
-	facts, err := intake.Inspect(untilDone{ctx, r}, f.Size, f.Filename, f.Project, strictness(f))
+	facts, err := intake.Inspect(r, f.Size, f.Filename, f.Project, strictness(f))
 	if reason := rejection(err); reason != nil {
 		return &gateError{reason}
 	}
 	if err != nil {
-		return refusedBundle(err)
+		return err
 	}
 	if !f.Metadata.IsZero() && sha256.Sum256(facts.Metadata) != f.Metadata {
 		return &gateError{errOtherMetadata}
 	}
 	for _, c := range companionsOf(f) {
 		is, err := m.bundle.Stat(memberName(c.path, c.sum))
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return bad("the bundle has %s, and not %s", f.Filename, c.path)
-		case err != nil:
-			return err
-		case is.Size > maxCompanion && c.path != layout.CoreMetadata(f.Path):
-			return rejected("%d bytes are beside it, more than %d", is.Size, maxCompanion)
-		case !c.sum.IsZero() && catalog.Digest(is.SHA256) != c.sum:
-			return bad("%s: its sha256 is %x in the bundle, and %s in its records", c.path, is.SHA256, c.sum)
+		if err == nil && is.Size > maxCompanion && c.path != layout.CoreMetadata(f.Path) {
+			return &gateError{fmt.Errorf("%d bytes are beside it, more than %d", is.Size, maxCompanion)}
 		}
 	}
-	if !m.opts.DryRun {
-		return nil // it is read once more
-	}
-	sums, err := intake.Digest(untilDoneReader{ctx, r})
-	if err != nil {
-		return refusedBundle(err)
-	}
-	return sameSums(f, sums)
+	return nil
 }
 
 // checkBeside makes sure that what stands beside the files which are here already is
 // here, too, or comes.
-func (m *importer) checkBeside() error {
+func (m *importer) checkBeside(w *follow, r *reconciled) error {
 	come := map[string]bool{}
-	for _, t := range m.take {
+	for _, t := range w.take {
 		come[t.file.Path] = true
 	}
-	for _, r := range m.changes {
-		for i := range r.put {
-			f := &r.put[i]
-			if come[f.Path] {
+	for i := range r.put {
+		f := &r.put[i]
+		if come[f.Path] || m.isSure(f) {
+			continue
+		}
+		whole, comes, lacks := *f, false, false
+		for _, c := range companionsOf(&whole) {
+			is, err := m.bundle.Stat(memberName(c.path, c.sum))
+			if !m.settled && err == nil && (c.sum.IsZero() || catalog.Digest(is.SHA256) == c.sum) {
+				comes = true
 				continue
 			}
-			for _, c := range companionsOf(f) {
-				is, err := m.bundle.Stat(memberName(c.path, c.sum))
-				if err == nil && (c.sum.IsZero() || catalog.Digest(is.SHA256) == c.sum) {
-					continue
-				}
-				here, err := m.hasCompanion(c)
-				if err != nil {
-					return err
-				}
-				if here {
-					continue
-				}
-				if !m.partial {
-					return bad("the bundle says that %s came, and does not have it", c.path)
-				}
-				m.report.problem(plan.Incomplete, f.Filename, "take the acknowledgement back; the next export has it", "%s is not in any bundle that was taken in", c.path)
-				withoutCompanion(f, c.path)
+			here, err := m.hasCompanion(c)
+			if err != nil {
+				return err
 			}
+			if here {
+				continue
+			}
+			if !w.gap {
+				return bad("the bundle says that %s came, and does not have it", c.path)
+			}
+			lacks = true
+			if !m.told {
+				m.report.problem(plan.Incomplete, f.Filename, "take the acknowledgement back; the next export has it", "%s is not in any bundle that was taken in", c.path)
+			}
+			withoutCompanion(f, c.path)
+		}
+		if comes {
+			w.beside = append(w.beside, whole)
+		} else if !lacks {
+			m.sure[sureOf(&whole)] = true
 		}
 	}
 	return nil
@@ -674,61 +721,50 @@ func sameSums(f *catalog.File, sums intake.Digests) error {
 
 // brakeImport stops a bundle by which more would leave the index than by accident can
 // be meant.
-func (m *importer) brakeImport(ctx context.Context) error {
+func (m *importer) brakeImport(ctx context.Context, l leaving) error {
 	if m.opts.AllowRemovals {
 		return nil
 	}
-	vanish := 0
-	for _, r := range m.changes {
-		if r.vanishes() {
-			vanish++
-		}
-	}
-	if vanish == 0 {
-		return nil
-	}
-	n, err := m.catalog.Counts(ctx)
+	much, err := m.tooMuch(ctx, l.projects, l.files)
 	if err != nil {
 		return storage(err)
 	}
-	if !tooMany(vanish, int(n.Projects)) {
+	if much == "" {
 		return nil
 	}
-	return &fault{ErrAlarm, fmt.Errorf("%d of %d projects would leave the index; nothing was taken in", vanish, n.Projects),
+	return &fault{ErrAlarm, fmt.Errorf("%s would leave the index; nothing was taken in", much),
 		`if this is meant, run "nestgen import --allow-removals" once with the same files`}
 }
 
-// tell says what comes, and what does not.
-func (m *importer) tell() {
+// tell says what does not come of a project.
+func (m *importer) tell(w *follow, r *reconciled) {
 	d := m.done
-	changes := 0
-	for _, r := range m.changes {
-		if r.changes() {
-			changes++
-		}
-		m.reportImported(r, "from "+d.Origin)
-		w := m.projects[r.Name]
-		for _, f := range r.blocked {
-			if !r.listsAlready(f) {
-				m.report.problem(plan.Warning, f.Filename, "", "not taken from %s: the policy or an advisory blocks it", d.Origin)
-			}
-		}
-		for i := range r.untrue {
-			u := &r.untrue[i]
-			m.keepOut(w, &u.File, plan.Incomplete, "rejected: %v", u.why)
-		}
-		for _, f := range r.lacking {
-			if w.out[f.Filename] {
-				continue // that was told
-			}
-			if m.partial {
-				d.Missing = append(d.Missing, f.Filename)
-				continue
-			}
-			m.report.problem(plan.Incomplete, f.Filename, `take in a bundle that has it ("nestgen export --all")`,
-				"%s lists it, and its bytes are neither here nor in this bundle", d.Origin)
+	for _, f := range r.blocked {
+		if !r.listsAlready(f) {
+			m.report.problem(plan.Warning, f.Filename, "", "not taken from %s: the policy or an advisory blocks it", d.Origin)
 		}
 	}
+	for i := range r.untrue {
+		u := &r.untrue[i]
+		m.keepOut(&u.File, plan.Incomplete, "rejected: %v", u.why)
+	}
+	for i := range r.lacking {
+		f := &r.lacking[i]
+		if m.out[outName(f)] {
+			continue // that was told
+		}
+		if w.gap {
+			d.Missing = append(d.Missing, f.Filename)
+			continue
+		}
+		m.report.problem(plan.Incomplete, f.Filename, `take in a bundle that has it ("nestgen export --all")`,
+			"%s lists it, and its bytes are neither here nor in this bundle", d.Origin)
+	}
+}
+
+// tellMissing says what is missing after a gap.
+func (m *importer) tellMissing() {
+	d := m.done
 	slices.Sort(d.Missing)
 	d.Missing = slices.Compact(d.Missing)
 	for _, name := range d.Missing {
@@ -737,7 +773,7 @@ func (m *importer) tell() {
 	for _, name := range d.Unsure {
 		m.report.problem(plan.Incomplete, name, "take the acknowledgement back; the next export has it", "what became of it in the serials that are missing is not known here")
 	}
-	d.Nothing = !m.news && changes == 0 && len(m.take) == 0 && len(m.report.Problems) == 0
+	m.told = true
 }
 
 // listsAlready reports whether the index here lists a file.
@@ -746,18 +782,21 @@ func (r *reconciled) listsAlready(f catalog.File) bool {
 	return is
 }
 
-// apply takes everything in that was checked.
+// apply lists everything that was taken.
 func (m *importer) apply(ctx context.Context) error {
+	m.settled = true
+	if m.opts.DryRun {
+		return m.settle(ctx, nil)
+	}
 	if len(m.rotations) > 0 {
 		if _, err := m.Keys().Follow(m.rotations); err != nil {
 			return storage(err)
 		}
 	}
-	if err := m.copy(ctx); err != nil {
-		return err
-	}
-	if err := m.note(ctx); err != nil {
-		return err
+	if !m.done.Nothing {
+		if err := m.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return m.settle(ctx, tx) }); err != nil {
+			return storage(err)
+		}
 	}
 	m.done.Ack = m.ack(m.stream())
 	if err := m.updateViews(ctx); err != nil {
@@ -766,97 +805,164 @@ func (m *importer) apply(ctx context.Context) error {
 	return m.publish(ctx)
 }
 
-// copy brings the files into the store, batch by batch, and what has come to stand
-// beside those that are there.
-func (m *importer) copy(ctx context.Context) error {
-	var all int64
-	come := map[string]bool{}
-	for _, t := range m.take {
-		all += t.file.Size
-		come[t.file.Path] = true
+// A batch is some of the files of a bundle on their way into the store.
+type batch struct {
+	files  []*taken       // which are copied
+	beside []catalog.File // which are there, and of which something beside them comes
+	bytes  int64
+	began  time.Time
+}
+
+func (b *batch) full() bool {
+	return len(b.files)+len(b.beside) >= partFiles || b.bytes >= partBytes || len(b.files) > 0 && time.Since(b.began) >= partTime
+}
+
+// take brings the files that are to come into the store, batch by batch, and what has
+// come to stand beside those that are there. A dry run looks at them where they are.
+func (m *importer) take(ctx context.Context, c coming) error {
+	if m.done.Nothing {
+		return nil
 	}
-	if err := m.mustHaveRoom(m.State, all); err != nil {
-		return &fault{ErrStorage, err, "make room, and run it again; nothing was taken in"}
+	if !m.opts.DryRun {
+		if err := m.mustHaveRoom(m.State, c.bytes); err != nil {
+			return &fault{ErrStorage, err, "make room, and run it again; nothing was taken in"}
+		}
 	}
-	m.progress.Stage("copying", int64(len(m.take)))
-	var batch []publish.Exposure
-	var bytes int64
-	began := time.Now()
-	flush := func() error {
-		if len(batch) == 0 {
+	m.progress.Stage("copying", int64(c.files))
+	var b batch
+	err := m.each(ctx, func(w *follow) error {
+		if _, err := m.decide(ctx, w); err != nil {
+			return err
+		}
+		if len(w.take)+len(w.beside) == 0 {
 			return nil
 		}
-		slices.SortFunc(batch, func(a, b publish.Exposure) int { return strings.Compare(a.Target, b.Target) })
-		altered, err := m.tree.Expose(ctx, batch)
+		if len(b.files)+len(b.beside) == 0 {
+			b.began = time.Now()
+		}
+		for _, t := range w.take {
+			b.files = append(b.files, t)
+			b.bytes += t.file.Size
+			if b.full() {
+				if err := m.bring(ctx, &b); err != nil {
+					return err
+				}
+			}
+		}
+		b.beside = append(b.beside, w.beside...)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return m.bring(ctx, &b)
+}
+
+// bring brings a batch into the store, and empties it.
+func (m *importer) bring(ctx context.Context, b *batch) error {
+	exposures := make([]publish.Exposure, len(b.files), len(b.files)+len(b.beside))
+	out := make([]error, len(b.files))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(m.jobs())
+	for i, t := range b.files {
+		g.Go(func() (err error) {
+			exposures[i], err = m.copyFile(gctx, t)
+			m.progress.Step(1, t.file.Size)
+			if refused, ok := errors.AsType[*gateError](err); ok {
+				out[i], err = refused, nil
+			}
+			return err
+		})
+	}
+	if err := firstCause(g.Wait(), ctx.Err()); err != nil {
+		return err
+	}
+	var all []publish.Exposure
+	for i, t := range b.files {
+		if out[i] != nil {
+			m.keepOut(&t.file, plan.Incomplete, "rejected: %v", out[i])
+		} else {
+			all = append(all, exposures[i])
+		}
+	}
+	for i := range b.beside {
+		c, err := m.companions(&b.beside[i])
+		if err != nil {
+			return err
+		}
+		all = append(all, publish.Exposure{Target: b.beside[i].Path, Companions: c})
+	}
+	if len(all) > 0 && !m.opts.DryRun {
+		slices.SortFunc(all, func(a, b publish.Exposure) int { return strings.Compare(a.Target, b.Target) })
+		altered, err := m.tree.Expose(ctx, all)
 		if err != nil {
 			return storage(err)
 		}
 		if len(altered) > 0 {
 			return &fault{ErrAlarm, fmt.Errorf("%w; nothing was taken in", altered[0]), `run "nestgen verify"`}
 		}
-		batch, bytes, began = nil, 0, time.Now()
-		return nil
 	}
-	for _, t := range m.take {
-		x := publish.Exposure{Target: t.file.Path}
-		var err error
-		if x.Temp, err = m.copyFile(ctx, t); err != nil {
-			return err
-		}
-		if x.Companions, err = m.companions(&t.file); err != nil {
-			return err
-		}
-		batch = append(batch, x)
-		m.progress.Step(1, t.file.Size)
-		if bytes += t.file.Size; len(batch) >= partFiles || bytes >= partBytes || time.Since(began) >= partTime {
-			if err := flush(); err != nil {
-				return err
-			}
+	for i, t := range b.files {
+		if out[i] == nil {
+			m.sure[sureOf(&t.file)] = true
 		}
 	}
-	for _, r := range m.changes {
-		for _, f := range r.put {
-			if come[f.Path] {
-				continue
-			}
-			c, err := m.companions(&f)
-			if err != nil {
-				return err
-			}
-			if len(c) > 0 {
-				batch = append(batch, publish.Exposure{Target: f.Path, Companions: c})
-			}
-			if len(batch) >= partFiles {
-				if err := flush(); err != nil {
-					return err
-				}
-			}
-		}
+	for i := range b.beside {
+		m.sure[sureOf(&b.beside[i])] = true
 	}
-	return flush()
+	*b = batch{}
+	return nil
 }
 
-// copyFile copies a file of the bundle into the stage. The copy is what is held
-// against the record.
-func (m *importer) copyFile(ctx context.Context, t *taken) (temp string, err error) {
+// passed gives an error of the gate as it is, and any other as one of where the bytes are.
+func passed(err error, of func(error) error) error {
+	if _, ok := errors.AsType[*gateError](err); ok {
+		return err
+	}
+	return of(err)
+}
+
+// copyFile copies a file of the bundle into the stage. The copy is what is held against
+// the record and passes the gate: whoever can write to the medium cannot reach it.
+func (m *importer) copyFile(ctx context.Context, t *taken) (x publish.Exposure, err error) {
 	r, err := m.bundle.Open(t.name)
 	if err != nil {
-		return "", storage(err)
+		return x, refusedBundle(err)
 	}
 	defer r.Close()
+	if m.opts.DryRun {
+		if err := m.pass(untilDone{ctx, r}, t); err != nil {
+			return x, passed(err, refusedBundle)
+		}
+		sums, err := intake.Digest(untilDoneReader{ctx, r})
+		if err != nil {
+			return x, refusedBundle(err)
+		}
+		return x, sameSums(&t.file, sums)
+	}
 	tmp, err := m.tree.NewFile()
 	if err != nil {
-		return "", storage(err)
+		return x, storage(err)
 	}
-	defer tmp.Close()
+	x = publish.Exposure{Target: t.file.Path, Temp: tmp.Name()}
+	defer func() {
+		err = errors.Join(err, storage(tmp.Close()))
+		if err != nil {
+			os.Remove(x.Temp)
+		}
+	}()
 	sums, err := intake.Copy(tmp, untilDoneReader{ctx, r}, int64(m.MaxFile))
 	if err != nil {
-		if isStorage(err) {
-			return "", storage(err)
-		}
-		return "", refusedBundle(err)
+		return x, refusedBundle(err)
 	}
-	return tmp.Name(), sameSums(&t.file, sums)
+	if err := sameSums(&t.file, sums); err != nil {
+		return x, err
+	}
+	if err := m.pass(untilDone{ctx, tmp}, t); err != nil {
+		return x, passed(err, storage)
+	}
+	x.Companions, err = m.companions(&t.file)
+	return x, err
 }
 
 // companions reads what the bundle has beside a file.
@@ -885,41 +991,50 @@ func (m *importer) companions(f *catalog.File) (all []publish.Companion, err err
 // maxMetadata is how large a metadata file may be.
 const maxMetadata = 16 << 20
 
-// note notes all of it in the catalog at once.
-func (m *importer) note(ctx context.Context) error {
+// settle notes all of it in the catalog at once, and what was changed in the report.
+// Without a transaction it does the latter alone.
+func (m *importer) settle(ctx context.Context, tx *catalog.Tx) error {
 	d := m.done
-	if d.Nothing {
-		return nil
-	}
-	why := fmt.Sprintf("imported from %s", d.Origin)
-	return storage(m.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
-		for _, r := range m.changes {
-			if r.is != nil {
-				if err := m.recordImported(tx, r, why); err != nil {
-					return err
-				}
-			}
-			if err := tx.SetImported(r.Imported); err != nil {
-				return err
-			}
-		}
-		for _, r := range []catalog.OriginRoot{m.edgeRoot, m.root} {
-			if r.Size == 0 {
-				continue
-			}
-			if err := tx.SetOriginRoot(d.Origin, r); err != nil {
-				return err
-			}
-		}
-		if err := tx.SetStream(m.stream()); err != nil {
+	var l leaving
+	err := m.each(ctx, func(w *follow) error {
+		r, err := m.decide(ctx, w)
+		if err != nil {
 			return err
 		}
-		if !m.news {
+		l.add(r)
+		m.reportImported(r, "from "+d.Origin)
+		if tx == nil {
 			return nil
 		}
-		_, err := tx.Note(catalog.Import, d.Origin, fmt.Sprintf("%s: serials %d to %d, bundle %s", d.Tag, d.From+1, d.To, d.ID))
+		if w.not == "" {
+			if err := m.recordImported(tx, r, "imported from "+d.Origin); err != nil {
+				return err
+			}
+		}
+		return tx.SetImported(r.Imported)
+	})
+	if err == nil {
+		err = m.brakeImport(ctx, l) // the gate may have kept out what was to come in its place
+	}
+	if err != nil || tx == nil {
 		return err
-	}))
+	}
+	for _, r := range []catalog.OriginRoot{m.edgeRoot, m.root} {
+		if r.Size == 0 {
+			continue
+		}
+		if err := tx.SetOriginRoot(d.Origin, r); err != nil {
+			return err
+		}
+	}
+	if err := tx.SetStream(m.stream()); err != nil {
+		return err
+	}
+	if !m.news {
+		return nil
+	}
+	_, err = tx.Note(catalog.Import, d.Origin, fmt.Sprintf("%s: serials %d to %d, bundle %s", d.Tag, d.From+1, d.To, d.ID))
+	return err
 }
 
 // ack gives the acknowledgement of what is here of a stream. The root is known of

@@ -1,12 +1,14 @@
 package nestgen
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,39 +23,126 @@ import (
 	"nestgen/transit"
 )
 
+// A said is where the records of a project are that the bundle has, and what its listing
+// shows of it.
+type said struct {
+	at   []extent
+	last int64 // the serial of the last record; 0 for none
+
+	// gap says that something is missing between what is known of the project here and
+	// the bundle, and gone are the files that have left the index there unseen.
+	gap  bool
+	gone []string
+
+	not string // why it is not taken; empty if it is
+}
+
 // A follow is what another site says of a project, from record to record.
 type follow struct {
+	*said
 	base catalog.Imported // what it has said before
 	past *catalog.Past
-	last int64 // the serial of the last record of the bundle; 0 for none
 
-	came map[string]bool // files whose bytes came by one of the records
-	out  map[string]bool // files that are not taken, which was told
+	came   map[string]bool // files whose bytes came by one of the records
+	take   []*taken        // those that are to come
+	beside []catalog.File  // those that are here, and of which something beside them comes
 }
 
 // state gives the project as the other site has it.
 func (w *follow) state() *catalog.Project {
-	if w.last < w.base.Serial {
-		return w.base.Project // the bundle is older, or says nothing of it
+	if w.old() {
+		return w.base.Project
 	}
 	p := w.past.Project()
-	p.Serial, p.Owner = w.last, w.base.Origin
+	p.Serial, p.Owner = max(w.last, w.base.Serial), w.base.Origin
 	return p
 }
 
-// following gives what is known of a project of the other site.
-func (m *importer) following(ctx context.Context, n packaging.Name) (*follow, error) {
-	if w := m.projects[n]; w != nil {
-		return w, nil
+// old reports whether the bundle is older than what is known of the project.
+func (w *follow) old() bool { return w.last != 0 && w.last < w.base.Serial }
+
+// about gives what the bundle says of a project.
+func (m *importer) about(n packaging.Name) *said {
+	of := m.said[n]
+	if of == nil {
+		of = &said{gap: m.partial}
+		m.said[n] = of
 	}
+	return of
+}
+
+// following gives what is known of a project of the other site, with the bundle.
+func (m *importer) following(ctx context.Context, n packaging.Name) (*follow, error) {
 	base, err := m.catalog.Imported(ctx, m.done.Origin, n)
 	if err != nil {
 		return nil, storage(err)
 	}
-	w := &follow{base: base, past: catalog.ResumePast(base.Project), came: map[string]bool{}, out: map[string]bool{}}
-	m.projects[n] = w
+	w := &follow{said: m.about(n), base: base, past: catalog.ResumePast(base.Project), came: map[string]bool{}}
+	for _, at := range w.at {
+		leaf, err := m.records.read(at)
+		if err != nil {
+			return nil, storage(err)
+		}
+		r, err := record.Decode(leaf)
+		if err != nil {
+			return nil, bad("%w", err)
+		}
+		if f := r.File; f != nil {
+			switch r.Verb {
+			case catalog.Add, catalog.Restore, catalog.Arrive, catalog.Known:
+				if !f.Announced {
+					w.came[f.Filename] = true
+				}
+			}
+			*f = ofOrigin(m.done.Origin, *f)
+		}
+		w.past.Apply(&r)
+	}
+	for _, name := range w.gone {
+		w.past.Forget(name)
+	}
 	return w, nil
 }
+
+// A spool keeps records that were checked in a file which has no name, so that they are
+// not asked from the medium again.
+type spool struct {
+	file *os.File
+	w    *bufio.Writer
+	size int64
+}
+
+// An extent is where a record is in a spool.
+type extent struct {
+	offset int64
+	length int
+}
+
+func newSpool(dir string) (*spool, error) {
+	f, err := os.CreateTemp(dir, "records-")
+	if err == nil {
+		err = os.Remove(f.Name())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &spool{file: f, w: bufio.NewWriterSize(f, 64<<10)}, nil
+}
+
+func (s *spool) add(leaf []byte) (extent, error) {
+	at := extent{s.size, len(leaf)}
+	n, err := s.w.Write(leaf)
+	s.size += int64(n)
+	return at, err
+}
+
+func (s *spool) read(at extent) ([]byte, error) {
+	leaf := make([]byte, at.length)
+	_, err := s.file.ReadAt(leaf, at.offset)
+	return leaf, err
+}
+
+func (s *spool) Close() error { return s.file.Close() }
 
 // number reads a field of the header.
 func (m *importer) number(field string) (int64, error) {
@@ -153,6 +242,11 @@ func (m *importer) known() (s catalog.Stream, whole int64) {
 func (m *importer) stream() catalog.Stream {
 	s, whole := m.known()
 	s.Scope = m.done.Scope
+	if len(m.lost) > 0 {
+		// What the stream is about now is not whole from any serial on.
+		s.Whole, s.Last = 0, max(s.Last, m.done.To)
+		return s
+	}
 	complete := s.Whole == s.Last
 	s.Whole = max(s.Whole, whole)
 	if m.done.From <= s.Whole && (complete || m.done.To >= s.Last) {
@@ -270,13 +364,16 @@ const leavesAtOnce = 4096
 // becomes of the projects.
 func (m *importer) readRecords(ctx context.Context, edge []tilelog.Hash) error {
 	d := m.done
+	var err error
+	if m.records, err = newSpool(m.temp); err != nil {
+		return storage(err)
+	}
 	size := d.From
 	var leaves []tilelog.Hash
 	next := m.roots // what is remembered from here on
 	for len(next) > 0 && next[0].Size < size {
 		next = next[1:]
 	}
-	var err error
 	extend := func() error {
 		if _, edge, err = tilelog.Extend(size, edge, leaves); err != nil {
 			return bad("records: %w", err)
@@ -324,7 +421,7 @@ func (m *importer) readRecords(ctx context.Context, edge []tilelog.Hash) error {
 				}
 				return bad("records: %w", err)
 			}
-			if err := m.follows(ctx, serial, leaf); err != nil {
+			if err := m.follows(serial, leaf); err != nil {
 				return err
 			}
 			leaves = append(leaves, hash)
@@ -346,11 +443,11 @@ func (m *importer) readRecords(ctx context.Context, edge []tilelog.Hash) error {
 	if root != m.root.Root {
 		return bad("records: they are not those of the log that is signed")
 	}
-	return nil
+	return storage(m.records.w.Flush())
 }
 
-// follows reads a record, and does with its project what it says.
-func (m *importer) follows(ctx context.Context, serial int64, leaf []byte) error {
+// follows checks a record, and keeps it.
+func (m *importer) follows(serial int64, leaf []byte) error {
 	if leaf == nil {
 		if m.done.Scope == scopeAll {
 			return bad("record %d: it is not there, though the bundle is about everything", serial)
@@ -370,21 +467,12 @@ func (m *importer) follows(ctx context.Context, serial int64, leaf []byte) error
 	if err := checkRecord(&r); err != nil {
 		return bad("record %d: %w", serial, err)
 	}
-	w, err := m.following(ctx, r.Project)
+	at, err := m.records.add(leaf)
 	if err != nil {
-		return err
+		return storage(err)
 	}
-	w.last = serial
-	if f := r.File; f != nil {
-		switch r.Verb {
-		case catalog.Add, catalog.Restore, catalog.Arrive, catalog.Known:
-			if !f.Announced {
-				w.came[f.Filename] = true
-			}
-		}
-		*f = ofOrigin(m.done.Origin, *f)
-	}
-	w.past.Apply(&r)
+	of := m.about(r.Project)
+	of.at, of.last = append(of.at, at), serial
 	return nil
 }
 
@@ -462,7 +550,7 @@ func (m *importer) checkListing(ctx context.Context) error {
 	}
 	// What it does not list at all has no file any more.
 	names := map[packaging.Name]bool{}
-	for n := range m.projects {
+	for n := range m.said {
 		names[n] = true
 	}
 	if m.partial && d.Scope == scopeAll {
@@ -481,7 +569,37 @@ func (m *importer) checkListing(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	return m.checkLost()
+}
+
+// checkLost refuses a bundle that leaves out what happened before it to a project which
+// the stream was not about.
+func (m *importer) checkLost() error {
+	d := m.done
+	if len(m.lost) == 0 {
+		return nil
+	}
+	m.news = true
+	if m.Force {
+		return nil
+	}
+	return &fault{ErrSettings, fmt.Errorf("what happened up to serial %d of %s to %s is missing: the stream %q was not about it before, and this bundle begins with %d; nothing of it was taken in",
+		d.From, d.Origin, nameList(m.lost), d.Tag, d.From+1),
+		`have that site export again without --since: a bundle that is about other projects than the last one has all that is known of them; --force takes this one in without, and says what is missing then`}
+}
+
+// nameList names a few, and says how many more there are.
+func nameList(names []packaging.Name) string {
+	const few = 5
+	var text []string
+	for _, n := range names[:min(len(names), few)] {
+		text = append(text, string(n))
+	}
+	list := strings.Join(text, ", ")
+	if more := len(names) - few; more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
+	}
+	return list
 }
 
 // A listed is what a listing says of a project.
@@ -495,19 +613,24 @@ func (m *importer) checkListed(ctx context.Context, l *listed) error {
 	if l == nil {
 		return nil
 	}
-	w := m.projects[l.Project]
-	if w == nil && !m.partial {
+	if m.said[l.Project] == nil && !m.partial && m.done.Scope == scopeAll {
 		return nil // the bundle says nothing new of it
 	}
-	if w == nil {
-		var err error
-		if w, err = m.following(ctx, l.Project); err != nil {
-			return err
-		}
-		w.last = max(w.last, w.base.Serial)
+	silent := m.said[l.Project] == nil
+	w, err := m.following(ctx, l.Project)
+	if err != nil {
+		return err
 	}
-	if w.last < w.base.Serial {
-		return nil // the bundle is older
+	if w.old() {
+		return nil
+	}
+	if m.done.Scope == scopeProjects && l.Before > w.base.Serial && !w.gap {
+		w.gap = true
+		m.lost = append(m.lost, l.Project)
+	}
+	if silent && !w.gap {
+		delete(m.said, l.Project)
+		return nil
 	}
 	have := map[string]catalog.File{}
 	for _, f := range w.state().Files {
@@ -522,19 +645,19 @@ func (m *importer) checkListed(ctx context.Context, l *listed) error {
 		case ok && is.SHA256 == f.SHA256 && is.Size == f.Size:
 		case ok:
 			return bad("listing: %s has other digests there than in the records", name)
-		case !m.partial:
+		case !w.gap:
 			return bad("listing: it has %s, of which the records say nothing", name)
 		default:
 			m.done.Missing = append(m.done.Missing, name)
 		}
 	}
 	for name := range have {
-		if !m.partial {
+		if !w.gap {
 			return bad("listing: it does not have %s, which the records list", name)
 		}
-		w.past.Forget(name)
+		w.gone = append(w.gone, name)
 	}
-	if m.partial && l.Before > w.base.Serial {
+	if w.gap && l.Before > w.base.Serial {
 		m.done.Unsure = append(m.done.Unsure, string(l.Project))
 	}
 	return nil

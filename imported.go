@@ -67,8 +67,8 @@ func (r *reconciled) vanishes() bool {
 }
 
 // reconcile finds out what has to change of a project. have says of a file whether its
-// bytes are here, or come.
-func (s *site) reconcile(ctx context.Context, of catalog.Imported, reason string, have func(*catalog.File) (bool, error)) (*reconciled, error) {
+// bytes are here, or come, and sure of one whether it is known to be what its record says.
+func (s *site) reconcile(ctx context.Context, of catalog.Imported, reason string, sure func(*catalog.File) bool, have func(*catalog.File) (bool, error)) (*reconciled, error) {
 	n := of.Name
 	r := &reconciled{Imported: of, is: map[string]bool{}}
 	current, err := s.catalog.Project(ctx, n)
@@ -102,7 +102,7 @@ func (s *site) reconcile(ctx context.Context, of catalog.Imported, reason string
 			}
 			continue
 		}
-		why, err := s.misstated(&f, old, listed)
+		why, err := s.misstated(&f, old, listed, sure)
 		if err != nil {
 			return nil, err
 		}
@@ -153,7 +153,7 @@ func (s *site) reconcile(ctx context.Context, of catalog.Imported, reason string
 
 // misstated says what another site says of a file that is not so. Of bytes that are
 // still to come, what they hold is looked at when they do.
-func (s *site) misstated(f *catalog.File, old catalog.File, listed bool) (why, err error) {
+func (s *site) misstated(f *catalog.File, old catalog.File, listed bool, sure func(*catalog.File) bool) (why, err error) {
 	name, err := packaging.ParseFilename(f.Filename, f.Project)
 	if err != nil {
 		return err, nil
@@ -169,7 +169,7 @@ func (s *site) misstated(f *catalog.File, old catalog.File, listed bool) (why, e
 	if _, err := packaging.ParseSpecifiers(f.RequiresPython); err != nil {
 		return err, nil
 	}
-	if f.Metadata.IsZero() || listed && old.Metadata == f.Metadata {
+	if f.Metadata.IsZero() || listed && old.Metadata == f.Metadata || sure(f) {
 		return nil, nil
 	}
 	file, err := s.openStored(f.Path)
@@ -310,7 +310,7 @@ func (s *site) keepImported(ctx context.Context) error {
 		if err != nil {
 			return storage(err)
 		}
-		r, err := s.reconcile(ctx, of, "the policy here has it so", func(f *catalog.File) (bool, error) { return s.hasStored(f) })
+		r, err := s.reconcile(ctx, of, "the policy here has it so", func(*catalog.File) bool { return false }, func(f *catalog.File) (bool, error) { return s.hasStored(f) })
 		if err != nil {
 			return err
 		}

@@ -3,9 +3,11 @@ package nestgen
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"nestgen/catalog"
@@ -221,24 +223,40 @@ func (s *site) brake(ctx context.Context) (bool, error) {
 			vanish++
 		}
 	}
-	if vanish == 0 && files <= brakeFiles || s.opts.AllowRemovals {
+	if s.opts.AllowRemovals {
 		return false, nil
 	}
-	n, err := s.catalog.Counts(ctx)
+	much, err := s.tooMuch(ctx, vanish, files)
 	if err != nil {
 		return true, err
 	}
-	if tooMany(vanish, int(n.Projects)) {
-		s.report.problem(plan.Alarm, "", `if this is meant, run "nestgen build --allow-removals" once`,
-			"%d of %d projects would leave the index; nothing was taken out of it", vanish, n.Projects)
-		return true, nil
+	if much == "" {
+		return false, nil
 	}
-	if files > brakeFiles && brakeShare*files > int(n.Files) {
-		s.report.problem(plan.Alarm, "", `if this is meant, run "nestgen build --allow-removals" once`,
-			"%d of %d files of drop folders would leave the index; nothing was taken out of it", files, n.Files)
-		return true, nil
+	if !strings.HasSuffix(much, "projects") {
+		much += " of drop folders"
 	}
-	return false, nil
+	s.report.problem(plan.Alarm, "", `if this is meant, run "nestgen build --allow-removals" once`,
+		"%s would leave the index; nothing was taken out of it", much)
+	return true, nil
+}
+
+// tooMuch says of so many projects or files that would leave the index if that is more
+// than goes by accident; empty if it is not.
+func (s *site) tooMuch(ctx context.Context, projects, files int) (string, error) {
+	if projects == 0 && files <= brakeFiles {
+		return "", nil
+	}
+	n, err := s.catalog.Counts(ctx)
+	switch {
+	case err != nil:
+		return "", err
+	case tooMany(projects, int(n.Projects)):
+		return fmt.Sprintf("%d of %d projects", projects, n.Projects), nil
+	case files > brakeFiles && brakeShare*files > int(n.Files):
+		return fmt.Sprintf("%d of %d files", files, n.Files), nil
+	}
+	return "", nil
 }
 
 // tooMany reports whether so many of all projects do not go by accident. The

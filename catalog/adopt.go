@@ -3,6 +3,7 @@ package catalog
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"nestgen/layout"
@@ -32,6 +33,9 @@ func (t *Tx) Adopt(r *Record, now time.Time, grace time.Duration) error {
 		switch {
 		case r.File != nil:
 			owner = r.File.Source
+			if i := strings.LastIndexByte(owner, ':'); i >= 0 {
+				owner = owner[:i] // the site that it was imported from
+			}
 		case r.Standing != nil && r.Source != "policy":
 			owner = r.Source // which has no files of it, and says why
 		}

@@ -171,12 +171,12 @@ func TestAdoptedNamesHaveTheirOwners(t *testing.T) {
 	}
 	from, to := all[0], all[1]
 	update(t, from, func(tx *Tx) error {
-		for n, owner := range map[packaging.Name]string{"far": "up", "near": Local, "quarantined": "up", "linked": Local, "stated": Local} {
+		for n, owner := range map[packaging.Name]string{"far": "up", "near": Local, "quarantined": "up", "linked": Local, "stated": Local, "imported": "near.example:8080/pypi"} {
 			if err := tx.Claim(n, string(n), owner); err != nil {
 				return err
 			}
 		}
-		for n, source := range map[packaging.Name]string{"far": "up", "near": Local} {
+		for n, source := range map[packaging.Name]string{"far": "up", "near": Local, "imported": "near.example:8080/pypi:" + Local} {
 			f := aFile(n, string(n)+"-1.tar.gz", "1", 1)
 			f.Source = source
 			if err := tx.Put(f, ""); err != nil {

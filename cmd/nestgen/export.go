@@ -79,6 +79,7 @@ site comes to trust it.`,
 			if err != nil {
 				return fmt.Errorf("%s: %w", *ack, err)
 			}
+			e.Acknowledged = done
 			if !*quiet && !*asJSON {
 				next := "goes"
 				if *dry {
