@@ -189,6 +189,18 @@ func TestARotatedKeyThatIsTrustedAlready(t *testing.T) {
 	}
 }
 
+// A bundle of a version that had the rotations inside is read as before by those who trust
+// its key.
+func TestABundleWithRotationsInside(t *testing.T) {
+	t.Parallel()
+	g := newGap(t)
+	f := &forger{gap: g, files: map[string][]byte{}, more: func(o *bundle.Options) { replace(o, "keys", []byte("nestgen key rotation v1\n")) }}
+	name, data := intaketest.Wheel("a", "1.0", plain)
+	f.add("a", name, data)
+	g.far.imports(0, f.write())
+	g.far.lists(name)
+}
+
 // The brake of an import counts files as well, as that of a build does: a bundle that
 // leaves each project one file does not pass.
 func TestTheBrakeOfAnImportCountsFiles(t *testing.T) {
@@ -274,7 +286,10 @@ func TestAStreamThatLeavesAPastOut(t *testing.T) {
 				t.Fatalf("Export: %+v, %v", done, err)
 			}
 			file := done.Parts[0].Path
-			g.far.refusesBundle(ErrSettings, "to b is missing", file)
+			refused := g.far.refusesBundle(ErrSettings, "to b is missing", file)
+			if back, err := Acknowledge(t.Context(), g.near.Config, Options{DryRun: true}, "", refused.Ack); err != nil || back.Serial != 0 {
+				t.Fatalf("Acknowledge what was refused: %+v, %v", back, err)
+			}
 			forced, err := Import(t.Context(), g.far.Config, Options{}, ImportOptions{Force: true}, file)
 			if err != nil || forced.Report.Status != 3 || !slices.Equal(forced.Missing, []string{old}) || !slices.Equal(forced.Unsure, []string{"b"}) {
 				t.Fatalf("Import: %+v, %v", forced, err)

@@ -522,39 +522,63 @@ func (x *exporter) state(ctx context.Context) error {
 	if d.From == d.To {
 		return nil
 	}
-	seen := map[packaging.Name]bool{}
-	var list []*catalog.Project
-	for p, err := range x.catalog.Projects(ctx) {
-		if err != nil {
-			return err
+	var missing []string
+	take := func(p *catalog.Project) error {
+		if !x.about(p.Name) {
+			return nil
 		}
-		if !x.about(p.Name) || p.Serial > d.To {
-			continue
-		}
-		seen[p.Name] = true
-		list = append(list, p)
+		return x.project(ctx, p, &missing)
 	}
-	// What has changed since is read as it was.
-	changed, err := x.catalog.ChangedSince(ctx, d.To)
-	if err != nil {
+	// What has changed since is read as it was. It is asked for when the others are
+	// being read already, so that nothing changes between the two.
+	var changed []packaging.Name
+	was := func(before func(packaging.Name) bool) error {
+		for len(changed) > 0 && before(changed[0]) {
+			p, err := x.catalog.ProjectAt(ctx, changed[0], d.To)
+			if err != nil {
+				return err
+			}
+			changed = changed[1:]
+			if err := take(p); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	begun := false
+	begin := func() (err error) {
+		if !begun {
+			begun = true
+			changed, err = x.catalog.ChangedSince(ctx, d.To)
+		}
 		return err
 	}
-	for _, n := range changed {
-		if seen[n] || !x.about(n) {
-			continue
+	for p, err := range x.catalog.Projects(ctx) {
+		if err == nil {
+			err = begin()
 		}
-		p, err := x.catalog.ProjectAt(ctx, n, d.To)
+		if err == nil {
+			err = was(func(n packaging.Name) bool { return n < p.Name })
+		}
 		if err != nil {
 			return err
 		}
-		list = append(list, p)
-	}
-	slices.SortFunc(list, func(a, b *catalog.Project) int { return strings.Compare(string(a.Name), string(b.Name)) })
-	var missing []string
-	for _, p := range list {
-		if err := x.project(ctx, p, &missing); err != nil {
+		if p.Serial > d.To {
+			continue
+		}
+		if len(changed) > 0 && changed[0] == p.Name {
+			changed = changed[1:] // it has changed since it was read
+		}
+		if err := take(p); err != nil {
 			return err
 		}
+	}
+	err := begin()
+	if err == nil {
+		err = was(func(packaging.Name) bool { return true })
+	}
+	if err != nil {
+		return err
 	}
 	if len(missing) > 0 {
 		return &fault{ErrStorage, fmt.Errorf("%d files are listed, and are not in the store any more: %s", len(missing), strings.Join(missing[:min(len(missing), 20)], ", ")),

@@ -501,7 +501,7 @@ func (m *importer) decide(ctx context.Context, w *follow) (*reconciled, error) {
 
 // sureOf names what a record says of the bytes of a file and of what is beside it.
 func sureOf(f *catalog.File) [sha256.Size]byte {
-	return sha256.Sum256(fmt.Appendf(nil, "%s\n%s %s %d\n%s %t %s %t %s", f.Path, f.SHA256, f.BLAKE2b, f.Size, f.Metadata, f.Signed, f.SignatureSum, f.Provenance, f.ProvenanceSum))
+	return sha256.Sum256(fmt.Appendf(nil, "%s %t %s\n%s %s %d\n%s %t %s %t %s", f.Project, f.Public(), f.Path, f.SHA256, f.BLAKE2b, f.Size, f.Metadata, f.Signed, f.SignatureSum, f.Provenance, f.ProvenanceSum))
 }
 
 func (m *importer) isSure(f *catalog.File) bool { return m.sure[sureOf(f)] }
@@ -843,6 +843,11 @@ func (m *importer) take(ctx context.Context, c coming) error {
 		for _, t := range w.take {
 			b.files = append(b.files, t)
 			b.bytes += t.file.Size
+			for _, c := range companionsOf(&t.file) {
+				if is, err := m.bundle.Stat(memberName(c.path, c.sum)); err == nil {
+					b.bytes += is.Size
+				}
+			}
 			if b.full() {
 				if err := m.bring(ctx, &b); err != nil {
 					return err

@@ -580,12 +580,13 @@ func (m *importer) checkLost() error {
 		return nil
 	}
 	m.news = true
+	d.Ack = m.ack(m.stream()) // from which everything comes
 	if m.Force {
 		return nil
 	}
 	return &fault{ErrSettings, fmt.Errorf("what happened up to serial %d of %s to %s is missing: the stream %q was not about it before, and this bundle begins with %d; nothing of it was taken in",
 		d.From, d.Origin, nameList(m.lost), d.Tag, d.From+1),
-		`have that site export again without --since: a bundle that is about other projects than the last one has all that is known of them; --force takes this one in without, and says what is missing then`}
+		`have that site export once with --all, or take an acknowledgement back: "nestgen import --ack FILE" here, "nestgen export --ack FILE" there; --force takes this one in without, and says what is missing then`}
 }
 
 // nameList names a few, and says how many more there are.
