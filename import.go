@@ -3,6 +3,7 @@ package nestgen
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -501,7 +503,18 @@ func (m *importer) decide(ctx context.Context, w *follow) (*reconciled, error) {
 
 // sureOf names what a record says of the bytes of a file and of what is beside it.
 func sureOf(f *catalog.File) [sha256.Size]byte {
-	return sha256.Sum256(fmt.Appendf(nil, "%s %t %s\n%s %s %d\n%s %t %s %t %s", f.Project, f.Public(), f.Path, f.SHA256, f.BLAKE2b, f.Size, f.Metadata, f.Signed, f.SignatureSum, f.Provenance, f.ProvenanceSum))
+	b := make([]byte, 0, 512)
+	for _, text := range []string{string(f.Project), f.Path} {
+		b = append(append(b, text...), 0)
+	}
+	for _, d := range []*catalog.Digest{&f.SHA256, &f.BLAKE2b, &f.Metadata, &f.SignatureSum, &f.ProvenanceSum} {
+		b = append(b, d[:]...)
+	}
+	b = binary.BigEndian.AppendUint64(b, uint64(f.Size))
+	for _, is := range []bool{f.Public(), f.Signed, f.Provenance} {
+		b = strconv.AppendBool(b, is)
+	}
+	return sha256.Sum256(b)
 }
 
 func (m *importer) isSure(f *catalog.File) bool { return m.sure[sureOf(f)] }
