@@ -165,6 +165,11 @@ func (s *site) sweep(ctx context.Context, g *Garbage) (announced []string, err e
 	if err != nil {
 		return nil, err
 	}
+	if may, err := s.mayDelete(ctx); err != nil {
+		return nil, err
+	} else if !may {
+		isDue = func(string, int64) bool { return false }
+	}
 	marks, err := s.catalog.Meta(ctx, metaArriving)
 	if err != nil {
 		return nil, storage(err)
@@ -231,6 +236,18 @@ func (s *site) sweep(ctx context.Context, g *Garbage) (announced []string, err e
 	return announced, storage(s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error { return tx.Deleted(due) }))
 }
 
+// mayDelete reports whether the bytes of what has left the index may go. While the site is
+// held back, and until a build has gone on after that, they may not: what a rollback took
+// out is to come back, and what was imported comes from nowhere else.
+func (s *site) mayDelete(ctx context.Context) (bool, error) {
+	held, err := heldBack(ctx, s.catalog)
+	if err != nil || held != nil {
+		return false, err
+	}
+	filters, err := s.catalog.Meta(ctx, metaFilters)
+	return filters != resumed, storage(err)
+}
+
 // walkStore calls f for every file of the store, and for every folder of it
 // that is empty.
 func (s *site) walkStore(ctx context.Context, f func(path string, fi os.FileInfo) error) error {
@@ -294,6 +311,9 @@ func (s *site) deleteDue(ctx context.Context) error {
 	now := trueNow().UnixMicro()
 	if due, err := s.catalog.Due(ctx, now); err != nil || len(due) == 0 {
 		return storage(err)
+	}
+	if may, err := s.mayDelete(ctx); err != nil || !may {
+		return err
 	}
 	// Nobody may list a file again between the look and the deletion.
 	turn, err := s.tree.Turn(ctx)

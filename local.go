@@ -485,6 +485,9 @@ func (s *site) remember(ctx context.Context) error {
 	if mark := uploadsMark(s.Uploads); mark != "" && v.Complete() {
 		now[metaUploads] = mark
 	}
+	if s.only != nil {
+		delete(now, metaFilters) // the next whole run looks at the others by them
+	}
 	old := map[string]string{}
 	for key := range now {
 		if old[key], err = s.catalog.Meta(ctx, key); err != nil {

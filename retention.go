@@ -9,7 +9,9 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"nestgen/catalog"
 	"nestgen/demand"
@@ -391,13 +393,29 @@ func (s *site) neededProjects(ctx context.Context) (needed map[packaging.Name]bo
 				return nil, "", storage(err)
 			}
 			for _, text := range slices.Concat(r.Dist, r.Build) {
-				if q, err := packaging.ParseRequirement(text); err == nil {
-					add(packaging.NormalizeName(q.Name))
+				if n := nameIn(text); n != "" {
+					add(n)
 				}
 			}
 		}
 	}
 	return needed, "", nil
+}
+
+// nameIn gives the project that a requirement is about, also if it is one that only old
+// installers understand.
+func nameIn(requirement string) packaging.Name {
+	if q, err := packaging.ParseRequirement(requirement); err == nil {
+		return q.Project()
+	}
+	text := strings.TrimSpace(requirement)
+	if i := strings.IndexFunc(text, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_.", r)
+	}); i >= 0 {
+		text = text[:i]
+	}
+	n, _ := packaging.ParseName(text)
+	return n
 }
 
 // project gives what of a project the rules are about.
@@ -460,14 +478,19 @@ func (j *judge) extra(p *catalog.Project) map[string]bool {
 	if j.keep == 0 {
 		return nil
 	}
-	var versions []string // the oldest first, as the files are
+	var versions [][]string // the oldest first, as the files are; each as it is written, 1.0 and 1.0.0
 	for _, f := range p.Files {
-		if !f.Announced && f.Public() && (len(versions) == 0 || versions[len(versions)-1] != f.Version) {
-			versions = append(versions, f.Version)
+		if f.Announced || !f.Public() {
+			continue
 		}
+		if last := len(versions) - 1; last < 0 || packaging.CompareVersionStrings(versions[last][0], f.Version) != 0 {
+			versions = append(versions, nil)
+		}
+		last := len(versions) - 1
+		versions[last] = append(versions[last], f.Version)
 	}
 	extra := map[string]bool{}
-	for _, v := range versions[:max(len(versions)-j.keep, 0)] {
+	for _, v := range slices.Concat(versions[:max(len(versions)-j.keep, 0)]...) {
 		extra[v] = true
 	}
 	return extra

@@ -132,6 +132,14 @@ func TestKeepNewestVersions(t *testing.T) {
 	w.verifies()
 }
 
+// What differs in zeros at the end is one version.
+func TestKeepCountsVersionsOnce(t *testing.T) {
+	w, _, paths := ondemand(t, "1.0", "2.0", "2.0.0", "3")
+	setLater(t)
+	w.unwanted("two stay", w.collect(Retention{Keep: 2}), "foo-1.0-py3-none-any.whl announced: not one of the newest 2 versions")
+	w.here("two stay", paths, "2.0", "2.0.0", "3")
+}
+
 // What has come within the grace stays, by the second.
 func TestWhatCameLatelyStays(t *testing.T) {
 	w, _, paths := ondemand(t, "1.0", "2.0")
@@ -331,6 +339,17 @@ func TestNeededProjectsStay(t *testing.T) {
 	w.unwanted("foo is needed", w.collect(Retention{Keep: 1}), "other-1.0-py3-none-any.whl announced: not one of the newest 1 versions")
 	w.Dependencies = NoDependencies
 	w.unwanted("nothing is", w.collect(Retention{Keep: 1}), "foo-1.0-py3-none-any.whl announced: not one of the newest 1 versions")
+}
+
+// A requirement that only old installers understand names a project as well.
+func TestNameInARequirement(t *testing.T) {
+	for text, want := range map[string]packaging.Name{
+		"Foo.Bar>=1": "foo-bar", "foo >=3.5.*": "foo", " foo_x[y] !~ 2": "foo-x", "foo(=>1)": "foo", "": "", ">=1": "", "-": "",
+	} {
+		if got := nameIn(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
 }
 
 // What would not come again leaves the index as anything else does.

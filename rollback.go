@@ -479,10 +479,13 @@ func EndRollback(ctx context.Context, c Config, o Options, who string) (held *He
 	return held, err
 }
 
+// resumed stands for the filters that were applied last until a build has gone on.
+const resumed = "resumed"
+
 // goOn notes that the site is no longer held back. What went has to be found again,
 // wherever it comes from.
 func goOn(tx *catalog.Tx) error {
-	return errors.Join(tx.SetMeta(metaBack, ""), tx.SetMeta(metaBackRules, ""), tx.SetMeta(metaScan, ""), tx.SetMeta(metaFilters, "resumed"))
+	return errors.Join(tx.SetMeta(metaBack, ""), tx.SetMeta(metaBackRules, ""), tx.SetMeta(metaScan, ""), tx.SetMeta(metaFilters, resumed))
 }
 
 // reason is what the history says.

@@ -12,6 +12,7 @@ import (
 	"nestgen/catalog"
 	"nestgen/fetch/fetchtest"
 	"nestgen/intake/intaketest"
+	"nestgen/packaging"
 )
 
 // rollback gives the index a state that it had, and checks the tree.
@@ -595,5 +596,55 @@ func TestRetentionWhileRolledBack(t *testing.T) {
 	g, err := GC(t.Context(), w.Config, Options{Retention: Retention{Keep: 1}})
 	if err != nil || !strings.Contains(g.NotJudged, "rolled back to serial") {
 		t.Errorf("%+v, %v", g, err)
+	}
+}
+
+// What a rollback takes out is here until a build has gone on, however long the site is
+// held back: what was imported would come from nowhere else.
+func TestNothingIsDeletedWhileRolledBack(t *testing.T) {
+	near := newWorld(t)
+	near.drop("theirs", "1.0", intaketest.Opts{})
+	near.build(0)
+	far := newWorld(t)
+	link(t, near, "near.example", far)
+	setClock(t, "1800000000")
+	mine := far.drop("mine", "1.0", intaketest.Opts{})
+	far.build(0)
+	first := far.serial()
+	far.imports(0, exported(t, near, t.TempDir(), ExportOptions{})...)
+	theirs := "theirs-1.0-py3-none-any.whl"
+	far.lists(mine, theirs)
+	path := "site/" + far.pathOf("theirs", theirs)
+	far.rollback(first)
+	far.lists(mine)
+
+	is := func(about string) {
+		t.Helper()
+		if !far.exists(path) {
+			t.Fatalf("%s: the bytes are gone", about)
+		}
+	}
+	setClock(t, "1900000000") // long after the grace
+	far.held()
+	is("a build")
+	if g := far.collect(Retention{}); len(g.Paths) != 0 || g.Waiting != 1 {
+		t.Errorf("%+v", g)
+	}
+	is("gc")
+	far.collect(Retention{UnwantedFor: days(1)})
+	is("gc in a hurry")
+	far.resume()
+	far.collect(Retention{})
+	is("gc before a build")
+	far.build(0, Options{Packages: []packaging.Name{"mine"}})
+	is("a build of something else")
+	far.build(0)
+	far.lists(mine, theirs)
+	far.whole()
+	far.remove("drop/" + mine)
+	far.build(0, Options{AllowRemovals: true})
+	setClock(t, "1990000000")
+	if r := far.build(0); r.Deleted != 1 {
+		t.Errorf("what is due is not deleted any more: %+v", r)
 	}
 }

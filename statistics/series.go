@@ -94,7 +94,7 @@ func (s *Statistics) Covered(patterns []string, now time.Time) (since time.Time,
 	if s.Full {
 		return time.Time{}, fmt.Sprintf("there are more than %d files in the logs, and the others are not counted", maxFiles)
 	}
-	var from, until int64
+	var from int64
 	names := make([]string, 0, len(s.Series))
 	for name := range s.Series {
 		names = append(names, name)
@@ -108,13 +108,17 @@ func (s *Statistics) Covered(patterns []string, now time.Time) (since time.Time,
 		if x.Seen < now.Unix() {
 			return time.Time{}, fmt.Sprintf("%s was read until %s, and is not there any more", name, stamp(x.Until))
 		}
-		from, until = max(from, x.Since), max(until, x.Until)
+		if x.Until < now.Add(-stale).Unix() {
+			last := "there is no line in it"
+			if x.Until > 0 {
+				last = "its last line is of " + stamp(x.Until)
+			}
+			return time.Time{}, fmt.Sprintf("%s: %s: the server seems to log elsewhere; if it is not in use any more, do not name its log", name, last)
+		}
+		from = max(from, x.Since)
 	}
-	switch {
-	case from == 0:
+	if from == 0 {
 		return time.Time{}, "there is no access log"
-	case until < now.Add(-stale).Unix():
-		return time.Time{}, fmt.Sprintf("the last line of the logs is of %s: the server seems to log elsewhere", stamp(until))
 	}
 	return time.Unix(from, 0).UTC(), ""
 }

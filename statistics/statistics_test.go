@@ -466,6 +466,13 @@ func TestGaps(t *testing.T) {
 		w.covered("a week", week, 1)
 		w.read(week + 1)
 		w.covered("more than a week", week+1, -1)
+		w.log("b.access.log", line(1, "foo-1.0.tar.gz"), line(week, "foo-1.0.tar.gz"))
+		w.read(week+1, "*access.log*")
+		w.covered("one of two servers", week+1, -1, "*access.log*")
+		w.covered("the other one", week+1, 1, "b.access.log*")
+		w.log("c.access.log")
+		w.read(week+2, "b.access.log*", "c.access.log*")
+		w.covered("a log without a line", week+2, -1, "b.access.log*", "c.access.log*")
 	})
 	t.Run("empty log is rotated in", func(t *testing.T) {
 		w := begin(t)
