@@ -648,3 +648,50 @@ func TestNothingIsDeletedWhileRolledBack(t *testing.T) {
 		t.Errorf("what is due is not deleted any more: %+v", r)
 	}
 }
+
+// There and back, also to a snapshot of which gc has taken bytes: the log and the tree
+// agree after each step.
+func TestThereAndBack(t *testing.T) {
+	w := newWorld(t)
+	setClock(t, "1800000000")
+	gone := w.drop("gone", "1.0", intaketest.Opts{})
+	stays := w.drop("stays", "1.0", intaketest.Opts{})
+	w.build(0)
+	first := w.serial()
+	w.remove("drop/" + gone)
+	other := w.drop("other", "1.0", intaketest.Opts{})
+	w.build(0, Options{AllowRemovals: true})
+	second := w.serial()
+	setClock(t, "1900000000")
+	if g := w.collect(Retention{}); len(g.Paths) != 1 {
+		t.Errorf("gc: %+v", g)
+	}
+	if _, err := CreateSnapshot(t.Context(), w.Config, Options{}, SnapshotRequest{Tag: "old", Serial: first, Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	for i, step := range []struct {
+		RollbackRequest
+		want []string
+	}{
+		{RollbackRequest{Tag: "old", Force: true}, []string{stays}},
+		{RollbackRequest{Tag: "old", Force: true}, []string{stays}},
+		{RollbackRequest{Serial: second}, []string{stays, other}},
+		{RollbackRequest{Serial: first, Force: true}, []string{stays}},
+	} {
+		d, err := Rollback(t.Context(), w.Config, Options{}, step.RollbackRequest)
+		if err != nil || d.Already != (i == 1) {
+			t.Fatalf("step %d: %+v, %v", i, d, err)
+		}
+		w.lists(step.want...)
+		w.checkLog()
+		w.held()
+		w.checkLog()
+	}
+	if _, err := Rollback(t.Context(), w.Config, Options{}, RollbackRequest{Tag: "old"}); !errors.Is(err, ErrSettings) {
+		t.Errorf("without force: %v", err)
+	}
+	w.resume()
+	w.build(0)
+	w.lists(stays, other)
+	w.whole()
+}
