@@ -233,6 +233,11 @@ func (s Sweep) Run(ctx context.Context) (*Report, error) {
 			r.Failures = append(r.Failures, Failure{len(o.calls) + 1, "none", "after the end", err})
 			return r, nil
 		}
+		if !s.Once { // what was only tidied up may be back
+			if err := s.again(dir); err != nil {
+				return nil, fmt.Errorf("a second run after a power cut at the end: %w", err)
+			}
+		}
 	}
 	if w.want, err = s.settled(dir); err != nil {
 		return nil, fmt.Errorf("without a fault: %w", err)
