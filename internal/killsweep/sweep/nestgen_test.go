@@ -970,12 +970,9 @@ func TestNestgenPowerCut(t *testing.T) {
 				s.Work = filepath.Join(d.dir, "work")
 				s.Cut = func() error { return cut.do(d) }
 				s.Points = points
-				r := run(t, s)
-				if len(r.Failures) > 0 {
+				t.Cleanup(func() { os.RemoveAll(s.Work) })
+				if r := run(t, s); len(r.Failures) > 0 {
 					t.Error("it does not survive")
-				}
-				if err := os.RemoveAll(s.Work); err != nil {
-					t.Fatal(err)
 				}
 			})
 		}

@@ -528,11 +528,9 @@ func TestRequestsPowerCut(t *testing.T) {
 					s := c.sweep(t, Kill, filepath.Join(d.dir, "work"))
 					s.Cut = func() error { return cut.do(d) }
 					s.Points, s.Once = points, once
+					t.Cleanup(func() { os.RemoveAll(s.Work) })
 					if r := run(t, s); len(r.Failures) > 0 {
 						t.Error("it does not survive")
-					}
-					if err := os.RemoveAll(s.Work); err != nil {
-						t.Fatal(err)
 					}
 				})
 			}
