@@ -8,10 +8,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/google/renameio/v2"
-	"golang.org/x/sys/unix"
 
 	"nestgen/packaging"
 )
@@ -96,11 +96,11 @@ func lock(folder string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	for err = unix.EINTR; err == unix.EINTR; {
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+	for err = syscall.EINTR; err == syscall.EINTR; {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
 	}
 	switch err {
-	case nil, unix.EBADF, unix.ENOLCK, unix.EOPNOTSUPP: // NFS does not lock folders
+	case nil, syscall.EBADF, syscall.ENOLCK, syscall.EOPNOTSUPP: // NFS does not lock folders
 		return f, nil
 	}
 	f.Close()
