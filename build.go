@@ -308,20 +308,6 @@ func homeOf(file string) string {
 
 func (c *Config) catalogFile() string { return filepath.Join(c.State, "catalog.db") }
 
-// storage makes a fault of the file system out of an error that is one.
-func storage(err error) error {
-	if err == nil {
-		return nil
-	}
-	if errors.Is(err, publish.ErrAltered) {
-		return &fault{ErrAlarm, err, "run \"nestgen verify\" to see what else is not as it was"}
-	}
-	if isStorage(err) {
-		return &fault{ErrStorage, err, "what was published is still served; make room or mend the file system, then run again"}
-	}
-	return err
-}
-
 // reportFault writes the report of a run that stopped early, as far as the
 // state folder can still be written to.
 func (s *site) reportFault(err error) {

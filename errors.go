@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"runtime/debug"
+	"syscall"
 
+	"nestgen/catalog"
 	"nestgen/internal/stricttoml"
+	"nestgen/publish"
 )
 
 // The ends that a caller tells apart. Each is matched by errors.Is.
@@ -76,6 +79,35 @@ func Status(err error) int {
 		return 7
 	}
 	return 1
+}
+
+// storage makes a fault of the file system out of an error that is one.
+func storage(err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, publish.ErrAltered) {
+		return &fault{ErrAlarm, err, "run \"nestgen verify\" to see what else is not as it was"}
+	}
+	if isStorage(err) {
+		return &fault{ErrStorage, err, "what was published is still served; make room or mend the file system, then run again"}
+	}
+	return err
+}
+
+// isStorage reports whether an error comes from the disk or the file system.
+func isStorage(err error) bool {
+	if _, ok := errors.AsType[*publish.StorageError](err); ok {
+		return true
+	}
+	for _, e := range []syscall.Errno{
+		syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG, syscall.EIO, syscall.EROFS, syscall.EACCES, syscall.EPERM,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return catalog.IsDatabaseFault(err)
 }
 
 // version is set by the linker for a release.

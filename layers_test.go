@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,14 +68,13 @@ var layers = []row{
 	{"publish", []string{"packaging", "layout", "catalog"}},
 	{"demand", nil},
 
-	// A reader of what the walk writes, and what watches a program that dies.
+	// A reader of what the walk writes.
 	{"serve", []string{"packaging", "layout"}},
-	{"internal/killsweep/sweep", []string{"layout", "tilelog", "serve"}},
 
 	// The walk.
 	{".", []string{
 		"packaging", "templates", "layout", "allowlist", "lockfile", "advisory", "provenance", "catalog", "record", "transit", "policy", "tilelog", "trust", "bundle",
-		"target", "resolve", "plan", "drop", "fetch", "intake", "generate", "publish", "demand", "statistics", "internal/killsweep/sweep", "internal/distance", "internal/stricttoml", "internal/secret", "internal/tame",
+		"target", "resolve", "plan", "drop", "fetch", "intake", "generate", "publish", "demand", "statistics", "internal/distance", "internal/stricttoml", "internal/secret", "internal/tame",
 	}},
 
 	// Who looks at a site from outside, and knows nothing of how it is made.
@@ -89,7 +89,6 @@ var layers = []row{
 	{"cmd/nestgen-cgi", []string{".", "packaging", "access", "gateway", "fallback", "internal/confine"}},
 	{"examples/quickstart", nil},
 	{"internal/vectors", []string{"packaging", "lockfile", "allowlist", "catalog", "policy", "plan", "fetch", "intake", "generate"}},
-	{"internal/killsweep", []string{"internal/killsweep/sweep"}},
 
 	// Helpers of tests.
 	{"intake/intaketest", []string{"packaging"}},
@@ -97,6 +96,8 @@ var layers = []row{
 	{"serve/servetest", []string{"packaging", "layout", "catalog", "intake", "intake/intaketest", "generate", "publish"}},
 	{"gateway/gatewaytest", []string{"gateway"}},
 	{"internal/confs", nil},
+	{"internal/killsweep/sweep", []string{"layout", "tilelog", "serve"}},
+	{"internal/killsweep", []string{"internal/killsweep/sweep"}},
 	{"internal/acceptance/realtree", []string{"packaging", "target", "resolve", "intake/intaketest"}},
 	{"internal/acceptance", []string{
 		".", "monitor", "packaging", "templates", "layout", "trust", "catalog", "accesslog", "serve", "gateway",
@@ -114,7 +115,7 @@ var layers = []row{
 var stages = []string{"plan", "drop", "fetch", "intake", "generate", "publish"}
 
 // helpers are for tests alone: no program may import them.
-var helpers = []string{"intake/intaketest", "fetch/fetchtest", "serve/servetest", "gateway/gatewaytest", "internal/confs", "internal/acceptance", "internal/acceptance/realtree", "internal/docstest", "bench/dataset", "bench/floor", "bench/floor/cgi", "bench/timed", "bench"}
+var helpers = []string{"intake/intaketest", "fetch/fetchtest", "serve/servetest", "gateway/gatewaytest", "internal/confs", "internal/killsweep/sweep", "internal/killsweep", "internal/acceptance", "internal/acceptance/realtree", "internal/docstest", "bench/dataset", "bench/floor", "bench/floor/cgi", "bench/timed", "bench"}
 
 // only says which packages a library may be used in, tests apart. A library
 // that is not here may be used anywhere but in the packages of plain.
@@ -149,6 +150,37 @@ type source struct {
 }
 
 const module = "nestgen"
+
+// docs/architecture.md says of each package, and of each file of the root, what it is
+// for, and names no others.
+func TestTheMap(t *testing.T) {
+	text, err := os.ReadFile("docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, files, _ := strings.Cut(string(text), "## The files of the root package")
+	files, _, _ = strings.Cut(files, "## State")
+	for _, name := range regexp.MustCompile("`([a-z]+\\.go)`").FindAllStringSubmatch(files, -1) {
+		if _, err := os.Stat(name[1]); err != nil {
+			t.Errorf("%s is on the map, and not here", name[1])
+		}
+	}
+	here, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range here {
+		if !strings.HasSuffix(name, "_test.go") && name != "doc.go" && strings.Count(files, "`"+name+"`") != 1 {
+			t.Errorf("%s is not on the map, or twice", name)
+		}
+	}
+	for _, l := range layers {
+		programs := l.pkg == "." || strings.HasPrefix(l.pkg, "cmd/") || l.pkg == "examples/quickstart" || l.pkg == "internal/vectors"
+		if !programs && !slices.Contains(helpers, l.pkg) && !strings.Contains(string(text), "| `"+l.pkg+"` |") {
+			t.Errorf("package %s is not on the map", l.pkg)
+		}
+	}
+}
 
 // readSources reads every Go file of the module.
 func readSources(t *testing.T) []source {
