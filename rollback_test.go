@@ -310,11 +310,7 @@ func TestARollbackConfusesNoNames(t *testing.T) {
 
 // An advisory about malware reaches the index while it is held back.
 func TestAnAdvisoryReachesARollback(t *testing.T) {
-	srv := fetchtest.New(t, wheel("a", "1.0", intaketest.Opts{}), wheel("b", "1.0", intaketest.Opts{}))
-	w := newWorld(t, srv)
-	w.write("allowlist.txt", "a\nb\n")
-	w.Advisories.OSV = w.path("osv.zip")
-	w.write("osv.zip", dump(t, osv("MAL-1", "other", "introduced=0")))
+	w, _ := advised(t, "a\nb\n", []string{osv("MAL-1", "other", "introduced=0")}, wheel("a", "1.0", plain), wheel("b", "1.0", plain))
 	w.build(0)
 	w.rollback(w.serial())
 	w.held()

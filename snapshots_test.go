@@ -289,11 +289,7 @@ func TestAQuarantineLastsInASnapshot(t *testing.T) {
 
 // What an advisory calls malware leaves snapshots, and comes back if that was wrong.
 func TestAnAdvisoryReachesASnapshot(t *testing.T) {
-	srv := fetchtest.New(t, wheel("a", "1.0", intaketest.Opts{}), wheel("b", "1.0", intaketest.Opts{}))
-	w := newWorld(t, srv)
-	w.write("allowlist.txt", "a\nb\n")
-	w.Advisories.OSV = w.path("osv.zip")
-	w.write("osv.zip", dump(t, osv("MAL-1", "other", "introduced=0")))
+	w, _ := advised(t, "a\nb\n", []string{osv("MAL-1", "other", "introduced=0")}, wheel("a", "1.0", plain), wheel("b", "1.0", plain))
 	w.build(0)
 	w.snapshot("one", 0)
 	w.write("osv.zip", dump(t, osv("MAL-1", "other", "introduced=0"), osv("MAL-2", "a", "introduced=0")))

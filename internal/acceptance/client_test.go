@@ -111,6 +111,25 @@ type python struct {
 	pip, setuptools string // versions; empty if there is none
 }
 
+// withPip is pythons for a test that needs one.
+func withPip(t *testing.T) []python {
+	t.Helper()
+	ps := pythons(t)
+	if len(ps) == 0 {
+		t.Skip("there is no Python with pip (Debian package python3-pip)")
+	}
+	return ps
+}
+
+// lacks checks that pip finds nothing of a project in an index.
+func (p python) lacks(t *testing.T, about, index, project string) {
+	t.Helper()
+	out, err := p.call(t, "download", "-d", t.TempDir(), "--index-url", index+"/simple/", project).CombinedOutput()
+	if err == nil || !strings.Contains(strings.ToLower(string(out)), "no matching distribution") {
+		t.Errorf("%s is installed: %v\n%s", about, err, out)
+	}
+}
+
 // pythons are the system's Python and those that pyenv has installed.
 func pythons(t *testing.T) []python {
 	t.Helper()

@@ -1,6 +1,7 @@
 package acceptance
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/http/httptest"
@@ -19,23 +20,49 @@ type site struct {
 	dir string // what is served
 }
 
+// A workshop is a folder with the nestgen command, to make sites in.
+type workshop struct {
+	*testing.T
+	root, nestgen string
+}
+
+func newWorkshop(t *testing.T) *workshop {
+	t.Helper()
+	root := sharedDir(t)
+	w := &workshop{t, root, filepath.Join(root, "nestgen")}
+	run(t, command(t, "", "go", "build", "-o", w.nestgen, "nestgen/cmd/nestgen"))
+	return w
+}
+
+// write writes a file of a site.
+func (w *workshop) write(name, text string) {
+	w.Helper()
+	write(w.T, filepath.Join(w.root, filepath.FromSlash(name)), []byte(text))
+}
+
+// drop puts a wheel for any Python into a drop folder, and gives its path.
+func (w *workshop) drop(folder, name, version string, o intaketest.Opts) string {
+	w.Helper()
+	o.Tag = cmp.Or(o.Tag, "py2.py3-none-any")
+	file, data := intaketest.Wheel(name, version, o)
+	w.write(folder+"/"+file, string(data))
+	return filepath.Join(w.root, filepath.FromSlash(folder), file)
+}
+
+// run calls nestgen in the folder of a site, and gives what it printed.
+func (w *workshop) run(dir string, args ...string) string {
+	w.Helper()
+	return run(w.T, command(w.T, filepath.Join(w.root, dir), append([]string{w.nestgen}, args...)...))
+}
+
 // build makes a site as its owner does: settings, a policy, a drop folder, and
 // the command. What is dropped is small, and each project is there for one
 // reason, which its name tells.
 func build(t *testing.T) site {
 	t.Helper()
-	root := sharedDir(t)
-	nestgen := filepath.Join(root, "nestgen")
-	run(t, command(t, "", "go", "build", "-o", nestgen, "nestgen/cmd/nestgen"))
-
-	drop := filepath.Join(root, "drop")
-	put := func(name string, data []byte) { write(t, filepath.Join(drop, name), data) }
-	wheel := func(name, version string, o intaketest.Opts) {
-		if o.Tag == "" {
-			o.Tag = "py2.py3-none-any"
-		}
-		put(intaketest.Wheel(name, version, o))
-	}
+	w := newWorkshop(t)
+	put := func(name string, data []byte) { w.write("drop/"+name, string(data)) }
+	wheel := func(name, version string, o intaketest.Opts) { w.drop("drop", name, version, o) }
 	wheel("app", "1.0", intaketest.Opts{RequiresDist: []string{"lib<2", "Dotted.Name"}})
 	for _, v := range []string{"1.0", "1.5", "2.0"} {
 		wheel("lib", v, intaketest.Opts{Pad: 20000})
@@ -56,10 +83,10 @@ func build(t *testing.T) site {
 	}
 	put("dev-thing.git", []byte("git+"+repository(t)+"#egg=dev-thing\n"))
 
-	write(t, filepath.Join(root, "nestgen.toml"), []byte("title = \"Test\"\nsite = \"site\"\nstate = \"state\"\ndrop = [\"drop\"]\npolicy = \"policy.toml\"\ngzip = true\n"))
-	write(t, filepath.Join(root, "policy.toml"), []byte("[[yank]]\nproject = \"yanked\"\nversions = \"==2.0\"\nreason = \"deletes what it should keep\"\ndate = 2026-01-31\n"))
-	run(t, command(t, root, nestgen, "build"))
-	return site{filepath.Join(root, "site")}
+	w.write("nestgen.toml", "title = \"Test\"\nsite = \"site\"\nstate = \"state\"\ndrop = [\"drop\"]\npolicy = \"policy.toml\"\ngzip = true\n")
+	w.write("policy.toml", "[[yank]]\nproject = \"yanked\"\nversions = \"==2.0\"\nreason = \"deletes what it should keep\"\ndate = 2026-01-31\n")
+	w.run("", "build")
+	return site{filepath.Join(w.root, "site")}
 }
 
 // repository serves a git repository that holds version 1.0.dev0 of dev-thing,
