@@ -87,6 +87,7 @@ follows the log, has to be told. A site whose log goes on is refused.`,
 			}
 		}
 		var o *trust.Own
+		var err error
 		if *newLog {
 			o, err = nestgen.NewLog(cmd.Context(), c, nestgen.Options{}, *name)
 		} else {
