@@ -102,6 +102,9 @@ name = "stage"
 		if *to, err = readTree(filepath.Join(dir, "site")); err != nil {
 			return nil, err
 		}
+		if err := to.stripLogs(); err != nil {
+			return nil, err
+		}
 		if to == &f.tree {
 			break
 		}
@@ -137,6 +140,29 @@ func readTree(dir string) (tree, error) {
 		t[filepath.ToSlash(rel)], err = os.ReadFile(name)
 		return err
 	})
+}
+
+// stripLogs leaves of the logs what the checkpoint speaks of: for those who hold the one
+// before, a site keeps the tiles of that, which nobody else asks for.
+func (t tree) stripLogs() error {
+	text, _, _ := bytes.Cut(t[layout.LogCheckpoint], []byte("\n\n"))
+	c, err := tilelog.ParseCheckpoint(string(text) + "\n")
+	if err != nil {
+		return err
+	}
+	pages, err := record.ParsePagesRoot(c)
+	if err != nil {
+		return err
+	}
+	keep := map[string]bool{layout.LogCheckpoint: true, layout.LogKeys: true}
+	for tile := range tilelog.All(c.Size) {
+		keep[layout.EventTile(tile.Path())] = true
+	}
+	for tile := range tilelog.All(pages.Size) {
+		keep[layout.PageTile(tile.Path())] = true
+	}
+	maps.DeleteFunc(t, func(path string, _ []byte) bool { return strings.HasPrefix(path, layout.Log+"/") && !keep[path] })
+	return nil
 }
 
 // write puts a tree into a folder.
