@@ -2,6 +2,7 @@ package nestgen
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,8 +12,10 @@ import (
 	"sync"
 	"testing"
 
+	"nestgen/catalog"
 	"nestgen/fetch/fetchtest"
 	"nestgen/intake/intaketest"
+	"nestgen/layout"
 	"nestgen/packaging"
 )
 
@@ -419,4 +422,71 @@ func TestRequestsWithoutALog(t *testing.T) {
 		w.build(0)
 		w.checkLog()
 	}
+}
+
+// BenchmarkRequestsOfALongLog is a first request for a project, and an upload, at a site
+// of a thousand projects whose log has 100,000 events.
+func BenchmarkRequestsOfALongLog(b *testing.B) {
+	const projects, each = 1000, 100
+	var files []fetchtest.File
+	for i := range 10_000 {
+		files = append(files, fetchtest.File{Project: fmt.Sprint("foo", i), Filename: fmt.Sprintf("foo%d-1.0-py3-none-any.whl", i), Data: []byte{1}})
+	}
+	w := lazy(b, "fetch", fetchtest.New(b, files...))
+	w.Uploads = "uploads"
+	w.Projects = []ProjectConfig{{Name: "mine", Sources: "local"}}
+	if err := errors.Join(w.Resolve(), os.MkdirAll(w.State, 0o700)); err != nil {
+		b.Fatal(err)
+	}
+	c, err := catalog.Open(w.catalogFile())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := range projects {
+		n := packaging.Name(fmt.Sprint("old", i))
+		files := make([]catalog.File, each)
+		for j := range files {
+			name := fmt.Sprintf("old%d-1.%d-py3-none-any.whl", i, j)
+			sum := sha256.Sum256([]byte(name))
+			files[j] = catalog.File{
+				Project: n, Filename: name, Version: fmt.Sprintf("1.%d", j), Kind: packaging.Wheel, Size: 1000, Announced: true,
+				SHA256: sum, Path: layout.File(sum, name), Source: "up1", URL: "https://files.example.org/" + name,
+			}
+		}
+		err := c.Update(b.Context(), Now(), func(tx *catalog.Tx) error {
+			err := tx.Claim(n, string(n), "up1")
+			if err == nil {
+				_, _, err = tx.Announce(n, "up1", files, "benchmark")
+			}
+			return err
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := c.Close(); err != nil {
+		b.Fatal(err)
+	}
+	if _, err := Build(b.Context(), w.Config, Options{Offline: true}); err != nil {
+		b.Fatal(err)
+	}
+	l := w.join()
+	asked, uploaded := 0, 0
+	b.Run("project", func(b *testing.B) {
+		for b.Loop() {
+			if err := l.Project(b.Context(), packaging.Name(fmt.Sprint("foo", asked))); err != nil {
+				b.Fatal(err)
+			}
+			asked++
+		}
+	})
+	b.Run("upload", func(b *testing.B) {
+		for b.Loop() {
+			b.StopTimer()
+			file, data := intaketest.Wheel("mine", fmt.Sprint(uploaded), plain)
+			uploaded++
+			b.StartTimer()
+			w.uploads(l, file, data)
+		}
+	})
 }
