@@ -322,16 +322,7 @@ func TestAChangedPastIsFound(t *testing.T) {
 		w.drop("a", "1.0", plain)
 		w.drop("b", "1.0", plain)
 		w.build(0)
-		db, err := sql.Open("sqlite", w.catalogFile())
-		if err == nil {
-			_, err = db.Exec(query)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := db.Close(); err != nil {
-			t.Fatal(err)
-		}
+		w.query(query)
 		if v := w.verify(false); len(v.Findings) == 0 {
 			t.Errorf("%s: not found", query)
 		}
@@ -366,16 +357,7 @@ func TestARepairKeepsTheRightPast(t *testing.T) {
 	w.drop("b", "1.0", plain)
 	w.build(0)
 	entries := w.read("site/log/tile/entries/000.p/2")
-	db, err := sql.Open("sqlite", w.catalogFile())
-	if err == nil {
-		_, err = db.Exec("UPDATE events SET time = time + 1 WHERE serial = 2")
-	}
-	if err == nil {
-		err = db.Close()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	w.query("UPDATE events SET time = time + 1 WHERE serial = 2")
 	if v := w.verify(true); v.Whole() {
 		t.Error("whole")
 	}
@@ -390,21 +372,65 @@ func TestARepairKeepsTheRightPast(t *testing.T) {
 	}
 }
 
+// Hashes of the catalog that were damaged are computed anew from the entries, if these are
+// the ones that were signed, and the log goes on.
+func TestARepairOfHashes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i := range 300 {
+		w.drop("a", fmt.Sprint(i), plain)
+	}
+	w.build(0)
+	want := digestOf(t, w.path("site"))
+	for _, query := range []string{
+		"UPDATE tiles SET hashes = zeroblob(length(hashes)) WHERE log = 'events'",
+		"UPDATE tiles SET hashes = zeroblob(length(hashes)) WHERE log = 'pages' AND level = 0 AND n = 0",
+		"UPDATE tiles SET hashes = zeroblob(length(hashes)) WHERE level = 1",
+		"UPDATE tiles SET hashes = x'' WHERE level = 0",
+		"DELETE FROM tiles",
+	} {
+		for _, damagedToo := range []bool{false, true} {
+			w.query(query)
+			if damagedToo { // what is published of them
+				w.remove("site/log/tile/0/000")
+			}
+			if v := w.verify(false); v.Whole() {
+				t.Errorf("%s: not found", query)
+			}
+			if v := w.verify(true); !v.Whole() {
+				t.Errorf("%s: not mended: %+v", query, v.Findings)
+			}
+			if digestOf(t, w.path("site")) != want {
+				t.Errorf("%s: another tree", query)
+			}
+			w.verifies()
+		}
+	}
+	w.drop("b", "1", plain)
+	w.build(0)
+	w.checkLog()
+}
+
+// query changes the catalog behind everybody's back.
+func (w *world) query(query string) {
+	w.Helper()
+	db, err := sql.Open("sqlite", w.catalogFile())
+	if err == nil {
+		_, err = db.Exec(query)
+		err = errors.Join(err, db.Close())
+	}
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
 // Of two logs of which one forked, a repair signs none.
 func TestARepairSignsNoFork(t *testing.T) {
 	t.Parallel()
 	w := builtWorld(t)
 	checkpoint := w.read("site/log/checkpoint")
-	db, err := sql.Open("sqlite", w.catalogFile())
-	if err == nil {
-		_, err = db.Exec("UPDATE tiles SET hashes = zeroblob(length(hashes)) WHERE log = 'events'")
-	}
-	if err == nil {
-		err = db.Close()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	w.query("UPDATE events SET time = time + 1 WHERE serial = 1")
+	w.query("UPDATE tiles SET hashes = zeroblob(length(hashes)) WHERE log = 'events'")
 	w.remove("site/log/pages/tile/0/000.p")
 	if v := w.verify(true); v.Whole() {
 		t.Error("whole")

@@ -86,6 +86,10 @@ type verifier struct {
 	came  []lost // files that were announced and are here
 	relog bool   // the log is not published as it is
 
+	// misremembered are the logs of which the catalog keeps other hashes than those of
+	// their entries.
+	misremembered map[catalog.LogName]bool
+
 	// serial is that of the last event before the site was read. The pages of
 	// projects that requests have changed since the last build, and those about all
 	// projects, are the next build's.
