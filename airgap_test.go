@@ -628,6 +628,7 @@ func TestARewrittenHistoryIsRefused(t *testing.T) {
 	}
 	g.near.write("state/catalog.db", string(backup))
 	g.near.remove("site/log")
+	g.near.remove("state/keys/signed")
 	g.near.remove("drop/a-2.0-py3-none-any.whl")
 	for _, v := range []string{"3.0", "4.0", "5.0"} {
 		g.near.drop("a", v, plain)
