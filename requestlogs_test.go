@@ -347,10 +347,11 @@ func TestRequestsThatDiedBeforeTheLog(t *testing.T) {
 					t.Fatal(err)
 				}
 				if died != "before the pages" {
-					before := w.backUp()
+					before, signed := w.backUp(), w.read("state/keys/signed")
 					ask(names[1])
 					if died == "before the note" {
 						before()
+						w.write("state/keys/signed", signed)
 					}
 					w.remove("site/log")
 					if err := os.Rename(w.path("log"), w.path("site/log")); err != nil {
