@@ -118,10 +118,10 @@ func (c *checker) look(rel string, d fs.DirEntry) error {
 }
 
 // folder refuses an empty folder among the projects: web servers answer 403. Those of an
-// index that have no page of their own may be empty.
+// index that have no page of their own may be empty, and so may that of a snapshot.
 func (c *checker) folder(rel string) error {
 	top, below, inside := strings.Cut(rel, "/")
-	if !inside || top == "packages" || isShelf(below) && below != layout.Simple && !isShelf(top) {
+	if !inside || top == "packages" || path.Dir(rel) == path.Dir(layout.SnapshotsHTML) || isShelf(below) && below != layout.Simple && !isShelf(top) {
 		return nil
 	}
 	es, err := os.ReadDir(filepath.Join(c.site, rel))

@@ -66,6 +66,8 @@ func TestCheckSite(t *testing.T) {
 		{"empty folder", "simple/bar/", "", "empty folder"},
 		{"empty folder of a project in an index", "prod/pypi/bar/", "", "empty folder"},
 		{"project with the name of a folder", "simple/project/", "", "empty folder"},
+		{"empty folder of a project in a snapshot", "snapshots/then/simple/bar/", "", "empty folder"},
+		{"snapshot that goes", "snapshots/then/", "", ""},
 		{"index without projects", "prod/project/", "", ""},
 		{"half a sibling", "simple/foo/index.html.gz", "\x1f\x8b\x08", "index.html.gz"},
 	}
