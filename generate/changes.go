@@ -231,7 +231,7 @@ func wording(e *catalog.Event) (word, reason string) {
 		if !ok || !whole {
 			return words[e.Verb], e.Reason
 		}
-		return "bundle " + bundle + " came in", serials + " under the tag " + tag
+		return fmt.Sprintf("bundle %.12s came in", bundle), serials + " under the tag " + tag
 	case catalog.Promotion:
 		way, why, _ := strings.Cut(e.Reason, ": ")
 		if _, to, ok := strings.Cut(way, " > "); ok {

@@ -86,7 +86,7 @@ func TestGroupChanges(t *testing.T) {
 		{"a rollback to a snapshot", []catalog.Event{of("rollback", "good serial 1234")}, "brought back to the snapshot good, serial 1234/warn"},
 		{"a rollback to nobody knows what", []catalog.Event{of("rollback", "")}, "brought back to an older state/warn"},
 		{"a rollback that ends", []catalog.Event{of("resume", "serial 1234")}, "no longer held back at serial 1234/"},
-		{"an import", []catalog.Event{of("import", "site-b: serials 1 to 9, bundle 5f3a")}, "bundle 5f3a came in: serials 1 to 9 under the tag site-b/"},
+		{"an import", []catalog.Event{of("import", "site-b: serials 1 to 9, bundle 5f3a0123456789ab")}, "bundle 5f3a01234567 came in: serials 1 to 9 under the tag site-b/"},
 		{"an import of which little is known", []catalog.Event{of("import", "site-b")}, "a bundle came in: site-b/"},
 		{"what the catalog notes for itself", []catalog.Event{file("known", "foo-1.0.tar.gz", "")}, "1.0 known when the history came to be kept whole/"},
 		{"a verb of later", []catalog.Event{file("recall", "foo-2.0.tar.gz", "after 180 days"), file("recall", "foo-2.0.zip", "after 180 days")}, "recall 2.0 (2 files): after 180 days/"},
