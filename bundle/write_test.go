@@ -76,35 +76,46 @@ func (f *failingFile) Close() error {
 
 // Whatever fails, and whenever, nothing is left.
 func TestNothingIsLeft(t *testing.T) {
+	const tooMany = 2000 // there are less than 100 things to ask the disk for
 	for name, o := range smallBundles(t) {
 		t.Run(name, func(t *testing.T) {
-			for n := 1; ; n++ {
-				dir := t.TempDir()
-				d := &failing{left: n, err: &fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}}
-				r, err := write(t.Context(), d, filepath.Join(dir, "b.tar"), o)
-				left, readErr := os.ReadDir(dir)
-				if readErr != nil {
-					t.Fatal(readErr)
-				}
-				if err == nil {
-					if d.left <= 0 {
-						t.Errorf("failure %d was not told", n)
-					}
-					if len(left) != len(r.Parts) {
-						t.Errorf("%v for %d parts", left, len(r.Parts))
-					}
-					t.Logf("%d failures", n-1)
+			parent := t.TempDir()
+			for n := range tooMany {
+				if !leavesNothing(t, parent, o, n+1) {
+					t.Logf("%d failures", n)
 					return
 				}
-				if !errors.Is(err, syscall.ENOSPC) {
-					t.Errorf("failure %d is told as %v", n, err)
-				}
-				if len(left) != 0 || r.Parts != nil {
-					t.Errorf("failure %d leaves %v, and tells of %v", n, left, r.Parts)
-				}
 			}
+			t.Fatalf("it still fails when the disk has done %d things", tooMany)
 		})
 	}
+}
+
+// leavesNothing reports whether writing to a disk that fails at the nth thing fails, and
+// looks at what is left.
+func leavesNothing(t *testing.T, parent string, o Options, n int) (failed bool) {
+	t.Helper()
+	dir, err := os.MkdirTemp(parent, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	d := &failing{left: n, err: &fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}}
+	r, err := write(t.Context(), d, filepath.Join(dir, "b.tar"), o)
+	left, readErr := os.ReadDir(dir)
+	switch {
+	case readErr != nil:
+		t.Fatal(readErr)
+	case err == nil && d.left <= 0:
+		t.Fatalf("failure %d was not told", n)
+	case err == nil && len(left) != len(r.Parts):
+		t.Errorf("%v for %d parts", left, len(r.Parts))
+	case err != nil && !errors.Is(err, syscall.ENOSPC):
+		t.Errorf("failure %d is told as %v", n, err)
+	case err != nil && (len(left) != 0 || r.Parts != nil):
+		t.Errorf("failure %d leaves %v, and tells of %v", n, left, r.Parts)
+	}
+	return err != nil
 }
 
 // What to do about a medium that takes no more is said.
