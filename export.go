@@ -216,7 +216,7 @@ func (x *exporter) export(ctx context.Context) error {
 	if err := x.policy(); err != nil {
 		return err
 	}
-	statements, err := x.Keys().Rotations()
+	statements, err := x.rotations()
 	if err != nil {
 		return err
 	}
@@ -384,6 +384,22 @@ func (x *exporter) key() (err error) {
 		x.done.Origin, x.done.Key = x.own.Name, x.own.Verifier
 	}
 	return nil
+}
+
+// rotations gives the statements of how the key came from those before it. If it was
+// replaced while this ran, the one about that is for the next bundle.
+func (x *exporter) rotations() ([][]byte, error) {
+	statements, err := x.Keys().Rotations()
+	for i, s := range statements {
+		r, err := trust.ParseRotation(s)
+		if err != nil {
+			return nil, err
+		}
+		if r.Old == x.done.Key {
+			return statements[:i], nil
+		}
+	}
+	return statements, err
 }
 
 // mustGoOn refuses to sign a log that does not begin with what was signed before: the

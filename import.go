@@ -194,6 +194,9 @@ func (m *importer) run(ctx context.Context, files []string) error {
 // openBundle opens the bundle, finds out whether its key is trusted, and reads
 // every byte of it.
 func (m *importer) openBundle(ctx context.Context, files []string) error {
+	if len(files) == 0 {
+		return &fault{ErrSettings, errors.New("no file of a bundle was given"), ""}
+	}
 	h, err := bundle.ReadHeader(files[0])
 	if err != nil {
 		return refusedBundle(err)
@@ -827,7 +830,7 @@ type batch struct {
 }
 
 func (b *batch) full() bool {
-	return len(b.files)+len(b.beside) >= partFiles || b.bytes >= partBytes || len(b.files) > 0 && time.Since(b.began) >= partTime
+	return len(b.files)+len(b.beside) >= partFiles || b.bytes >= partBytes || time.Since(b.began) >= partTime
 }
 
 // take brings the files that are to come into the store, batch by batch, and what has
@@ -843,31 +846,38 @@ func (m *importer) take(ctx context.Context, c coming) error {
 	}
 	m.progress.Stage("copying", int64(c.files))
 	var b batch
+	// What is beside a file is read with it, also if nothing else of it comes.
+	added := func(f *catalog.File) error {
+		if b.began.IsZero() {
+			b.began = time.Now()
+		}
+		for _, c := range companionsOf(f) {
+			if is, err := m.bundle.Stat(memberName(c.path, c.sum)); err == nil {
+				b.bytes += is.Size
+			}
+		}
+		if b.full() {
+			return m.bring(ctx, &b)
+		}
+		return nil
+	}
 	err := m.each(ctx, func(w *follow) error {
 		if _, err := m.decide(ctx, w); err != nil {
 			return err
 		}
-		if len(w.take)+len(w.beside) == 0 {
-			return nil
-		}
-		if len(b.files)+len(b.beside) == 0 {
-			b.began = time.Now()
-		}
 		for _, t := range w.take {
 			b.files = append(b.files, t)
 			b.bytes += t.file.Size
-			for _, c := range companionsOf(&t.file) {
-				if is, err := m.bundle.Stat(memberName(c.path, c.sum)); err == nil {
-					b.bytes += is.Size
-				}
-			}
-			if b.full() {
-				if err := m.bring(ctx, &b); err != nil {
-					return err
-				}
+			if err := added(&t.file); err != nil {
+				return err
 			}
 		}
-		b.beside = append(b.beside, w.beside...)
+		for _, f := range w.beside {
+			b.beside = append(b.beside, f)
+			if err := added(&f); err != nil {
+				return err
+			}
+		}
 		return nil
 	})
 	if err != nil {

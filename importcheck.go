@@ -625,6 +625,10 @@ func (m *importer) checkListed(ctx context.Context, l *listed) error {
 	if w.old() {
 		return nil
 	}
+	if silent && w.base.Serial > m.done.To { // another stream has told more already
+		delete(m.said, l.Project)
+		return nil
+	}
 	if m.done.Scope == scopeProjects && l.Before > w.base.Serial && !w.gap {
 		w.gap = true
 		m.lost = append(m.lost, l.Project)
