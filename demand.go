@@ -43,8 +43,8 @@ func (s *site) mustAsk(in plan.Input, held []catalog.Hold) bool {
 		return true
 	case in.Current == nil || in.Current.Owner == catalog.Direct:
 		return false // nobody has asked for it
-	case s.intent.refiltered:
-		return true
+	case s.intent.refiltered, slices.ContainsFunc(in.Current.Files, func(f catalog.File) bool { return f.Announced && f.URL == "" }):
+		return true // a file without an address was taken over from the log, which has none
 	}
 	last := s.demandTable().Look(projectDemand(in.Name))
 	return !last.Younger(demand.Present, time.Duration(s.Fallback.Refresh), trueNow())

@@ -237,3 +237,49 @@ func TestAnEventThatSaysTooLittle(t *testing.T) {
 	w.listsIn("prod", a1)
 	w.whole()
 }
+
+// A name of which the policy spoke first is not this site's own: it is whose files came.
+func TestALostPastOfANameThatThePolicyKnewFirst(t *testing.T) {
+	setClock(t, "1800000000")
+	w := newWorld(t, fetchtest.New(t, wheelFile(t, "b", "1.0")))
+	w.drop("a", "1.0", plain)
+	w.build(0)
+	restore := w.backUp()
+	w.write("policy.toml", "[[status]]\nproject = \"b\"\nstatus = \"archived\"\n")
+	w.build(0)
+	w.write("allowlist.txt", "b\n")
+	w.build(0)
+	w.lists(a1, b1)
+	if err := os.CopyFS(w.path("want"), os.DirFS(w.path("site"))); err != nil {
+		t.Fatal(err)
+	}
+	restore()
+	w.build(0)
+	for _, d := range w.isAsWanted() {
+		t.Error(d)
+	}
+	w.whole()
+}
+
+// Where the upstream has what was announced comes with the listing of the next build, is
+// no event, and lets the file come.
+func TestALostPastOfWhatWasOnlyAnnounced(t *testing.T) {
+	setClock(t, "1800000000")
+	w := lazy(t, "fetch", fetchtest.New(t, wheelFile(t, "b", "1.0")))
+	w.drop("a", "1.0", plain)
+	w.build(0)
+	restore := w.backUp()
+	w.ask(w.join(), "b", 0)
+	w.build(0)
+	if err := os.CopyFS(w.path("want"), os.DirFS(w.path("site"))); err != nil {
+		t.Fatal(err)
+	}
+	restore()
+	w.build(0)
+	for _, d := range w.isAsWanted() {
+		t.Error(d)
+	}
+	if _, err := w.fetch(w.join(), w.pathOf("b", b1)); err != nil {
+		t.Error(err)
+	}
+}

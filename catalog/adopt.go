@@ -36,10 +36,13 @@ func (t *Tx) Adopt(r *Record, now time.Time, grace time.Duration) error {
 			if i := strings.LastIndexByte(owner, ':'); i >= 0 {
 				owner = owner[:i] // the site that it was imported from
 			}
-		case r.Standing != nil && r.Source != "policy":
-			owner = r.Source // which has no files of it, and says why
+		case r.Verb == Mark && r.Source == "policy":
+			owner = "" // the policy says nothing of whose the name is; what comes next does
+		case r.Verb == Mark:
+			owner = r.Source // which says how it is written, or why it has no files of it
 		}
-		if err := t.q.exec(t.ctx, "INSERT OR IGNORE INTO projects VALUES (?, ?, ?, '', '', '', 0, 0, 0, 0, 0, x'')", r.Project, r.Project, owner); err != nil {
+		err := t.q.exec(t.ctx, "INSERT INTO projects VALUES (?, ?, ?, '', '', '', 0, 0, 0, 0, 0, x'') ON CONFLICT (name) DO UPDATE SET owner = excluded.owner WHERE owner = ''", r.Project, r.Project, owner)
+		if err != nil {
 			return err
 		}
 	}

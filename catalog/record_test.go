@@ -171,7 +171,7 @@ func TestAdoptedNamesHaveTheirOwners(t *testing.T) {
 	}
 	from, to := all[0], all[1]
 	update(t, from, func(tx *Tx) error {
-		for n, owner := range map[packaging.Name]string{"far": "up", "near": Local, "quarantined": "up", "linked": Local, "stated": Local, "imported": "near.example:8080/pypi"} {
+		for n, owner := range map[packaging.Name]string{"far": "up", "near": Local, "quarantined": "up", "linked": Local, "stated": "", "stated-first": "", "imported": "near.example:8080/pypi"} {
 			if err := tx.Claim(n, string(n), owner); err != nil {
 				return err
 			}
@@ -186,7 +186,13 @@ func TestAdoptedNamesHaveTheirOwners(t *testing.T) {
 		if err := tx.SetLinks("linked", manyLinks("linked", 3)); err != nil {
 			return err
 		}
-		if err := tx.SetStatus("stated", Status{Archived, ""}, "", "policy"); err != nil {
+		for _, n := range []packaging.Name{"stated", "stated-first"} {
+			if err := tx.SetStatus(n, Status{Archived, ""}, "", "policy"); err != nil {
+				return err
+			}
+		}
+		// Its files come later, and with them another spelling.
+		if err := tx.Claim("stated-first", "Stated.First", "up"); err != nil {
 			return err
 		}
 		return tx.SetStatus("quarantined", Status{Quarantined, ""}, "", "up")

@@ -106,8 +106,9 @@ func (t *Tx) Claim(n packaging.Name, display, owner string) error {
 		return t.q.exec(t.ctx, "INSERT INTO projects VALUES (?, ?, ?, '', '', '', 0, 0, 0, 0, 0, x'')", n, display, owner)
 	case err != nil:
 		return fmt.Errorf("write catalog: %w", err)
-	case old == display:
-		return nil
+	}
+	if err := t.q.exec(t.ctx, "UPDATE projects SET owner = ? WHERE name = ? AND owner = ''", owner, n); err != nil || old == display {
+		return err
 	}
 	if err := t.q.exec(t.ctx, "UPDATE projects SET display = ? WHERE name = ?", display, n); err != nil {
 		return err
@@ -175,6 +176,12 @@ func (t *Tx) Put(f File, reason string) error {
 	}
 	if listed && (old == f || f.Announced && !old.Announced) {
 		return nil // what is here is not merely announced
+	}
+	if said := old; listed && old.URL == "" {
+		// Where the file is upstream the log does not tell, from which it was adopted.
+		if said.URL = f.URL; said == f {
+			return t.q.exec(t.ctx, "UPDATE files SET facts = ? WHERE project = ? AND filename = ?", encodeFacts(f), f.Project, f.Filename)
+		}
 	}
 	first, err := firstSeen(t.ctx, t.q, f.Filename)
 	seen := err == nil
