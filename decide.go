@@ -37,6 +37,9 @@ type decided struct {
 	// arrived are the new files that are in the catalog by now.
 	arrived []*arrival
 
+	// still are the paths of files that were announced anew while they are here.
+	still []string
+
 	// refused are files that were fetched and did not pass the gate.
 	refused []catalog.Refusal
 

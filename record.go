@@ -24,7 +24,7 @@ func (s *site) record(ctx context.Context, batch []*decided, p part) error {
 			came[a.of] = append(came[a.of], a)
 		}
 	}
-	return s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
+	err := s.catalog.Update(ctx, Now(), func(tx *catalog.Tx) error {
 		if s.joined {
 			if err := mustGoOn(tx.Meta(metaBack)); err != nil {
 				return err
@@ -51,6 +51,17 @@ func (s *site) record(ctx context.Context, batch []*decided, p part) error {
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	for _, d := range batch {
+		for _, path := range d.still {
+			if err := s.adoptAt(ctx, path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // othersChanged reports whether a project has changed since it was decided about:
@@ -183,6 +194,14 @@ func (s *site) recordAnnounced(tx *catalog.Tx, d *decided, files []catalog.File)
 		}
 		for _, f := range added {
 			s.report.Added.add(f, d.Announce[why[text][0]].Why)
+			if !s.exists(f.Path) {
+				continue
+			}
+			// It had come before it left the index, and its grace is not over.
+			d.still = append(d.still, f.Path)
+			if err := setArriving(tx, f.Path, true); err != nil {
+				return err
+			}
 		}
 		for _, f := range altered {
 			s.report.problem(plan.Alarm, f.Filename, "find out why before you trust this upstream", "%s announces sha256 %s: %v", f.Source, f.SHA256, catalog.ErrAltered)

@@ -691,3 +691,26 @@ func TestThereAndBack(t *testing.T) {
 	w.lists(stays, other)
 	w.whole()
 }
+
+// What had come on demand and comes back before its grace is over is here, and not merely
+// announced.
+func TestWhatComesBackOnDemandIsHere(t *testing.T) {
+	t.Parallel()
+	w := lazy(t, "fetch", fetchtest.New(t, wheelFile(t, "b", "1.0")))
+	w.drop("a", "1.0", plain)
+	first := w.build(0).Serial
+	l := w.join()
+	w.ask(l, "b", 0)
+	if _, err := w.fetch(l, w.pathOf("b", b1)); err != nil {
+		t.Fatal(err)
+	}
+	w.build(0)
+	w.rollback(first)
+	w.resume()
+	w.build(0)
+	w.ask(l, "b", 0)
+	w.lists(a1, b1)
+	w.verifies()
+	w.build(0)
+	w.whole()
+}
