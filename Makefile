@@ -94,6 +94,14 @@ killsweep: build
 	done
 	KILLSWEEP_POINTS=$(POINTS) $(GO) test -count=1 -timeout 24h -run 'TestNestgen|TestRequests|TestReaders|PowerCut' -v ./internal/killsweep/sweep
 
+## soak: HISTORIES (100) random histories of a site, of STEPS (40) steps each, from the seed SEED (1) on
+HISTORIES ?= 100
+STEPS     ?= 40
+SEED      ?= 1
+.PHONY: soak
+soak:
+	NESTGEN_TEST_WALK=$(STEPS) NESTGEN_TEST_SEED=$(SEED) $(GO) test -count=$(HISTORIES) -timeout 24h -run TestAnyHistoryIsWhole .
+
 ## contrib: build and test the tools that are modules of their own, in bin; it downloads what they need
 .PHONY: contrib
 contrib:
