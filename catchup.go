@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"time"
@@ -59,8 +58,8 @@ func (s *site) mustKnowWhatWasSigned(ctx context.Context) error {
 	if err != nil {
 		return storage(err)
 	}
-	return &fault{ErrAlarm, fmt.Errorf("%s: this catalog ends with event %d, as one from a backup does, and the site has signed a log of %d events and %d pages, of which the rest is not in %s; nothing was changed",
-		s.catalogFile(), serial, signed.Size, signed.pages.Size, s.file(layout.Log)),
+	return &fault{ErrAlarm, fmt.Errorf("%s: this catalog ends with event %d, as one from a backup does, and the site has signed a log of %d events and %d pages, as %s says, of which the rest is not in %s; nothing was changed",
+		s.catalogFile(), serial, signed.Size, signed.pages.Size, s.signedFile(), s.file(layout.Log)),
 		fmt.Sprintf(`put the newest catalog back, or the folder %s from a mirror or a backup, and run "nestgen build"; if both are lost, %s`, s.file(layout.Log), newLogHint)}
 }
 
@@ -143,6 +142,9 @@ type adoption struct {
 // were signed.
 func (a *adoption) takeOver(ctx context.Context, signed checkpoint) error {
 	serial := a.tx.Last()
+	if err := extendLogs(a.tx); err != nil { // requests may have noted pages, and no log
+		return err
+	}
 	pages, err := a.tx.LogSize(catalog.Pages)
 	if err != nil || signed.Size <= serial && signed.pages.Size <= pages {
 		return err // a request or a build has done so meanwhile
@@ -180,9 +182,30 @@ func (a *adoption) takeOver(ctx context.Context, signed checkpoint) error {
 	if err := errors.Join(extendLogs(a.tx), a.tx.SetMeta(metaTookOver, strconv.FormatInt(a.tx.Last(), 10))); err != nil {
 		return err
 	}
-	for log, c := range map[catalog.LogName]tilelog.Checkpoint{catalog.Events: signed.Checkpoint, catalog.Pages: ofPages} {
-		if root, err := tilelog.Root(c.Size, a.tx.Tiles(log)); err != nil || root != c.Root {
-			return errors.Join(err, fmt.Errorf("the log of %s would be another than the published one", log))
+	if err := a.goesOn(signed); err != nil {
+		return fmt.Errorf("%w the published one", err)
+	}
+	remembered, err := a.remembered()
+	if err != nil {
+		return nil // it is told when something is to be signed
+	}
+	if err := a.goesOn(remembered); err != nil {
+		return fmt.Errorf("%w the last one that the site has signed", err)
+	}
+	return nil
+}
+
+// goesOn makes sure that the logs begin with those of a checkpoint. The error ends before
+// the name of that.
+func (a *adoption) goesOn(c checkpoint) error {
+	for log, of := range map[catalog.LogName]record.PagesRoot{catalog.Events: {Size: c.Size, Root: c.Root}, catalog.Pages: c.pages} {
+		size, err := a.tx.LogSize(log)
+		root := of.Root
+		if err == nil && of.Size > 0 && of.Size <= size {
+			root, err = tilelog.Root(of.Size, a.tx.Tiles(log))
+		}
+		if err != nil || of.Size > size || root != of.Root {
+			return errors.Join(err, fmt.Errorf("the log of %s would not go on from", log))
 		}
 	}
 	return nil
@@ -258,12 +281,16 @@ func (s *site) ahead(signed checkpoint, serial int64, err error) error {
 		`put right what it says, from a backup or a mirror if need be, or put the newest catalog back, and run "nestgen build"; if all that is lost, ` + newLogHint}
 }
 
+// maxTile is how many bytes a file of a log has at most: one of the records, each after
+// its length.
+const maxTile = tilelog.TileWidth * (2 + tilelog.MaxRecord)
+
 // newer reads a published log, makes sure that it begins with the leaves that the
 // catalog has, and calls each for the others.
 func (s *site) newer(ctx context.Context, at func(string) string, c tilelog.Checkpoint, own iter.Seq2[[]byte, error], each func(leaf []byte) error) error {
 	next, stop := iter.Pull2(own)
 	defer stop()
-	fetch := func(_ context.Context, path string) ([]byte, error) { return os.ReadFile(s.file(at(path))) }
+	fetch := func(_ context.Context, path string) ([]byte, error) { return s.readPublished(at(path), maxTile) }
 	return tilelog.Verify(ctx, fetch, c, func(index int64, leaf []byte) error {
 		mine, err, known := next()
 		switch {

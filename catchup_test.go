@@ -1,12 +1,19 @@
 package nestgen
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
+	"nestgen/catalog"
 	"nestgen/fetch/fetchtest"
+	"nestgen/packaging"
+	"nestgen/tilelog"
+	"nestgen/trust"
 )
 
 // behindLog gives a site whose catalog comes from a backup, and how many events its
@@ -184,4 +191,163 @@ func TestALogThatBeginsAnew(t *testing.T) {
 	w.checkLog()
 	w.build(0)
 	w.verifies()
+}
+
+// sign has a key sign what is published as the log.
+func (w *world) sign(own *trust.Own) {
+	w.Helper()
+	c, err := parseClaim([]byte(w.read("site/log/checkpoint")))
+	if err != nil {
+		w.Fatal(err)
+	}
+	signed, err := tilelog.Sign(c.Checkpoint, own.Signer)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.force("site/log/checkpoint", string(signed))
+}
+
+// A key that was given up has signed nothing after that, whoever has it: nothing is taken
+// over from him. What it has signed before that counts.
+func TestAKeyThatWasGivenUp(t *testing.T) {
+	t.Parallel()
+	for _, before := range []bool{true, false} {
+		w := builtWorld(t)
+		old, err := OwnKey(w.Config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		restore := w.backUp()
+		more := func() {
+			w.drop("b", "1.0", plain)
+			w.build(0)
+		}
+		if before {
+			more()
+		}
+		remembered := w.read("state/keys/signed")
+		if before {
+			if _, _, err := w.Keys().Rotate(w.serial()); err != nil { // and no more, as by a run that dies
+				t.Fatal(err)
+			}
+		} else {
+			w.rotate()
+			restore, remembered = w.backUp(), w.read("state/keys/signed")
+			more()
+			w.sign(old)
+		}
+		restore()
+		if err := os.Chmod(w.path("state/keys/signed"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(w.path("state/keys/signed"), []byte(remembered), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		serial := w.serial()
+		_, err = Build(t.Context(), w.Config, Options{})
+		switch {
+		case before && err != nil:
+			t.Errorf("what the key has signed in its time: %v", err)
+		case before:
+			w.checkLog()
+		case Status(err) != 6 || !strings.Contains(err.Error(), "was replaced at event") || w.serial() != serial:
+			t.Errorf("%v; serial %d, want %d", err, w.serial(), serial)
+		}
+	}
+}
+
+// Nothing is taken over from a log that is not the one that the site has signed last, or
+// is older: it could not go on from there.
+func TestALogOfAnotherTime(t *testing.T) {
+	t.Parallel()
+	for _, older := range []bool{true, false} {
+		w := builtWorld(t)
+		restore := w.backUp()
+		w.drop("b", "1.0", plain)
+		w.build(0)
+		remembered := w.read("state/keys/signed")
+		if older {
+			checkpoint := w.read("site/log/checkpoint")
+			w.drop("c", "1.0", plain)
+			w.build(0)
+			remembered = w.read("state/keys/signed")
+			w.force("site/log/checkpoint", checkpoint)
+		} else {
+			restore()
+			w.remove("drop/b-1.0-py3-none-any.whl")
+			w.remove("state/keys/signed")
+			w.remove("site/log")
+			w.drop("d", "1.0", plain)
+			w.drop("e", "1.0", plain)
+			w.build(0)
+		}
+		w.force("state/keys/signed", remembered)
+		if err := os.Chmod(w.path("state/keys/signed"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		restore()
+		serial := w.serial()
+		for range 2 {
+			if _, err := Build(t.Context(), w.Config, Options{}); Status(err) != 6 || w.serial() != serial {
+				t.Errorf("older %v: %v; serial %d, want %d", older, err, w.serial(), serial)
+			}
+		}
+	}
+}
+
+// Pages that requests have noted, and that were not in the log yet when the catalog was
+// backed up, are not taken over once more.
+func TestABackupBetweenPagesAndLog(t *testing.T) {
+	var files []fetchtest.File
+	var names []packaging.Name
+	for i := range maxTogether + 2 {
+		files = append(files, wheelFile(t, fmt.Sprint("foo", i), "1.0"))
+		names = append(names, packaging.Name(files[i].Project))
+	}
+	srv := fetchtest.New(t, files...)
+	w := newAskedWorld(t, srv)
+	w.Fallback.Refresh = 0
+	w.build(0)
+	l := w.join()
+	w.recorded(l, names...)
+	w.ask(l, names[0], 0)
+	srv.SetFiles(append(files, wheelFile(t, "foo0", "2.0"))...)
+	w.ask(l, names[0], 0)
+	leaves := inCatalog(w, (*catalog.Catalog).PageLeaves)
+	if size := inCatalog(w, func(c *catalog.Catalog, ctx context.Context) (int64, error) { return c.LogSize(ctx, catalog.Pages) }); size == leaves {
+		t.Fatal("the log has the pages already")
+	}
+	restore := w.backUp()
+	w.build(0)
+	restore()
+	w.pending = false
+	w.build(0)
+	w.checkLog()
+}
+
+// Whatever lies where the checkpoint was, nobody waits for it, or reads it to its end.
+func TestACheckpointThatIsNone(t *testing.T) {
+	t.Parallel()
+	for name, put := range map[string]func(path string) error{
+		"pipe":   func(path string) error { return syscall.Mkfifo(path, 0o644) },
+		"device": func(path string) error { return os.Symlink("/dev/zero", path) },
+		"large":  func(path string) error { return errors.Join(os.WriteFile(path, nil, 0o644), os.Truncate(path, 1<<40)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := builtWorld(t)
+			w.remove("site/log/checkpoint")
+			if err := put(w.path("site/log/checkpoint")); err != nil {
+				t.Fatal(err)
+			}
+			w.drop("b", "1.0", plain)
+			if name == "pipe" { // which is nothing that pages take the place of
+				if _, err := Build(t.Context(), w.Config, Options{}); err == nil || !strings.Contains(err.Error(), "site/log/checkpoint") {
+					t.Errorf("%v", err)
+				}
+				w.remove("site/log/checkpoint")
+			}
+			w.build(0)
+			w.checkLog()
+		})
+	}
 }

@@ -126,13 +126,9 @@ func RotateKey(ctx context.Context, c Config, o Options) (*KeyRotation, error) {
 }
 
 func (s *site) rotateKey(ctx context.Context) (*KeyRotation, error) {
-	serial, err := s.catalog.Serial(ctx)
+	r, err := s.newKey(ctx)
 	if err != nil {
-		return nil, storage(err)
-	}
-	_, r, err := s.Keys().Rotate(serial)
-	if err != nil {
-		return nil, KeyFault(err)
+		return nil, err
 	}
 	// From here on the key is another, whatever becomes of this process.
 	ctx = context.WithoutCancel(ctx)
@@ -147,6 +143,22 @@ func (s *site) rotateKey(ctx context.Context) (*KeyRotation, error) {
 		return nil, fmt.Errorf("the key was replaced by %s; what comes after that is for the next build: %w", r.New, storage(err))
 	}
 	return &KeyRotation{r, last, s.report.Problems}, nil
+}
+
+// newKey gives the site its new key. It has the turn: no request signs with the old one
+// what has a higher serial than the statement says of that.
+func (s *site) newKey(ctx context.Context) (r trust.Rotation, err error) {
+	turn, err := s.turn(ctx)
+	if err != nil {
+		return r, storage(err)
+	}
+	defer turn.Close()
+	serial, err := s.catalog.Serial(ctx)
+	if err != nil {
+		return r, storage(err)
+	}
+	_, r, err = s.Keys().Rotate(serial)
+	return r, KeyFault(err)
 }
 
 // noteRotations makes an event of every rotation of the site's key that the

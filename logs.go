@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
 	"os"
@@ -242,13 +243,16 @@ func (e *unprovenError) Error() string { return e.why.Error() }
 // is what the checkpoint claims. An error that matches [fs.ErrNotExist] means that there
 // is none.
 func (s *site) readCheckpoint() (c checkpoint, err error) {
-	data, err := os.ReadFile(s.file(layout.LogCheckpoint))
+	data, err := s.readPublished(layout.LogCheckpoint, tilelog.MaxCheckpoint)
 	if err != nil {
 		return c, err
 	}
-	known, why := s.ownVerifiers()
+	keys, why := s.ownVerifiers()
 	if why == nil {
-		c.Checkpoint, _, why = tilelog.Open(data, known)
+		var signed *note.Note
+		if c.Checkpoint, signed, why = tilelog.Open(data, keys.known); why == nil {
+			why = keys.mayHaveSigned(c.Checkpoint, signed.Sigs)
+		}
 	}
 	if why != nil {
 		if c, err = parseClaim(data); err != nil {
@@ -260,8 +264,46 @@ func (s *site) readCheckpoint() (c checkpoint, err error) {
 	return c, err
 }
 
+// readPublished reads a file of the published log. What lies there may be anybody's: it is
+// a regular file, of so many bytes at most, and nothing is waited for.
+func (s *site) readPublished(path string, largest int64) ([]byte, error) {
+	f, err := os.OpenFile(s.file(path), os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !fi.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: not a regular file", f.Name())
+	case fi.Size() > largest:
+		return nil, fmt.Errorf("%s: has %d bytes, more than %d", f.Name(), fi.Size(), largest)
+	}
+	return io.ReadAll(io.LimitReader(f, largest))
+}
+
+// ownVerifiers are the keys that a site signs with or has signed with.
+type ownVerifiers struct {
+	known note.Verifiers
+	until map[uint32]int64 // by the hash of a key that was replaced: the last serial under it
+}
+
+// mayHaveSigned refuses a checkpoint that only keys have signed which were given up before
+// it could be: whoever has such a key, perhaps the reason to give it up, could have the
+// site take over a history of his own.
+func (v *ownVerifiers) mayHaveSigned(c tilelog.Checkpoint, by []note.Signature) error {
+	for _, sig := range by {
+		if last, replaced := v.until[sig.Hash]; !replaced || c.Size <= last {
+			return nil
+		}
+	}
+	return fmt.Errorf("checkpoint of %d events: signed by a key that was replaced at event %d", c.Size, v.until[by[0].Hash])
+}
+
 // ownVerifiers gives the keys that the site signs with or has signed with.
-func (s *site) ownVerifiers() (note.Verifiers, error) {
+func (s *site) ownVerifiers() (*ownVerifiers, error) {
 	own, err := s.Keys().Own()
 	if err != nil {
 		return nil, err
@@ -270,7 +312,7 @@ func (s *site) ownVerifiers() (note.Verifiers, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := []note.Verifier{own.Key().Note()}
+	list, until := []note.Verifier{own.Key().Note()}, map[uint32]int64{}
 	for _, statement := range statements {
 		r, err := trust.ParseRotation(statement)
 		if err != nil {
@@ -281,8 +323,9 @@ func (s *site) ownVerifiers() (note.Verifiers, error) {
 			return nil, err
 		}
 		list = append(list, old.Note())
+		until[old.Hash] = r.Serial
 	}
-	return note.VerifierList(list...), nil
+	return &ownVerifiers{note.VerifierList(list...), until}, nil
 }
 
 // publishLogs publishes the logs as the catalog has them: what is new of them, or all

@@ -47,11 +47,11 @@ func (w *world) readLog() (pasts map[packaging.Name]*catalog.Past, there map[str
 		w.Fatal(err)
 	}
 	s := &site{Config: w.Config}
-	known, err := s.ownVerifiers()
+	keys, err := s.ownVerifiers()
 	if err != nil {
 		w.Fatal(err)
 	}
-	c, n, err := tilelog.Open([]byte(w.read("site/log/checkpoint")), known)
+	c, n, err := tilelog.Open([]byte(w.read("site/log/checkpoint")), keys.known)
 	if err != nil {
 		w.Fatal(err)
 	}
