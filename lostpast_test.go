@@ -84,6 +84,21 @@ func (w *world) loseThePast() {
 	restore()
 }
 
+// isAsBefore has the catalog go back to what it was, and the next build make the site as it
+// is now.
+func (w *world) isAsBefore(restore func()) {
+	w.Helper()
+	if err := os.CopyFS(w.path("want"), os.DirFS(w.path("site"))); err != nil {
+		w.Fatal(err)
+	}
+	restore()
+	w.build(0)
+	for _, d := range w.isAsWanted() {
+		w.Error(d)
+	}
+	w.whole()
+}
+
 // isAsWanted reports what the site has else than the copy of it.
 func (w *world) isAsWanted() (differences []string) {
 	w.Helper()
@@ -173,15 +188,7 @@ func TestALostPastOfWhatComesOnDemand(t *testing.T) {
 	w.promote(rootIndex, "prod", "b")
 	w.build(0)
 	w.whole()
-	if err := os.CopyFS(w.path("want"), os.DirFS(w.path("site"))); err != nil {
-		t.Fatal(err)
-	}
-	restore()
-	w.build(0)
-	for _, d := range w.isAsWanted() {
-		t.Error(d)
-	}
-	w.whole()
+	w.isAsBefore(restore)
 }
 
 // A file that a snapshot had and that is gone is told, and the snapshot is without it.
@@ -250,15 +257,7 @@ func TestALostPastOfANameThatThePolicyKnewFirst(t *testing.T) {
 	w.write("allowlist.txt", "b\n")
 	w.build(0)
 	w.lists(a1, b1)
-	if err := os.CopyFS(w.path("want"), os.DirFS(w.path("site"))); err != nil {
-		t.Fatal(err)
-	}
-	restore()
-	w.build(0)
-	for _, d := range w.isAsWanted() {
-		t.Error(d)
-	}
-	w.whole()
+	w.isAsBefore(restore)
 }
 
 // Where the upstream has what was announced comes with the listing of the next build, is
