@@ -264,24 +264,19 @@ func (s *site) readCheckpoint() (c checkpoint, err error) {
 	return c, err
 }
 
-// readPublished reads a file of the published log. What lies there may be anybody's: it is
-// a regular file, of so many bytes at most, and nothing is waited for.
+// readPublished reads a file of the published log, which may be anybody's: so many bytes
+// at most.
 func (s *site) readPublished(path string, largest int64) ([]byte, error) {
-	f, err := os.OpenFile(s.file(path), os.O_RDONLY|unix.O_NONBLOCK, 0)
+	f, err := s.openRegular(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	fi, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, err
-	case !fi.Mode().IsRegular():
-		return nil, fmt.Errorf("%s: not a regular file", f.Name())
-	case fi.Size() > largest:
-		return nil, fmt.Errorf("%s: has %d bytes, more than %d", f.Name(), fi.Size(), largest)
+	data, err := io.ReadAll(io.LimitReader(f, largest+1))
+	if err == nil && int64(len(data)) > largest {
+		err = fmt.Errorf("%s: has more than %d bytes", f.Name(), largest)
 	}
-	return io.ReadAll(io.LimitReader(f, largest))
+	return data, err
 }
 
 // ownVerifiers are the keys that a site signs with or has signed with.

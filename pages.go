@@ -544,17 +544,27 @@ func (s *site) former(path string) (io.ReadCloser, error) {
 // file is where a path of the site is on disk.
 func (s *site) file(path string) string { return filepath.Join(s.Site, filepath.FromSlash(path)) }
 
-// openRegular opens a file of the site for reading; a symbolic link is none.
+// openRegular opens a file of the site for reading. A symbolic link is none, nor is
+// anything that one would have to wait for.
 func (s *site) openRegular(path string) (*os.File, error) {
-	fi, err := os.Lstat(s.file(path))
+	f, err := os.OpenFile(s.file(path), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENXIO) {
+		return nil, errNotRegular
+	}
 	if err != nil {
 		return nil, err
 	}
-	if !fi.Mode().IsRegular() {
-		return nil, errors.New("it is not a regular file")
+	fi, err := f.Stat()
+	if err == nil && !fi.Mode().IsRegular() {
+		err = errNotRegular
 	}
-	return os.Open(s.file(path))
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
+
+var errNotRegular = errors.New("it is not a regular file")
 
 // exists reports whether there is something at a path of the site.
 func (s *site) exists(path string) bool {
